@@ -1,0 +1,1 @@
+"""What exists, what is wanted and what happened: tables, transactions, migrations."""

@@ -1,0 +1,25 @@
+"""`python -m db.migrate`: bring the database to the newest shape. Safe to run from several processes at once."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, text
+
+from settings import Settings
+
+_ONE_AT_A_TIME = 7_264_501
+"""An advisory lock of our own choosing: the second process waits, then finds nothing to do."""
+
+
+def migrate(database_url: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    with create_engine(database_url).begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ONE_AT_A_TIME})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+if __name__ == "__main__":
+    migrate(Settings().database_url)

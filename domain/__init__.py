@@ -1,0 +1,1 @@
+"""Our words and our pure decisions. Imports no I/O, no Temporal, no database."""

@@ -1,0 +1,92 @@
+"""What one needs to name a workflow: ids, inputs, signals, progress. Shared by api, gateway, activities and workflows."""
+
+from datetime import timedelta
+
+from pydantic import BaseModel
+
+from domain.machines import MachineSeen
+from domain.phases import DeploymentStage, DeploymentStatus, InstanceStatus, LeaseState
+
+TASK_QUEUE = "dumont"
+CLOUD_QUEUE = "dumont-cloud"
+"""Activities that call clouds and machines have a queue of their own, so that a slow cloud never holds up a record."""
+
+
+def machine_workflow_id(lease_id: str) -> str:
+    return f"machine-{lease_id}"
+
+
+def instance_workflow_id(instance_id: int) -> str:
+    return f"instance-{instance_id}"
+
+
+def deploy_workflow_id(deployment_id: str) -> str:
+    return f"deploy-{deployment_id}"
+
+
+def watch_workflow_id(account_id: int) -> str:
+    return f"watch-account-{account_id}"
+
+
+RECONCILE_SCHEDULE_ID = "reconcile"
+RECONCILE_WORKFLOW_ID = "reconcile"
+
+MACHINE_WORKFLOW = "MachineWorkflow"
+INSTANCE_WORKFLOW = "InstanceWorkflow"
+DEPLOY_WORKFLOW = "DeployWorkflow"
+WATCH_WORKFLOW = "WatchWorkflow"
+"""Workflow types by name, for those who start them without importing the workflows' room."""
+
+SIGNAL_CHANGED = "changed"
+"""To any of ours: a row that you live by has changed, read it again. Carries nothing, so it may be sent twice or late."""
+
+SIGNAL_SEEN = "seen"
+"""To a MachineWorkflow from the account's watch: the machine was seen in a new state."""
+
+QUERY_PROGRESS = "progress"
+
+
+class MachineInput(BaseModel):
+    lease_id: str
+    boot_deadline: timedelta = timedelta(minutes=15)
+    patience: timedelta = timedelta(seconds=60)
+
+
+class MachineProgress(BaseModel):
+    """Answer of a MachineWorkflow's `progress` query."""
+
+    state: LeaseState = LeaseState.RESERVED
+    message: str = ""
+    seen: MachineSeen = MachineSeen()
+
+
+class InstanceInput(BaseModel):
+    instance_id: int
+
+
+class InstanceProgress(BaseModel):
+    """Answer of an InstanceWorkflow's `progress` query."""
+
+    status: InstanceStatus = InstanceStatus.PROVISIONING
+    message: str = ""
+    lease_id: str | None = None
+    attempts: int = 0
+
+
+class DeployInput(BaseModel):
+    deployment_id: str
+    instance_id: int
+    model_deadline: timedelta = timedelta(minutes=30)
+
+
+class DeployProgress(BaseModel):
+    """Answer of a DeployWorkflow's `progress` query."""
+
+    status: DeploymentStatus = DeploymentStatus.DEPLOYING
+    stage: DeploymentStage = DeploymentStage.PROVISIONING
+    message: str = ""
+    phase_timings_ms: dict[str, int] = {}
+
+
+class WatchInput(BaseModel):
+    account_id: int

@@ -1,0 +1,20 @@
+"""How the things we make are named. Instances are integers made by the database; all else carries a prefix."""
+
+import re
+import secrets
+from typing import Literal
+
+Prefix = Literal["job", "dep", "ep", "fo", "snap", "key", "lease"]
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+_ID = re.compile(r"^(job|dep|ep|fo|snap|key|lease)_[a-z0-9]{16}$")
+
+
+def new_id(prefix: Prefix) -> str:
+    """A fresh id such as `dep_k3v9…`: 16 random characters, 82 bits, safe in URLs, labels and file names."""
+    return f"{prefix}_" + "".join(secrets.choice(_ALPHABET) for _ in range(16))
+
+
+def is_id(prefix: Prefix, text: str) -> bool:
+    """Whether `text` has the form of an id with this prefix (not whether the thing exists)."""
+    return _ID.match(text) is not None and text.startswith(f"{prefix}_")

@@ -1,0 +1,20 @@
+"""What an instance was asked to be."""
+
+from pydantic import BaseModel, Field
+
+from domain.offers import OfferQuery
+
+DEFAULT_IMAGE = "pytorch/pytorch:2.5.1-cuda12.4-cudnn9-runtime"
+DEFAULT_DISK_GB = 20.0
+DEFAULT_MAX_PRICE = 2.00
+
+
+class InstanceSpec(BaseModel):
+    """Kept with the instance, so that a later machine is rented like the first. `env` never holds a secret."""
+
+    query: OfferQuery
+    image: str = DEFAULT_IMAGE
+    disk_size: float = Field(default=DEFAULT_DISK_GB, ge=8, le=4096)
+    ports: list[int] = []
+    env: dict[str, str] = {}
+    onstart_cmd: str = ""

@@ -1,0 +1,60 @@
+"""Every setting of every process, from the environment (`DUMONT_*`) or a `.env` file.
+
+Read once by each entry point (`api.main`, `worker`, `gateway.__main__`, `cli`) and handed down; no room below reads the
+environment by itself. `dumont up` fills in what a local installation needs.
+"""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Times in seconds unless the name says otherwise, money in USD."""
+
+    model_config = SettingsConfigDict(env_prefix="DUMONT_", env_file=".env", extra="ignore", frozen=True)
+
+    database_url: str = "postgresql+psycopg://dumont@127.0.0.1:5432/dumont"
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+
+    secret_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="One or more secrets, comma separated, 32 characters at least. The first encrypts and signs, all decrypt.",
+    )
+    api_url: str = "http://127.0.0.1:8000"
+    gateway_url: str = "http://127.0.0.1:8080"
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = 8080
+    gateway_name: str = Field(default="gateway", description="Distinguishes gateway replicas.")
+
+    vast_url: str = "https://console.vast.ai"
+    vast_api_key: SecretStr | None = Field(
+        default=None, description="The installation's own key, used by those who have none when sharing is on."
+    )
+    share_provider_key: bool | None = Field(default=None, description="Default: only on a local installation.")
+    simulated: bool = Field(default=False, description="The cloud at vast_url is the simulator: said wherever it shows.")
+    local: bool = Field(default=False, description="One person's computer: makes a demo login, shares the key.")
+    registration_open: bool = True
+    demo_email: str = "demo@dumont.local"
+    demo_password: SecretStr = SecretStr("dumont123")
+
+    cloud_pace: float = Field(
+        default=1.0, ge=0, le=10, description="Scale of the cloud's published seconds between requests; 1 is the live service."
+    )
+    watch_seconds: float = Field(default=1.0, description="Between two looks at the machines that are moving.")
+    sweep_seconds: float = Field(default=15.0, description="Between two looks at the machines that are settled.")
+    settle_seconds: float = Field(default=20.0, description="How long a lost rent answer is looked up before giving up on it.")
+    boot_deadline_seconds: float = Field(default=900.0, description="From rent to a working GPU over SSH.")
+    model_deadline_seconds: float = Field(default=1800.0, description="From model server start to healthy.")
+    attempts_per_instance: int = Field(default=5, description="Offers tried before an instance fails.")
+    default_spending_cap_per_day: float = Field(default=50.0, description="For users who set none of their own.")
+
+    metrics_token: SecretStr | None = None
+    data_dir: Path = Path(".dumont")
+
+    @property
+    def shares_provider_key(self) -> bool:
+        """Whether users without a key of their own work on the installation's."""
+        return self.local if self.share_provider_key is None else self.share_provider_key
