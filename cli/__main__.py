@@ -1,0 +1,25 @@
+"""Entry point of the `dumont` command."""
+
+import sys
+
+from cyclopts import App
+from rich.console import Console
+
+from cli.errors import Refused
+
+app = App(name="dumont", help="Cheap rented GPUs, made reliable.", version="0.1.0")
+app.command("cli.up.command:up", name="up")
+app.command("cli.up.command:down", name="down")
+
+
+def main() -> None:
+    """Runs the command; what a person can put right ends with a sentence, not with a traceback."""
+    try:
+        app()
+    except Refused as refused:
+        Console(stderr=True).print(str(refused), style="red", markup=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

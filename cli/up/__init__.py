@@ -1,0 +1,1 @@
+"""`dumont up`: every process of an installation on this computer, supervised."""

@@ -1,0 +1,125 @@
+"""What runs in an installation, in which order, with which settings."""
+
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cli.errors import Refused
+from cli.places import ROOT
+from cli.private_files import write_private
+from cli.up.environment import given_by_user, local_settings
+from cli.up.postgres import postgres_spec
+from cli.up.probes import answers, answers_and_wrote
+from cli.up.spec import Spec
+from cli.up.temporal import temporal_spec
+
+PARTS = ("postgres", "temporal", "simulator", "worker", "gateway", "api")
+
+# `-P`: the folder that the user stands in must not offer modules to our processes.
+PYTHON = (sys.executable, "-P")
+
+BUILT = {
+    "worker": "worker.py",
+    "gateway": "gateway/__main__.py",
+    "api": "api/main.py",
+    "simulator": "simulator/__main__.py",
+}
+
+NEEDED_FROM_OUTSIDE = {"postgres": "DUMONT_DATABASE_URL", "temporal": "DUMONT_TEMPORAL_ADDRESS"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One start of an installation."""
+
+    folder: Path
+    ports: Mapping[str, int]
+    secrets: Mapping[str, str]
+    parts: frozenset[str]
+    speed: str = "fast"
+
+    @property
+    def simulator_key_file(self) -> Path:
+        """Where the simulator keeps the key that it made."""
+        return self.folder / "simulator" / "api_key"
+
+    def simulator_key(self) -> str | None:
+        """The simulator's key, once it has run."""
+        if "simulator" not in self.parts or not self.simulator_key_file.exists():
+            return None
+        return self.simulator_key_file.read_text().strip()
+
+    def environment(self) -> dict[str, str]:
+        """Every setting of our processes."""
+        simulated = "simulator" in self.parts
+        ours = local_settings(self.folder, self.ports, self.secrets, simulated=simulated, speed=self.speed)
+        if key := self.simulator_key():
+            ours["DUMONT_VAST_API_KEY"] = key
+        return ours | given_by_user()
+
+    def specs(self) -> list[Spec]:
+        """The processes, less those left out; who comes after one that is left out does not wait for it."""
+        every = [self._postgres(), self._temporal(), self._simulator(), self._migrations(), *self._ours()]
+        names = {spec.name for spec in every if spec.name in self.parts or spec.once}
+        return [replace(spec, after=tuple(names.intersection(spec.after))) for spec in every if spec.name in names]
+
+    def write_environment(self) -> None:
+        """Keeps the settings for a process that somebody starts by hand, in a debugger for example."""
+        lines = [f"{name}={shlex.quote(value)}" for name, value in sorted(self.environment().items())]
+        write_private(self.folder / "environment", "\n".join(lines) + "\n")
+
+    def _postgres(self) -> Spec:
+        return postgres_spec(self.folder, self.ports["postgres"], self.secrets["postgres_password"])
+
+    def _temporal(self) -> Spec:
+        return temporal_spec(self.folder, self.ports["temporal"], self.ports["temporal-ui"])
+
+    def _simulator(self) -> Spec:
+        port = self.ports["simulator"]
+        options = ["--data-dir", str(self.folder / "simulator"), "--host", "127.0.0.1", "--port", str(port)]
+        return Spec(
+            name="simulator",
+            command=(*PYTHON, "-m", "simulator", *options, "--speed", self.speed),
+            ready=answers_and_wrote(f"http://127.0.0.1:{port}/health", self.simulator_key_file),
+        )
+
+    def _migrations(self) -> Spec:
+        command = (*PYTHON, "-m", "db.migrate")
+        return Spec(name="migrations", command=command, after=("postgres",), environment=self.environment, once=True)
+
+    def _ours(self) -> list[Spec]:
+        after = ("migrations", "temporal", "simulator")
+        gateway = f"http://127.0.0.1:{self.ports['gateway']}/health"
+        return [
+            Spec("worker", (*PYTHON, "-m", "worker"), after, environment=self.environment),
+            Spec("gateway", (*PYTHON, "-m", "gateway"), after, answers(gateway), self.environment),
+            Spec("api", self._api_command(), after, answers(self._api_health()), self.environment),
+        ]
+
+    def _api_command(self) -> tuple[str, ...]:
+        listen = ("--host", "127.0.0.1", "--port", str(self.ports["api"]))
+        return (
+            *(*PYTHON, "-m", "uvicorn", "api.main:app", "--app-dir", str(ROOT), *listen),
+            *("--no-access-log", "--timeout-graceful-shutdown", "2"),
+        )
+
+    def _api_health(self) -> str:
+        """Its health covers the others'; with one left out on purpose it would never be well."""
+        whole = {"worker", "gateway", "api"} <= self.parts
+        return f"http://127.0.0.1:{self.ports['api']}/health" + ("" if whole else "/live")
+
+
+def chosen_parts(without: tuple[str, ...], given: Mapping[str, str]) -> frozenset[str]:
+    """Which parts run: all but those left out, and no simulator beside a real cloud."""
+    for name in without:
+        if name not in PARTS:
+            raise Refused(f"There is no part '{name}' to leave out. The parts are: {', '.join(PARTS)}.")
+        if (needed := NEEDED_FROM_OUTSIDE.get(name)) and needed not in given:
+            raise Refused(f"--without {name} needs {needed}: the address of the one to use instead.")
+    unbuilt = {"worker", "gateway", "api", "simulator"} - {
+        name for name, file in BUILT.items() if (ROOT / file).exists()
+    }
+    real_cloud = {"simulator"} if "DUMONT_VAST_API_KEY" in given else set()
+    return frozenset(PARTS) - set(without) - real_cloud - unbuilt

@@ -1,0 +1,29 @@
+"""What a person sees when the installation is ready."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from settings import Settings
+
+FIRST_COMMAND = "dumont deploy Qwen/Qwen2.5-0.5B-Instruct"
+
+
+def welcome(console: Console, addresses: Mapping[str, object], seconds: float) -> None:
+    """Prints the addresses, the demo login and the first command to try."""
+    settings = Settings()
+    api = str(addresses["api"])
+    console.print(f"\n[bold green]Dumont Cloud is ready[/] after {seconds:.1f} s\n")
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row("api", f"{api}  [dim]({api}/docs)[/]")
+    grid.add_row("gateway", str(addresses["gateway"]))
+    if addresses["temporal_ui"]:
+        grid.add_row("workflows", f"{addresses['temporal_ui']}  [dim](every step, in Temporal's Web UI)[/]")
+    if addresses["simulator"]:
+        grid.add_row("cloud", f"{addresses['simulator']}  [bold yellow]SIMULATED: no real GPU, no real money[/]")
+    else:
+        grid.add_row("cloud", f"{settings.vast_url}  [bold red]REAL: machines cost money[/]")
+    grid.add_row("login", f"{settings.demo_email} / {settings.demo_password.get_secret_value()}")
+    console.print(grid)
+    console.print(f"\nTry: [bold]{FIRST_COMMAND}[/]\nStop: Ctrl-C. The next start goes on where this one ended.\n")
