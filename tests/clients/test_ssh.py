@@ -1,0 +1,167 @@
+"""Against real SSH servers in this process; commands run in real shells."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import asyncssh
+import pytest
+import pytest_asyncio
+
+from clients.ssh import (
+    MAX_OUTPUT,
+    CommandTimedOut,
+    HostKeyChanged,
+    PortClosed,
+    SshKeyRefused,
+    SshTarget,
+    SshUnreachable,
+    connect,
+    generate_keypair,
+    host_key_of,
+    run,
+)
+from clients.ssh import http_get as ssh_http_get
+
+pytestmark = pytest.mark.asyncio
+
+PRIVATE, PUBLIC = generate_keypair()
+
+
+class Logins(asyncssh.SSHServer):
+    """Writes down who tried to log in, and forwards to any port."""
+
+    def __init__(self, tried: list[str]) -> None:
+        self._tried = tried
+
+    def begin_auth(self, username: str) -> bool:
+        self._tried.append(username)
+        return True
+
+    def connection_requested(self, *_: Any) -> bool:
+        return True
+
+
+async def _shell(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    child = await asyncio.create_subprocess_shell(process.command or "true", stdin=-1, stdout=-1, stderr=-1)
+    stdout, stderr = await child.communicate(await process.stdin.read())
+    process.stdout.write(stdout)
+    process.stderr.write(stderr)
+    process.exit(child.returncode or 0)
+
+
+class Server:
+    def __init__(self, acceptor: asyncssh.SSHAcceptor, host_key: str, logins: list[str]) -> None:
+        self.acceptor, self.host_key, self.logins = acceptor, host_key, logins
+
+    def target(self, **changes: Any) -> SshTarget:
+        return replace(SshTarget("127.0.0.1", self.acceptor.get_port(), PRIVATE, self.host_key), **changes)
+
+
+async def serve(kind: str = "ssh-ed25519") -> Server:
+    key, logins = asyncssh.generate_private_key(kind), list[str]()
+    acceptor = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_factory=lambda: Logins(logins),
+        server_host_keys=[key],
+        authorized_client_keys=asyncssh.import_authorized_keys(PUBLIC),
+        process_factory=_shell,
+        encoding=None,
+    )
+    return Server(acceptor, key.export_public_key().decode().strip(), logins)
+
+
+@pytest_asyncio.fixture
+async def server() -> AsyncIterator[Server]:
+    server = await serve()
+    yield server
+    server.acceptor.close()
+
+
+async def test_the_first_contact_tells_the_host_key_and_the_next_is_held_to_it(server: Server) -> None:
+    async with await connect(server.target(host_key=None), timeout=5) as connection:
+        learnt = host_key_of(connection)
+    assert learnt == server.host_key
+    async with await connect(server.target(host_key=learnt), timeout=5) as connection:
+        assert (await run(connection, "echo hello", timeout=5)).stdout == "hello\n"
+
+
+@pytest.mark.parametrize("kind", ["ssh-ed25519", "ecdsa-sha2-nistp256"])
+async def test_a_changed_host_key_is_refused_before_any_login(server: Server, kind: str) -> None:
+    impostor = await serve(kind)
+    with pytest.raises(HostKeyChanged):
+        await connect(impostor.target(host_key=server.host_key), timeout=5)
+    assert impostor.logins == []
+    impostor.acceptor.close()
+
+
+async def test_an_unknown_key_is_refused_as_such(server: Server) -> None:
+    with pytest.raises(SshKeyRefused):
+        await connect(server.target(private_key=generate_keypair()[0]), timeout=5)
+
+
+async def test_nobody_there_is_unreachable(server: Server) -> None:
+    with socket.socket() as idle:
+        idle.bind(("127.0.0.1", 0))
+        with pytest.raises(SshUnreachable):
+            await connect(server.target(port=idle.getsockname()[1]), timeout=5)
+        idle.listen()  # accepts by the kernel's hand and never speaks
+        with pytest.raises(SshUnreachable):
+            await connect(server.target(port=idle.getsockname()[1]), timeout=0.2)
+    with pytest.raises(SshUnreachable):
+        await connect(server.target(host="no-such-host.invalid"), timeout=5)
+
+
+async def test_input_output_and_exit_code_come_through(server: Server) -> None:
+    async with await connect(server.target(), timeout=5) as connection:
+        completed = await run(connection, "cat; echo no >&2; exit 3", input="héllo", timeout=5)
+    assert (completed.exit_code, completed.stdout, completed.stderr) == (3, "héllo", "no\n")
+
+
+async def test_output_is_bounded_to_its_end(server: Server) -> None:
+    async with await connect(server.target(), timeout=5) as connection:
+        completed = await run(connection, "head -c 1000000 /dev/zero; echo end", timeout=10)
+    assert len(completed.stdout) == MAX_OUTPUT
+    assert completed.stdout.endswith("end\n")
+
+
+async def test_a_command_over_its_time_is_told(server: Server) -> None:
+    async with await connect(server.target(), timeout=5) as connection:
+        with pytest.raises(CommandTimedOut):
+            await run(connection, "sleep 2", timeout=0.1)
+        assert (await run(connection, "echo still here", timeout=5)).stdout == "still here\n"
+
+
+async def test_a_connection_lost_in_the_middle_is_unreachable(server: Server) -> None:
+    connection = await connect(server.target(), timeout=5)
+    running = asyncio.create_task(run(connection, "sleep 2", timeout=5))
+    await asyncio.sleep(0.05)
+    connection.abort()
+    with pytest.raises(SshUnreachable):
+        await running
+    with pytest.raises(SshUnreachable):
+        await run(connection, "true", timeout=5)
+
+
+async def test_http_reaches_a_port_of_the_machine(server: Server) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        body = b"ok" if b"X-Key: secret" in request and request.startswith(b"GET /health ") else b"no"
+        writer.write(b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n" + body + b"\r\n0\r\n\r\n")
+        writer.close()
+
+    web = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = web.sockets[0].getsockname()[1]
+    async with await connect(server.target(), timeout=5) as connection:
+        assert await ssh_http_get(connection, port, "/health", {"X-Key": "secret"}, timeout=5) == (503, b"ok")
+        web.close()
+        await web.wait_closed()
+        with pytest.raises(PortClosed):
+            await ssh_http_get(connection, port, "/health", {}, timeout=5)
+
+
+async def test_no_key_shows_when_a_target_is_printed(server: Server) -> None:
+    assert "PRIVATE" not in repr(server.target())
