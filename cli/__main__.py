@@ -10,6 +10,12 @@ from cli.errors import Refused
 app = App(name="dumont", help="Cheap rented GPUs, made reliable.", version="0.1.0")
 app.command("cli.up.command:up", name="up")
 app.command("cli.up.command:down", name="down")
+app.command("cli.doctor.command:doctor", name="doctor")
+app.command("cli.login:login", name="login")
+app.command("cli.deploy.command:deploy", name="deploy")
+app.command("cli.deploy.command:follow", name="follow")
+app.command("cli.deploy.command:stop", name="stop")
+app.command("cli.checklist.command:checklist", name="checklist")
 
 
 def main() -> None:

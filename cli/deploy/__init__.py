@@ -1,0 +1,1 @@
+"""`dumont deploy`: a model on a rented GPU, shown before it costs anything and while it comes up."""
