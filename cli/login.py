@@ -16,7 +16,7 @@ from settings import Settings
 
 
 def connect(api: str | None, token: str | None, folder: Path | None) -> Api:
-    """An open session: as given, else as logged in before, else as the demo user of the installation on this computer."""
+    """An open session: as given, else as logged in before, else as the demo user of the installation here."""
     kept = read_json(login_file())
     here = local_addresses(folder)
     url = (api or os.environ.get("DUMONT_API") or here.get("api") or kept.get("api") or Settings().api_url).rstrip("/")

@@ -16,11 +16,10 @@ from cli.private_files import read_json, write_private_json
 from cli.up.addresses import addresses
 from cli.up.environment import SPEEDS, given_by_user
 from cli.up.folder import Folder
-from cli.up.plan import PARTS, Plan, chosen_parts
+from cli.up.plan import Plan, chosen_parts
 from cli.up.ports import choose_ports
 from cli.up.supervisor import Supervisor
 from cli.up.welcome import welcome
-
 
 STOP_SECONDS = 20.0
 
@@ -44,7 +43,7 @@ def up(
     Parameters
     ----------
     data_dir
-        Where everything is kept [default: $DUMONT_DATA_DIR or .dumont]. A start on the same folder goes on where it was.
+        Where everything is kept [default: $DUMONT_DATA_DIR or .dumont]; a start on the same folder goes on.
     port_base
         N: api on N, gateway N+1, Temporal N+2, its Web UI N+3, simulator N+4, PostgreSQL N+5. 0: free ones, then kept.
     api_port

@@ -1,7 +1,7 @@
 """Runs one command in place of itself, tied to its parent's life and without root where asked.
 
-Used as a script, so it may import the standard library only. A program of its own rather than a `preexec_fn`, because that is
-not safe in a process with threads, and because entering a user namespace clears the death signal set before it.
+Used as a script, so it may import the standard library only. A program of its own rather than a `preexec_fn`, because
+that is not safe in a process with threads, and because entering a user namespace clears a death signal set before it.
 """
 
 import argparse

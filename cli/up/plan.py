@@ -11,7 +11,7 @@ from cli.places import ROOT
 from cli.private_files import write_private
 from cli.up.environment import given_by_user, local_settings
 from cli.up.postgres import postgres_spec
-from cli.up.probes import answers, answers_and_wrote
+from cli.up.probes import answers
 from cli.up.spec import Spec
 from cli.up.temporal import temporal_spec
 
@@ -82,7 +82,7 @@ class Plan:
         return Spec(
             name="simulator",
             command=(*PYTHON, "-m", "simulator", *options, "--speed", self.speed),
-            ready=answers_and_wrote(f"http://127.0.0.1:{port}/health", self.simulator_key_file),
+            ready=answers(f"http://127.0.0.1:{port}/health"),
         )
 
     def _migrations(self) -> Spec:

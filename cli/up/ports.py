@@ -10,7 +10,7 @@ from cli.private_files import read_json, write_private_json
 
 DEFAULTS = {"api": 8000, "gateway": 8080, "temporal": 7233, "temporal-ui": 8233, "simulator": 8090, "postgres": 54320}
 
-# Below the range from which the system takes ports for outgoing connections, so that nothing grabs one between two starts.
+# Below the range from which the system takes ports for outgoing connections: nothing grabs one between two starts.
 FREE_RANGE = range(20000, 30000)
 
 

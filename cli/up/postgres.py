@@ -18,10 +18,10 @@ from cli.up.spec import Spec
 USER = "dumont"
 DATABASE = "dumont"
 
-# A laptop's share of memory. Commits are waited for: what we write down is what we pay for.
+# A laptop's share of memory. Commits are waited for: what we write down, we pay for. The password guards the port.
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",  # a socket's path may have 107 bytes, ours may be longer; the password guards the port
+    "unix_socket_directories": "",  # a socket's path may have 107 bytes, and ours may be longer
     "max_connections": "200",
     "shared_buffers": "64MB",
     "synchronous_commit": "on",
@@ -89,7 +89,8 @@ def unprivileged(folder: Path) -> tuple[str, ...]:
 def runs(as_user: tuple[str, ...], command: str, *arguments: str) -> bool:
     """Whether the command succeeds for such a user."""
     path = shutil.which(command) or command
-    return subprocess.run(launched(as_user, path, *arguments), capture_output=True, check=False).returncode == 0
+    tried = subprocess.run(launched(as_user, path, *arguments), capture_output=True, check=False)  # noqa: S603 - ours
+    return tried.returncode == 0
 
 
 def launched(as_user: tuple[str, ...], *command: str) -> list[str]:
@@ -118,7 +119,7 @@ def initialise(data: Path, password: str, as_user: tuple[str, ...]) -> None:
         options = ["-U", USER, "--pwfile", secret.name, "--auth=scram-sha-256", "--encoding=UTF8"]
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         command = launched(as_user, str(program("initdb")), "-D", str(unfinished), *options)
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
+        made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     if made.returncode != 0:
         raise Refused(f"PostgreSQL could not make its data folder {data}: {made.stderr.strip()[-2000:]}")
     unfinished.rename(data)

@@ -1,7 +1,6 @@
 """How to know that a process is ready to be used."""
 
 import asyncio
-from pathlib import Path
 
 import httpx
 import psycopg
@@ -21,16 +20,6 @@ def answers(url: str) -> Probe:
             return False
 
     return ask
-
-
-def answers_and_wrote(url: str, file: Path) -> Probe:
-    """Ready when the address answers and the file that others read is there."""
-    ask = answers(url)
-
-    async def check() -> bool:
-        return await ask() and file.exists()
-
-    return check
 
 
 def database_exists(server: str, name: str) -> Probe:

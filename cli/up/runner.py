@@ -91,7 +91,7 @@ class Runner:
     async def _await_ready(self) -> None:
         if self.spec.once:
             return
-        while self.spec.ready and not await self.spec.ready():
+        while self.spec.ready and not await self.spec.ready():  # noqa: ASYNC110 - another process tells no Event
             await asyncio.sleep(PROBE_SECONDS)
         self.ready.set()
 

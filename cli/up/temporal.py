@@ -19,8 +19,8 @@ DYNAMIC_SETTINGS = (
     "frontend.WorkerCommandsEnabled=true",
 )
 
-# The write-ahead log gives nearly all of the speed. `full` syncs each commit: with `normal` a power cut could lose the last
-# steps of a workflow that has just rented a machine.
+# The write-ahead log gives nearly all of the speed. `full` syncs each commit: with `normal` a power cut could lose the
+# last steps of a workflow that has just rented a machine.
 PRAGMAS = ("journal_mode=wal", "synchronous=full")
 
 SEARCH_ATTRIBUTES = (

@@ -1,0 +1,1 @@
+"""`dumont checklist`: the acceptance checklist, run against any installation and filled in."""

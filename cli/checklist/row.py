@@ -1,0 +1,43 @@
+"""One row of the checklist and how it went."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cli.checklist.tester import Tester
+
+
+class Outcome(StrEnum):
+    """What the tester ticks."""
+
+    OK = "OK"
+    FAILED = "FALHA"
+    NOT_RUN = "não executado"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row, in the document's own words, with the step that carries it out.
+
+    The step returns what was seen, in Portuguese; it raises `Failed` when that is not what was expected. `needs`: the rows
+    whose results it goes on from. `measures`: the names of the times in the document that its duration fills in.
+    """
+
+    id: str
+    flow: str
+    title: str
+    request: str
+    expected: str
+    step: Callable[[Tester], str]
+    needs: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one row went."""
+
+    row: Row
+    outcome: Outcome
+    note: str
+    seconds: float

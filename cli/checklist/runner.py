@@ -1,0 +1,66 @@
+"""Runs the rows in the document's order, and clears away afterwards what they made."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from cli.checklist.row import Outcome, Result, Row
+from cli.checklist.rows import ROWS
+from cli.checklist.tester import Failed, Skipped, Tester
+from cli.errors import Refused
+
+
+def chosen_rows(only: str | None) -> list[Row]:
+    """The rows whose id is one of those, or lies under it (`1.1,8`), with the rows that they need."""
+    wanted = [part.strip() for part in (only or "").split(",") if part.strip()]
+    chosen = {row.id for row in ROWS if not wanted or any(lies_under(row.id, part) for part in wanted)}
+    if not chosen:
+        raise Refused(
+            f"No row that can be run yet lies under '{only}'. There are: {', '.join(row.id for row in ROWS)}."
+        )
+    for row in reversed(ROWS):
+        chosen |= set(row.needs) if row.id in chosen else set()
+    return [row for row in ROWS if row.id in chosen]
+
+
+def lies_under(row_id: str, part: str) -> bool:
+    """`1.1.4` lies under `1`, `1.1` and `1.1.4`, and not under `1.1.` of another row's beginning."""
+    return row_id == part or row_id.startswith(f"{part}.")
+
+
+def run_rows(tester: Tester, rows: Sequence[Row], tell: Callable[[Row, Result | None], None]) -> list[Result]:
+    """Each row's result; `tell` hears of each row when it begins and when it has ended."""
+    results: list[Result] = []
+    for row in rows:
+        tell(row, None)
+        results.append(run_row(tester, row, results))
+        tell(row, results[-1])
+    return results
+
+
+def run_row(tester: Tester, row: Row, before: Sequence[Result]) -> Result:
+    """One row; it is not run when a row that it goes on from did not work."""
+    unmet = [result.row.id for result in before if result.row.id in row.needs and result.outcome is not Outcome.OK]
+    if unmet:
+        return Result(row, Outcome.FAILED, f"depende de {', '.join(unmet)}, que não funcionou", 0.0)
+    started = time.monotonic()
+    try:
+        outcome, note = Outcome.OK, row.step(tester)
+    except Failed as failed:
+        outcome, note = Outcome.FAILED, str(failed)
+    except Skipped as skipped:
+        outcome, note = Outcome.NOT_RUN, str(skipped)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        outcome, note = Outcome.FAILED, f"a resposta não tem a forma esperada ({type(error).__name__}: {error})"
+    return Result(row, outcome, note, time.monotonic() - started)
+
+
+def clean_up(tester: Tester) -> str | None:
+    """Gives back what the rows rented; says so when that did not work."""
+    deployment = tester.made.deployment
+    if not deployment:
+        return None
+    try:
+        tester.ask("DELETE", f"/api/models/{deployment}", expect=(200, 202, 204, 404))
+    except Failed as failed:
+        return f"o deploy {deployment} não foi encerrado: {failed}"
+    return None

@@ -1,0 +1,101 @@
+"""The person at the other end of the checklist: an account, its requests, and what it has made so far."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+LOOK_SECONDS = 0.3
+
+
+class Failed(Exception):
+    """A row did not show what it should; the message, in Portuguese, says what it showed."""
+
+
+class Skipped(Exception):
+    """A row cannot be run as things are; the message, in Portuguese, says what is missing."""
+
+
+@dataclass
+class Made:
+    """What earlier rows made and later ones use."""
+
+    deployment: str = ""
+    endpoint: str = ""
+    endpoint_key: str | None = None
+    deployed_at: float = 0.0
+    email: str = ""
+    password: str = ""
+    token: str = ""
+
+
+@dataclass
+class Tester:
+    """Requests as the checklist writes them, made by one account."""
+
+    base: str
+    vast_key: str | None = None
+    deadline_seconds: float = 600.0
+    token: str = ""
+    email: str = ""
+    password: str = ""
+    made: Made = field(default_factory=Made)
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=120))
+
+    def ask(self, method: str, path: str, *, expect: tuple[int, ...] = (200,), **request: Any) -> dict[str, Any]:
+        """The answer's JSON object; another status than expected fails the row."""
+        url = path if path.startswith("http") else f"{self.base}{path}"
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token and url.startswith(self.base) else {}
+        headers |= request.pop("headers", {})
+        try:
+            answer = self.http.request(method, url, headers=headers, **request)
+        except httpx.TransportError as error:
+            raise Failed(f"{method} {url}: sem resposta ({error or type(error).__name__})") from error
+        if answer.status_code not in expect:
+            raise Failed(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+        return json_object(answer)
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """Reads."""
+        return self.ask("GET", path, params=query or None)
+
+    def register(self) -> tuple[str, str, str]:
+        """A new throwaway account: e-mail, password, token."""
+        email, password = f"teste-{secrets.token_hex(6)}@example.com", secrets.token_urlsafe(12)
+        body = self.ask("POST", "/api/auth/register", json={"email": email, "password": password}, expect=(200, 201))
+        return email, password, text(body, "token")
+
+    def wait_for(self, what: str, look: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
+        """Looks until there is an answer, up to the deadline."""
+        deadline = time.monotonic() + self.deadline_seconds
+        while (seen := look()) is None:
+            if time.monotonic() > deadline:
+                raise Failed(f"{what}: não aconteceu em {self.deadline_seconds:.0f} s")
+            time.sleep(LOOK_SECONDS)
+        return seen
+
+
+def json_object(answer: httpx.Response) -> dict[str, Any]:
+    """The body as an object; a bare list becomes its `items`."""
+    try:
+        value = answer.json() if answer.content else {}
+    except ValueError:
+        raise Failed(f"{answer.request.url}: a resposta não é JSON: {answer.text[:200]}") from None
+    return value if isinstance(value, dict) else {"items": value}
+
+
+def text(body: dict[str, Any], name: str) -> str:
+    """A field that has to hold some text."""
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise Failed(f"falta '{name}' na resposta: {str(body)[:200]}")
+    return value
+
+
+def check(condition: bool, otherwise: str) -> None:
+    """Fails the row when the condition does not hold."""
+    if not condition:
+        raise Failed(otherwise)
