@@ -19,8 +19,8 @@ class Outcome(StrEnum):
 class Row:
     """A row, in the document's own words, with the step that carries it out.
 
-    The step returns what was seen, in Portuguese; it raises `Failed` when that is not what was expected. `needs`: the rows
-    whose results it goes on from. `measures`: the names of the times in the document that its duration fills in.
+    The step returns what was seen, in Portuguese; it raises `Failed` when that is not what was expected. `needs`: the
+    rows whose results it goes on from. `measures`: the names of the times in the document that its duration fills in.
     """
 
     id: str

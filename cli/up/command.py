@@ -117,9 +117,9 @@ def down(*, data_dir: Path | None = None) -> None:
         The folder it runs on [default: $DUMONT_DATA_DIR or .dumont].
     """
     path = resolved(data_dir)
-    folder = Folder(path) if path.exists() else None
-    owner = folder.owner() if folder and folder.held() else None
-    if folder is None or owner is None:
+    folder = Folder(path)
+    owner = folder.owner() if folder.held() else None
+    if owner is None:
         raise Refused(f"Nothing runs on {path}.")
     os.kill(owner, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS

@@ -19,17 +19,17 @@ class Folder:
     """Everything that `dumont up` keeps; held by one supervisor at a time."""
 
     def __init__(self, path: Path) -> None:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = path
         self.logs = path / "logs"
-        self.logs.mkdir(mode=0o700, exist_ok=True)
         self.addresses = path / "addresses.json"
         self.ports = path / "ports.json"
         self._processes = path / "processes.json"
         self._lock: IO[str] | None = None
 
     def lock(self) -> None:
-        """Takes the folder until this process ends."""
+        """Takes the folder until this process ends; makes it where it is not there yet."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.logs.mkdir(mode=0o700, exist_ok=True)
         lock = (self.path / "lock").open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -83,6 +83,7 @@ class Plan:
             name="simulator",
             command=(*PYTHON, "-m", "simulator", *options, "--speed", self.speed),
             ready=answers(f"http://127.0.0.1:{port}/health"),
+            umask=0o022,  # its machines' users read each other's files as on any machine
         )
 
     def _migrations(self) -> Spec:

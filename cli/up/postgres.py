@@ -39,7 +39,7 @@ or use a server of your own: --without postgres and DUMONT_DATABASE_URL=postgres
 def postgres_spec(folder: Path, port: int, password: str) -> Spec:
     """The server as one process of ours."""
     data = folder / "postgres"
-    as_user = unprivileged(folder)
+    as_user = unprivileged()
     settings = [part for name, value in {**SETTINGS, "port": str(port)}.items() for part in ("-c", f"{name}={value}")]
     return Spec(
         name="postgres",
@@ -72,18 +72,21 @@ def program(name: str) -> Path:
     return found[-1]
 
 
-def unprivileged(folder: Path) -> tuple[str, ...]:
+def unprivileged() -> tuple[str, ...]:
     """The launcher's options that make the server run as somebody else than root."""
     if os.geteuid() != 0:
         return ()
     if runs(("--namespace",), "true"):
         return ("--namespace",)
-    nobody = pwd.getpwnam("nobody").pw_uid
-    as_nobody = ("--uid", str(nobody))
-    for wanted in (str(program("postgres")), str(folder)):
-        if not runs(as_nobody, "test", "-x", wanted):
-            raise Refused(NO_ROOT.format(path=wanted))
+    as_nobody = ("--uid", str(pwd.getpwnam("nobody").pw_uid))
+    reach(program("postgres"), as_nobody)
     return as_nobody
+
+
+def reach(path: Path, as_user: tuple[str, ...]) -> None:
+    """Makes sure that such a user gets that far."""
+    if not runs(as_user, "test", "-x", str(path)):
+        raise Refused(NO_ROOT.format(path=path))
 
 
 def runs(as_user: tuple[str, ...], command: str, *arguments: str) -> bool:
@@ -100,6 +103,9 @@ def launched(as_user: tuple[str, ...], *command: str) -> list[str]:
 
 def prepare(data: Path, password: str, as_user: tuple[str, ...]) -> None:
     """Makes the data folder at the first start, and lets the server have it at every other."""
+    if "--uid" in as_user:
+        data.parent.chmod(0o711)
+        reach(data.parent, as_user)
     if not data.exists():
         initialise(data, password, as_user)
     own(data, as_user)

@@ -85,6 +85,7 @@ class Runner:
                 stderr=log,
                 cwd=self.log.parent.parent,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self.spec.environment()},
+                umask=self.spec.umask,
                 start_new_session=True,
             )
 

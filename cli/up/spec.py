@@ -26,4 +26,5 @@ class Spec:
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     stop_seconds: float = 3.0
+    umask: int = 0o077
     once: bool = False

@@ -1,0 +1,1 @@
+"""`dumont doctor`: what this computer has and lacks, with the command to type."""
