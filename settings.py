@@ -21,7 +21,7 @@ class Settings(BaseSettings):
 
     secret_keys: SecretStr = Field(
         default=SecretStr(""),
-        description="One or more secrets, comma separated, 32 characters at least. The first encrypts and signs, all decrypt.",
+        description="Comma separated secrets of 32 characters or more. The first encrypts and signs, all decrypt.",
     )
     api_url: str = "http://127.0.0.1:8000"
     gateway_url: str = "http://127.0.0.1:8080"
@@ -34,20 +34,28 @@ class Settings(BaseSettings):
         default=None, description="The installation's own key, used by those who have none when sharing is on."
     )
     share_provider_key: bool | None = Field(default=None, description="Default: only on a local installation.")
-    simulated: bool = Field(default=False, description="The cloud at vast_url is the simulator: said wherever it shows.")
+    simulated: bool = Field(
+        default=False, description="The cloud at vast_url is the simulator: said wherever it shows."
+    )
     local: bool = Field(default=False, description="One person's computer: makes a demo login, shares the key.")
     registration_open: bool = True
     demo_email: str = "demo@dumont.local"
     demo_password: SecretStr = SecretStr("dumont123")
 
     cloud_pace: float = Field(
-        default=1.0, ge=0, le=10, description="Scale of the cloud's published seconds between requests; 1 is the live service."
+        default=1.0,
+        ge=0,
+        le=10,
+        description="Scale of the cloud's published seconds between requests; 1 is the live service.",
     )
     watch_seconds: float = Field(default=1.0, description="Between two looks at the machines that are moving.")
     sweep_seconds: float = Field(default=15.0, description="Between two looks at the machines that are settled.")
-    settle_seconds: float = Field(default=20.0, description="How long a lost rent answer is looked up before giving up on it.")
+    settle_seconds: float = Field(
+        default=20.0, description="How long a lost rent answer is looked up before giving up on it."
+    )
     boot_deadline_seconds: float = Field(default=900.0, description="From rent to a working GPU over SSH.")
     model_deadline_seconds: float = Field(default=1800.0, description="From model server start to healthy.")
+    reconcile_seconds: float = Field(default=10.0, description="Between two looks for rows that nobody serves.")
     attempts_per_instance: int = Field(default=5, description="Offers tried before an instance fails.")
     default_spending_cap_per_day: float = Field(default=50.0, description="For users who set none of their own.")
 

@@ -1,7 +1,7 @@
 """Secrets at rest: AES-256-GCM under keys derived from the installation's secrets, with rotation.
 
-The first secret seals, every secret opens; the token names its key, so adding a new secret in front and dropping the old
-one later is all that a rotation takes (the scheme of dstack: users.md section 4).
+The first secret seals, every secret opens; the token names its key, so adding a new secret in front and dropping the
+old one later is all that a rotation takes (the scheme of dstack).
 """
 
 import base64

@@ -27,7 +27,11 @@ class Table(DeclarativeBase):
 
     type_annotation_map = {
         StrEnum: Enum(
-            StrEnum, native_enum=False, create_constraint=False, length=32, values_callable=lambda kind: [each.value for each in kind]
+            StrEnum,
+            native_enum=False,
+            create_constraint=False,
+            length=32,
+            values_callable=lambda kind: [each.value for each in kind],
         ),
         datetime: DateTime(timezone=True),
         dict[str, Any]: JSONB,
@@ -96,7 +100,7 @@ class Account(Table):
 
 
 class ProviderKey(Table):
-    """A cloud key, sealed. `account_id` is None until the cloud has said whose it is; `user_id` None: the operator's."""
+    """A cloud key, sealed. `account_id`: None until the cloud has said whose it is; `user_id` None: the operator's."""
 
     __tablename__ = "provider_keys"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -144,7 +148,13 @@ class Lease(Table):
     __tablename__ = "leases"
     __table_args__ = (
         Index("leases_open", "account_id", "state", postgresql_where=text("state <> 'closed'")),
-        Index("leases_one_open_per_offer", "account_id", "offer_id", unique=True, postgresql_where=text("state <> 'closed'")),
+        Index(
+            "leases_one_open_per_offer",
+            "account_id",
+            "offer_id",
+            unique=True,
+            postgresql_where=text("state <> 'closed'"),
+        ),
         Index("leases_holder", "holder_kind", "holder_id"),
     )
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -198,7 +208,7 @@ class Deployment(Table):
 
 
 class Endpoint(Table):
-    """A model's address at the gateway: `<gateway>/e/<path>`. `version` rises with every change; NOTIFY `routes` tells."""
+    """A model's address: `<gateway>/e/<path>`. `version` rises with every change, and NOTIFY `routes` tells of it."""
 
     __tablename__ = "endpoints"
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -1,4 +1,4 @@
-"""What one needs to name a workflow: ids, inputs, signals, progress. Shared by api, gateway, activities and workflows."""
+"""What one needs to name a workflow: ids, inputs, signals, progress. For api, gateway, activities and workflows."""
 
 from datetime import timedelta
 
@@ -8,8 +8,6 @@ from domain.machines import MachineSeen
 from domain.phases import DeploymentStage, DeploymentStatus, InstanceStatus, LeaseState
 
 TASK_QUEUE = "dumont"
-CLOUD_QUEUE = "dumont-cloud"
-"""Activities that call clouds and machines have a queue of their own, so that a slow cloud never holds up a record."""
 
 
 def machine_workflow_id(lease_id: str) -> str:
@@ -38,7 +36,7 @@ WATCH_WORKFLOW = "WatchWorkflow"
 """Workflow types by name, for those who start them without importing the workflows' room."""
 
 SIGNAL_CHANGED = "changed"
-"""To any of ours: a row that you live by has changed, read it again. Carries nothing, so it may be sent twice or late."""
+"""To any of ours: a row that you live by has changed, read it again. May be sent twice, or late."""
 
 SIGNAL_SEEN = "seen"
 """To a MachineWorkflow from the account's watch: the machine was seen in a new state."""

@@ -42,8 +42,6 @@ class Verdict(StrEnum):
     FAILED = "failed"
 
 
-
-
 def boot_verdict(seen: MachineSeen, now: datetime, patience: timedelta) -> Verdict:
     """What to think of a machine that should be booting.
 

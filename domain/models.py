@@ -1,7 +1,7 @@
-"""The models we can serve, what they need, and the command that serves them. Pure, and no model is ever downloaded here.
+"""The models we can serve, what they need, and the command that serves them. No model is ever downloaded here.
 
-Memory: weights at two bytes a parameter (half that for 8-bit, a quarter for 4-bit quantization), times 1.2 for cache and
-activations, plus 1 GB for CUDA and the server: the usual rule of thumb for vLLM, deliberately on the safe side.
+Memory: weights at two bytes a parameter (half that for 8-bit, a quarter for 4-bit quantization), times 1.2 for cache
+and activations, plus 1 GB for CUDA and the server: the usual rule of thumb for vLLM, deliberately on the safe side.
 """
 
 import re
@@ -126,7 +126,12 @@ def parameters_billions(model_id: str) -> float | None:
 
 
 def plan_serving(
-    model_type: ModelType, model_id: str, *, port: int = DEFAULT_PORT, quantization: str | None = None, num_gpus: int = 1
+    model_type: ModelType,
+    model_id: str,
+    *,
+    port: int = DEFAULT_PORT,
+    quantization: str | None = None,
+    num_gpus: int = 1,
 ) -> ServePlan:
     """The command line and the memory (GB, over all GPUs) for one model."""
     billions = parameters_billions(model_id)

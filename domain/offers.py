@@ -17,12 +17,12 @@ class Region(StrEnum):
     ASIA = "ASIA"
 
 
+_EUROPE = "AT BE BG CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IS IT LT LU LV MT NL NO PL PT RO RS SE SI SK UA"
+_ASIA = "AE AM CN GE HK ID IL IN JP KR KZ MY PH SA SG TH TR TW VN"
 _REGION_COUNTRIES: dict[Region, frozenset[str]] = {
     Region.US: frozenset({"US"}),
-    Region.EU: frozenset(
-        "AT BE BG CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IS IT LT LU LV MT NL NO PL PT RO RS SE SI SK UA".split()
-    ),
-    Region.ASIA: frozenset("AE AM CN GE HK ID IL IN JP KR KZ MY PH SA SG TH TR TW VN".split()),
+    Region.EU: frozenset(_EUROPE.split()),
+    Region.ASIA: frozenset(_ASIA.split()),
 }
 
 
@@ -93,7 +93,7 @@ def matching_gpus(wanted: str, known: set[str]) -> set[str]:
     if exact:
         return exact
     words = gpu_words(wanted)
-    if not words or any(character.isdigit() for character in words[-1]) and len(words) > 1:
+    if not words or (any(character.isdigit() for character in words[-1]) and len(words) > 1):
         return set()
     return {name for name in known if gpu_words(name)[: len(words)] == words}
 

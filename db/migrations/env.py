@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that db.migrate hands over, or on DUMONT_DATABASE_URL from the command line."""
+"""Alembic's entry: runs on the connection that db.migrate hands over, else on DUMONT_DATABASE_URL."""
 
 from alembic import context
 from sqlalchemy import Connection, create_engine

@@ -1,0 +1,79 @@
+"""What went wrong outside, said to Temporal: try again (and when), or never. One mapper per outside thing.
+
+The whole taxonomy: `NotYet` (expected waiting), `Final` (retrying cannot help; its `type` is what workflows decide by),
+and whatever else is raised (unexpected: retried with backoff).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from enum import StrEnum
+
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from clients.ssh import HostKeyChanged, SshKeyRefused, SshUnreachable
+from clients.vast_errors import VastKeyRefused, VastRefused, VastThrottled, VastUnavailable
+
+CLOUD_PAUSE = 2.0
+"""Seconds before a cloud that gave no readable answer is asked again."""
+
+
+class Fault(StrEnum):
+    """Why a step ended for good."""
+
+    OFFER_GONE = "offer_gone"
+    REFUSED = "refused"
+    ANSWER_LOST = "answer_lost"
+    BOOT_FAILED = "boot_failed"
+    KEY_REFUSED = "key_refused"
+    NO_OFFERS = "no_offers"
+    SPENDING_CAP = "spending_cap"
+    NOT_WANTED = "not_wanted"
+    MACHINE_LOST = "machine_lost"
+    MODEL_FAILED = "model_failed"
+
+
+class NotYet(ApplicationError):
+    """Not ready, or not our turn: nothing is wrong. Raised, so that the wait costs no slot and survives a crash."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(
+            message,
+            type="not_yet",
+            next_retry_delay=timedelta(seconds=max(0.05, seconds)),
+            category=ApplicationErrorCategory.BENIGN,
+        )
+
+
+class Final(ApplicationError):
+    """Retrying cannot help. `message` is a sentence that a user may read."""
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message, type=fault.value, non_retryable=True)
+
+
+@contextmanager
+def vast_errors() -> Iterator[None]:
+    """Vast.ai's answers as Temporal should see them. Never carries a URL, a key or a body."""
+    try:
+        yield
+    except VastThrottled as error:
+        raise NotYet("the cloud asks us to slow down", error.retry_after or CLOUD_PAUSE) from error
+    except VastUnavailable as error:
+        raise NotYet(f"no readable answer from the cloud ({error})", CLOUD_PAUSE) from error
+    except VastKeyRefused as error:
+        # not final: a machine is only ever released with the key it was rented with, so we wait until it works again
+        raise NotYet("the cloud refuses the key", 30.0) from error
+    except VastRefused as error:
+        raise Final(Fault.REFUSED, f"the cloud refused: {error}") from error
+
+
+@contextmanager
+def ssh_errors(pause: float) -> Iterator[None]:
+    """SSH trouble as Temporal should see it: a machine that does not answer yet is waited for (`pause` seconds)."""
+    try:
+        yield
+    except HostKeyChanged as error:
+        raise Final(Fault.BOOT_FAILED, "the machine shows another SSH host key than before") from error
+    except (SshUnreachable, SshKeyRefused) as error:
+        raise NotYet(f"the machine does not let us in over SSH ({type(error).__name__})", pause) from error

@@ -1,0 +1,128 @@
+"""Starting flows and telling them that their rows changed. Every call may be made twice, or by two at once."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain import flows
+from domain.flows import DeployInput, DeployProgress, InstanceInput, MachineInput, WatchInput
+from domain.machines import MachineSeen
+from settings import Settings
+
+KIND = SearchAttributeKey.for_keyword("DumontKind")
+PHASE = SearchAttributeKey.for_keyword("DumontPhase")
+INSTANCE_ID = SearchAttributeKey.for_int("DumontInstanceId")
+
+RPC_DEADLINE = timedelta(seconds=10)
+QUERY_DEADLINE = timedelta(seconds=1)
+
+
+class Flows:
+    """Our workflows by their ids. Needs no workflow code, so any room below may hold it."""
+
+    def __init__(self, temporal: Client, settings: Settings) -> None:
+        self._temporal = temporal
+        self._settings = settings
+
+    async def start_machine(self, lease_id: str, summary: str = "") -> None:
+        """Serve an open lease."""
+        settings = self._settings
+        machine = MachineInput(
+            lease_id=lease_id,
+            boot_deadline=timedelta(seconds=settings.boot_deadline_seconds),
+            patience=timedelta(seconds=3 * settings.settle_seconds),
+        )
+        await self._start(flows.MACHINE_WORKFLOW, machine, flows.machine_workflow_id(lease_id), "machine", summary)
+
+    async def start_instance(self, instance_id: int, summary: str = "") -> None:
+        """Serve an instance that is not over."""
+        workflow_id = flows.instance_workflow_id(instance_id)
+        instance = InstanceInput(instance_id=instance_id)
+        await self._start(flows.INSTANCE_WORKFLOW, instance, workflow_id, "instance", summary, instance_id)
+
+    async def start_deploy(self, deployment_id: str, instance_id: int, summary: str = "") -> None:
+        """Bring a deployment to ready, or to failed with everything released."""
+        deploy = DeployInput(
+            deployment_id=deployment_id,
+            instance_id=instance_id,
+            model_deadline=timedelta(seconds=self._settings.model_deadline_seconds),
+        )
+        workflow_id = flows.deploy_workflow_id(deployment_id)
+        await self._start(flows.DEPLOY_WORKFLOW, deploy, workflow_id, "deploy", summary, instance_id)
+
+    async def watch(self, account_id: int) -> None:
+        """Have an account's machines looked at now, and often while any is moving."""
+        await self._temporal.start_workflow(
+            flows.WATCH_WORKFLOW,
+            WatchInput(account_id=account_id),
+            id=flows.watch_workflow_id(account_id),
+            task_queue=flows.TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=flows.SIGNAL_CHANGED,
+            search_attributes=_attributes("watch", None),
+            static_summary="Looks at the machines of one cloud account",
+            rpc_timeout=RPC_DEADLINE,
+        )
+
+    async def changed(self, workflow_id: str) -> None:
+        """Tell a workflow to read its rows again. One that is not running reads them when it starts."""
+        await self._signal(workflow_id, flows.SIGNAL_CHANGED)
+
+    async def seen(self, lease_id: str, seen: MachineSeen) -> None:
+        """Tell a MachineWorkflow what its machine looks like now."""
+        await self._signal(flows.machine_workflow_id(lease_id), flows.SIGNAL_SEEN, seen)
+
+    async def progress_of_deploy(self, deployment_id: str) -> DeployProgress | None:
+        """What the running deploy says of itself; None when nobody answers within a second."""
+        handle: WorkflowHandle[Any, Any] = self._temporal.get_workflow_handle(flows.deploy_workflow_id(deployment_id))
+        try:
+            answer: DeployProgress = await handle.query(
+                flows.QUERY_PROGRESS, result_type=DeployProgress, rpc_timeout=QUERY_DEADLINE
+            )
+            return answer
+        except (RPCError, WorkflowQueryFailedError):
+            return None
+
+    async def _signal(self, workflow_id: str, name: str, *arguments: Any) -> None:
+        handle: WorkflowHandle[Any, Any] = self._temporal.get_workflow_handle(workflow_id)
+        try:
+            await handle.signal(name, args=arguments, rpc_timeout=RPC_DEADLINE)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
+    async def _start(
+        self, kind: str, input: Any, workflow_id: str, word: str, summary: str, instance_id: int | None = None
+    ) -> None:
+        await self._temporal.start_workflow(
+            kind,
+            input,
+            id=workflow_id,
+            task_queue=flows.TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=_attributes(word, instance_id),
+            static_summary=summary[:200] or None,
+            rpc_timeout=RPC_DEADLINE,
+        )
+
+
+def _attributes(kind: str, instance_id: int | None) -> TypedSearchAttributes:
+    pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(KIND, kind)]
+    if instance_id is not None:
+        pairs.append(SearchAttributePair(INSTANCE_ID, instance_id))
+    return TypedSearchAttributes(pairs)
+
+
+async def connect(settings: Settings, runtime: Runtime | None = None) -> Client:
+    """The one way to reach Temporal: every process must agree on how inputs are written."""
+    return await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=pydantic_data_converter,
+        runtime=runtime,
+    )

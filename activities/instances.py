@@ -1,0 +1,161 @@
+"""An instance's rows: what is wanted, what it holds, what became of it."""
+
+from pydantic import BaseModel
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio import activity
+
+from activities.clouds import Clouds, account_of
+from activities.errors import Fault, Final, vast_errors
+from activities.flows import Flows
+from activities.machines import LEASE_KEY_PURPOSE
+from activities.market import Market
+from clients.ssh import generate_keypair
+from db import leases
+from db.deployments import deployments_of_instance, end_deployment
+from db.events import record_event
+from db.sealing import Sealer
+from db.spending import cap_of
+from db.tables import Instance, Lease, ProviderKey
+from domain.flows import deploy_workflow_id, instance_workflow_id, machine_workflow_id
+from domain.instances import InstanceSpec
+from domain.phases import DeploymentStatus, Desired, InstanceStatus
+from domain.refusals import NoOfferFree, SpendingCapReached
+from domain.steps import WORTHLESS, InstanceSituation, LeaseFacts
+
+
+class InstanceNews(BaseModel):
+    """A change of an instance that people are told about."""
+
+    instance_id: int
+    status: InstanceStatus
+    message: str = ""
+
+
+class InstanceActivities:
+    def __init__(self, clouds: Clouds, market: Market, flows: Flows) -> None:
+        self._clouds = clouds
+        self._database = clouds.database
+        self._market = market
+        self._flows = flows
+
+    @activity.defn
+    async def look_at_instance(self, instance_id: int) -> InstanceSituation:
+        """Read everything that the next step depends on."""
+        async with self._database.begin() as session:
+            instance = await session.get_one(Instance, instance_id)
+            tried = await leases.leases_of_instance(session, instance_id)
+        present = next((each for each in tried if each.id == instance.lease_id), None)
+        return InstanceSituation(
+            desired=instance.desired,
+            status=instance.status,
+            lease=None if present is None else _facts(present),
+            attempts=sum(each.outcome not in WORTHLESS for each in tried),
+            attempts_allowed=self._clouds.settings.attempts_per_instance,
+            open_leases=sum(each.state.is_open for each in tried),
+            was_running=instance.running_at is not None,
+            message=instance.message,
+        )
+
+    @activity.defn
+    async def reserve_machine(self, instance_id: int) -> None:
+        """Reserve the best free offer for the instance; its MachineWorkflow is started by the next step.
+
+        Raises:
+            Final: NO_OFFERS, SPENDING_CAP, NOT_WANTED. Nothing is reserved then.
+        """
+        async with self._database.begin() as session:
+            instance = await session.get_one(Instance, instance_id)
+            key = await session.get_one(ProviderKey, instance.provider_key_id)
+        query = InstanceSpec.model_validate(instance.spec).query
+        with vast_errors():
+            offers = await self._market.offers(key, query)
+        async with self._database.begin() as session:
+            instance = await session.get_one(Instance, instance_id, with_for_update=True)
+            if instance.desired is not Desired.RUNNING:
+                raise Final(Fault.NOT_WANTED, "no longer wanted")
+            cap = await cap_of(session, instance.user_id, self._clouds.settings.default_spending_cap_per_day)
+            try:
+                await leases.reserve(session, instance, account_of(key), offers, lease_keys(self._clouds.sealer), cap)
+            except NoOfferFree as error:
+                raise Final(Fault.NO_OFFERS, str(error)) from error
+            except SpendingCapReached as error:
+                raise Final(Fault.SPENDING_CAP, str(error)) from error
+
+    @activity.defn
+    async def start_machine(self, lease_id: str) -> None:
+        """See that the lease's MachineWorkflow runs."""
+        async with self._database.begin() as session:
+            lease = await session.get_one(Lease, lease_id)
+        await self._flows.start_machine(lease_id, machine_summary(lease))
+
+    @activity.defn
+    async def let_go(self, lease_id: str) -> None:
+        """The instance wants this lease no longer: say so in the row, then to its MachineWorkflow."""
+        async with self._database.begin() as session:
+            lease = await session.get_one(Lease, lease_id)
+            await leases.unwant(session, lease_id, (lease.holder_kind, lease.holder_id))
+        await self._flows.changed(machine_workflow_id(lease_id))
+
+    @activity.defn
+    async def wish_destroyed(self, instance_id: int) -> None:
+        """Nobody needs the instance any more: the wish goes to its row first, then to its workflow."""
+        async with self._database.begin() as session:
+            await session.execute(update(Instance).where(Instance.id == instance_id).values(desired=Desired.DESTROYED))
+        await self._flows.changed(instance_workflow_id(instance_id))
+
+    @activity.defn
+    async def record_instance(self, news: InstanceNews) -> None:
+        """Write an instance's new status, end what hung on it when it is over, and tell its deploys."""
+        async with self._database.begin() as session:
+            instance = await session.get_one(Instance, news.instance_id, with_for_update=True)
+            if instance.status.is_over:
+                return
+            await _write_news(session, instance, news)
+            deployments = await deployments_of_instance(session, instance.id)
+            if news.status.is_over:
+                for deployment in deployments:
+                    if deployment.status is DeploymentStatus.READY:
+                        await end_deployment(session, deployment.id, *_ending(deployment.wanted, news))
+        for deployment in deployments:
+            if deployment.status is DeploymentStatus.DEPLOYING:
+                await self._flows.changed(deploy_workflow_id(deployment.id))
+
+
+def lease_keys(sealer: Sealer) -> tuple[str, str]:
+    """A fresh SSH key for one machine: the public line, and the private one sealed."""
+    private, public = generate_keypair()
+    return public, sealer.seal(private, LEASE_KEY_PURPOSE)
+
+
+def machine_summary(lease: Lease) -> str:
+    return f"{lease.num_gpus}x {lease.gpu_name} at {lease.dph_total:.3f} USD/h, offer {lease.offer_id}"
+
+
+async def _write_news(session: AsyncSession, instance: Instance, news: InstanceNews) -> None:
+    if instance.status is not news.status:
+        await record_event(session, instance.user_id, f"instance:{instance.id}", news.status.value, news.message)
+    instance.status, instance.message = news.status, news.message
+    now = await session.scalar(select(func.clock_timestamp()))
+    if news.status is InstanceStatus.RUNNING and instance.running_at is None:
+        instance.running_at = now
+    if news.status.is_over:
+        instance.ended_at = now
+
+
+def _ending(wanted: bool, news: InstanceNews) -> tuple[DeploymentStatus, str]:
+    if news.status is InstanceStatus.FAILED and wanted:
+        return DeploymentStatus.FAILED, news.message
+    return DeploymentStatus.STOPPED, "Stopped; its machine is released."
+
+
+def _facts(lease: Lease) -> LeaseFacts:
+    return LeaseFacts(
+        id=lease.id,
+        state=lease.state,
+        wanted=lease.wanted,
+        outcome=lease.outcome,
+        reason=lease.reason,
+        gpu_name=lease.gpu_name,
+        dph_total=lease.dph_total,
+    )

@@ -1,0 +1,64 @@
+"""A lease's row, as its MachineWorkflow lives by it."""
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.flows import Flows
+from db import leases
+from db.events import record_event
+from db.session import Database
+from db.tables import Lease
+from domain.machines import MachineSeen
+from domain.phases import LeaseOutcome, LeaseState
+
+
+class LeaseView(BaseModel):
+    """What a MachineWorkflow needs to know of its lease."""
+
+    state: LeaseState
+    wanted: bool
+    account_id: int
+    instance_id: int
+    summary: str
+    seen: MachineSeen
+
+
+class LeaseEnding(BaseModel):
+    lease_id: str
+    outcome: LeaseOutcome
+    reason: str
+
+
+class LeaseActivities:
+    def __init__(self, database: Database, flows: Flows) -> None:
+        self._database = database
+        self._flows = flows
+
+    @activity.defn
+    async def look_at_lease(self, lease_id: str) -> LeaseView:
+        async with self._database.begin() as session:
+            lease = await session.get_one(Lease, lease_id)
+        return LeaseView(
+            state=lease.state,
+            wanted=lease.wanted,
+            account_id=lease.account_id,
+            instance_id=int(lease.holder_id),
+            summary=f"{lease.num_gpus}x {lease.gpu_name} at {lease.dph_total:.3f} USD/h",
+            seen=MachineSeen.model_validate(lease.seen),
+        )
+
+    @activity.defn
+    async def watch_account(self, account_id: int) -> None:
+        """Have the account's machines looked at, now and while they move."""
+        await self._flows.watch(account_id)
+
+    @activity.defn
+    async def record_ending(self, ending: LeaseEnding) -> None:
+        """From here on the lease is only being released; why is kept for its user."""
+        async with self._database.begin() as session:
+            lease = await session.get_one(Lease, ending.lease_id, with_for_update=True)
+            if lease.state in (LeaseState.RELEASING, LeaseState.CLOSED):
+                return
+            await leases.mark_releasing(session, lease.id, ending.outcome, ending.reason)
+            text = f"{lease.gpu_name}, offer {lease.offer_id}: {ending.reason}"
+            await record_event(session, lease.user_id, f"instance:{lease.holder_id}", ending.outcome.value, text)

@@ -1,0 +1,218 @@
+"""One lease's machine: rent it, let ourselves in, see that its GPU works, release it until the cloud says it is gone.
+
+Each activity takes a lease id and reads the rest, so nothing secret passes through Temporal.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from temporalio import activity
+
+from activities.clouds import Clouds, Endpoint
+from activities.errors import Fault, Final, NotYet, ssh_errors, vast_errors
+from activities.onstart import onstart_script
+from clients.ssh import CommandTimedOut, SshTarget, connect, host_key_of, run
+from clients.vast import VastClient
+from clients.vast_errors import VastKeyRefused, VastNotSent, VastRefused, VastThrottled, VastUnavailable, is_offer_gone
+from clients.vast_types import RentRequest
+from db import leases
+from db.tables import Instance, Lease
+from domain.instances import InstanceSpec
+from domain.machines import MachineSeen
+from domain.offers import MachineType
+from domain.phases import LeaseState
+
+RENT_DEADLINE = 20.0
+"""Seconds for the rent request; well below the activity's own deadline, so that no attempt outlives its retry."""
+LOOK_AGAIN = 1.0
+SSH_PAUSE = 0.3
+SSH_DEADLINE = 10.0
+LEASE_KEY_PURPOSE = "lease-ssh-key"
+
+
+class MachineActivities:
+    """Calls to the cloud and to the machine, for one lease at a time."""
+
+    def __init__(self, clouds: Clouds) -> None:
+        self._clouds = clouds
+        self._database = clouds.database
+        self._settle = timedelta(seconds=clouds.settings.settle_seconds)
+
+    @activity.defn
+    async def rent_machine(self, lease_id: str) -> None:
+        """Ask the cloud once for this lease; a repeated attempt looks for the machine instead of asking again.
+
+        Raises:
+            Final: OFFER_GONE, REFUSED, KEY_REFUSED (surely not rented), ANSWER_LOST (looked up long enough).
+        """
+        lease = await self._lease(lease_id)
+        if lease.cloud_id is not None:
+            return
+        if not lease.wanted or lease.state in (LeaseState.RELEASING, LeaseState.CLOSED):
+            raise Final(Fault.NOT_WANTED, "no longer wanted")
+        if lease.state is LeaseState.RESERVED:
+            await self._ask(lease)
+        else:
+            await self._look_up(lease)
+
+    async def _ask(self, lease: Lease) -> None:
+        client = await self._clouds.client(lease.provider_key_id)
+        request = await self._rent_request(lease)
+        await self._turn(lease, Endpoint.RENT)
+        if _late():
+            raise NotYet("this attempt was held up; the next one asks", 0)
+        async with self._database.begin() as session:
+            if not await leases.mark_asked(session, lease.id):
+                raise NotYet("another attempt asked", LOOK_AGAIN)
+        await self._buy(client, lease, request)
+
+    async def _buy(self, client: VastClient, lease: Lease, request: RentRequest) -> None:
+        try:
+            cloud_id = await client.rent(lease.offer_id, request, timeout=RENT_DEADLINE)
+        except (VastNotSent, VastThrottled) as error:
+            await self._unask(lease)
+            raise NotYet("the cloud did not take the request", getattr(error, "retry_after", None) or 2.0) from error
+        except VastUnavailable as error:
+            raise NotYet(f"the answer was lost ({error}); looking whether we have the machine", LOOK_AGAIN) from error
+        except VastKeyRefused as error:
+            raise Final(Fault.KEY_REFUSED, "the cloud refuses the key") from error
+        except VastRefused as error:
+            if error.new_contract is not None:  # made although refused: known, so that it is released
+                await self._rented(lease, error.new_contract)
+            fault = Fault.OFFER_GONE if is_offer_gone(error) else Fault.REFUSED
+            raise Final(fault, "the offer was taken by someone else" if is_offer_gone(error) else str(error)) from error
+        if cloud_id is None:
+            raise NotYet("the cloud said yes without naming the machine; looking for it", LOOK_AGAIN)
+        await self._rented(lease, cloud_id)
+
+    async def _look_up(self, lease: Lease) -> None:
+        """Somebody asked before and the answer is not known: look for the machine by its label while it settles."""
+        client = await self._clouds.client(lease.provider_key_id)
+        await self._turn(lease, Endpoint.LIST)
+        with vast_errors():
+            found = await client.list_instances([lease.label])
+        if found:
+            await self._rented(lease, min(each.id for each in found if each.label == lease.label))
+        elif lease.asked_at is not None and datetime.now(UTC) - lease.asked_at > self._settle:
+            raise Final(Fault.ANSWER_LOST, "the rent request got no answer and no machine came of it")
+        else:
+            raise NotYet("asked before, not listed yet", min(LOOK_AGAIN, self._settle.total_seconds() / 5))
+
+    async def _rent_request(self, lease: Lease) -> RentRequest:
+        async with self._database.begin() as session:
+            instance = await session.get_one(Instance, int(lease.holder_id))
+        spec = InstanceSpec.model_validate(instance.spec)
+        bid = spec.query.machine_type is MachineType.INTERRUPTIBLE
+        return RentRequest(
+            image=spec.image,
+            disk=spec.disk_size,
+            label=lease.label,
+            onstart=onstart_script(lease.public_key, spec.onstart_cmd),
+            env=spec.env | {f"-p {port}:{port}": "1" for port in spec.ports},
+            price=lease.dph_total if bid else None,
+        )
+
+    @activity.defn
+    async def attach_key(self, lease_id: str) -> None:
+        """Have the platform itself keep our key on the machine: it may overwrite what onstart wrote (clouds.md B2.6)."""
+        lease = await self._lease(lease_id)
+        if lease.cloud_id is None:
+            return
+        client = await self._clouds.client(lease.provider_key_id)
+        await self._turn(lease, Endpoint.SSH_KEYS)
+        with vast_errors():
+            await client.attach_ssh_key(lease.cloud_id, lease.public_key)
+
+    @activity.defn
+    async def probe_machine(self, lease_id: str) -> None:
+        """Log in, keep the host key of the first contact, see that the GPU answers; then the lease is running."""
+        lease = await self._lease(lease_id)
+        if not lease.wanted:
+            raise Final(Fault.NOT_WANTED, "no longer wanted")
+        with ssh_errors(SSH_PAUSE):
+            async with await connect(self.target(lease), timeout=SSH_DEADLINE) as connection:
+                host_key = host_key_of(connection)
+                try:
+                    smi = await run(connection, "nvidia-smi -L", timeout=SSH_DEADLINE)
+                except CommandTimedOut as error:
+                    raise Final(Fault.BOOT_FAILED, "the machine's GPU does not answer (nvidia-smi hangs)") from error
+        if smi.exit_code != 0 or "GPU 0" not in smi.stdout:
+            raise Final(Fault.BOOT_FAILED, "the machine has no working GPU (nvidia-smi failed)")
+        async with self._database.begin() as session:
+            await leases.mark_running(session, lease_id, host_key)
+
+    @activity.defn
+    async def release_machine(self, lease_id: str) -> None:
+        """Destroy whatever came of this lease, and come back until the cloud says that nothing is left of it."""
+        lease = await self._lease(lease_id)
+        if lease.state is LeaseState.CLOSED:
+            return
+        if lease.asked_at is not None:
+            await self._destroy(lease)
+        async with self._database.begin() as session:
+            await leases.mark_closed(session, lease_id)
+
+    async def _destroy(self, lease: Lease) -> None:
+        client = await self._clouds.client(lease.provider_key_id)
+        first = activity.info().attempt == 1 and lease.cloud_id is not None
+        alive = [lease.cloud_id] if first and lease.cloud_id else await self._still_there(client, lease)
+        for cloud_id in alive:
+            await self._turn(lease, Endpoint.DESTROY)
+            with vast_errors():
+                await client.destroy_instance(cloud_id)
+        if alive:
+            raise NotYet("asked the cloud to destroy it; waiting until it is gone", 0.5 if first else LOOK_AGAIN)
+        if lease.cloud_id is None and lease.asked_at and datetime.now(UTC) - lease.asked_at <= self._settle:
+            raise NotYet("a late answer may still make a machine; looking a while longer", LOOK_AGAIN)
+
+    async def _still_there(self, client: VastClient, lease: Lease) -> list[int]:
+        """By label and by id: a listing may lag, and a machine may have been relabelled."""
+        await self._turn(lease, Endpoint.LIST)
+        with vast_errors():
+            listed = {each.id for each in await client.list_instances([lease.label]) if each.label == lease.label}
+        if lease.cloud_id is not None and lease.cloud_id not in listed:
+            await self._turn(lease, Endpoint.SHOW)
+            with vast_errors():
+                if await client.show_instance(lease.cloud_id) is not None:
+                    listed.add(lease.cloud_id)
+        return sorted(listed)
+
+    def target(self, lease: Lease) -> SshTarget:
+        """Where the lease's machine answers SSH: its direct port when there is one, else the cloud's relay."""
+        address = ssh_address(MachineSeen.model_validate(lease.seen))
+        if address is None:
+            raise NotYet("the machine has no address yet", LOOK_AGAIN)
+        private_key = self._clouds.sealer.open(lease.sealed_private_key, LEASE_KEY_PURPOSE)
+        return SshTarget(*address, private_key=private_key, host_key=lease.host_key)
+
+    async def _lease(self, lease_id: str) -> Lease:
+        async with self._database.begin() as session:
+            return await session.get_one(Lease, lease_id)
+
+    async def _turn(self, lease: Lease, endpoint: Endpoint) -> None:
+        wait = await self._clouds.seconds_to_wait(lease.account_id, endpoint)
+        if wait:
+            raise NotYet(f"waiting for our turn to call the cloud ({endpoint.value[0]})", wait)
+
+    async def _rented(self, lease: Lease, cloud_id: int) -> None:
+        async with self._database.begin() as session:
+            await leases.mark_rented(session, lease.id, cloud_id)
+
+    async def _unask(self, lease: Lease) -> None:
+        async with self._database.begin() as session:
+            await leases.unmark_asked(session, lease.id)
+
+
+def ssh_address(seen: MachineSeen) -> tuple[str, int] | None:
+    """Direct port first: the relay is slower (clouds.md B2.7)."""
+    direct = seen.ports.get("22/tcp")
+    if direct and seen.public_ipaddr:
+        return seen.public_ipaddr, direct
+    if seen.ssh_host and seen.ssh_port:
+        return seen.ssh_host, seen.ssh_port
+    return None
+
+
+def _late() -> bool:
+    """Whether this attempt was frozen for so long that its retry may be under way."""
+    started = activity.info().started_time
+    return datetime.now(UTC) - started > timedelta(seconds=RENT_DEADLINE / 2)

@@ -1,0 +1,105 @@
+"""The market as we see it: offers searched once per GPU and kept for a short while, filtered here."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from activities.clouds import Clouds, Endpoint, account_of
+from clients.vast_errors import VastThrottled
+from clients.vast_types import VastOffer
+from db.session import Database
+from db.tables import OfferSearch, ProviderKey
+from domain.offers import MachineType, Offer, OfferQuery, gpu_words, matching_gpus, select_offers
+
+FRESH = timedelta(seconds=30)
+NAMES_FRESH = timedelta(hours=1)
+STALE_BUT_USABLE = timedelta(minutes=5)
+"""With the search budget (10 a minute) spent, an answer this old is better than none: a rent notices what went."""
+
+_KINDS = {MachineType.ON_DEMAND: "on-demand", MachineType.INTERRUPTIBLE: "bid"}
+
+
+class Market:
+    """Offers for a query, from the shared cache in the database or from the cloud."""
+
+    def __init__(self, database: Database, clouds: Clouds) -> None:
+        self._database = database
+        self._clouds = clouds
+
+    async def offers(self, key: ProviderKey, query: OfferQuery) -> list[Offer]:
+        """What the query accepts, cheapest first. Raises the client's errors when the cloud is asked in vain."""
+        names = None if query.gpu_name is None else matching_gpus(query.gpu_name, await self.gpu_names(key))
+        if names is not None and not names:
+            return []
+        rows = await self._search(key, names, query.machine_type)
+        return select_offers(query, [Offer.model_validate(row) for row in rows])
+
+    async def gpu_names(self, key: ProviderKey) -> set[str]:
+        """Every GPU name of the market."""
+        cached = await self._cached(key.url, "gpu_names", NAMES_FRESH)
+        if cached is None:
+            cached = list(await (await self._clouds.client(key.id)).gpu_names())
+            await self._keep(key.url, "gpu_names", cached)
+        return set(cached)
+
+    async def _search(self, key: ProviderKey, names: set[str] | None, kind: MachineType) -> list[Any]:
+        query = f"{kind}:" + ("*" if names is None else ",".join(sorted("_".join(gpu_words(name)) for name in names)))
+        cached = await self._cached(key.url, query, FRESH)
+        if cached is not None:
+            return cached
+        wait = await self._clouds.seconds_to_wait(account_of(key), Endpoint.SEARCH)
+        if wait:
+            stale = await self._cached(key.url, query, STALE_BUT_USABLE)
+            if stale is None:
+                raise VastThrottled("our own budget of searches is spent", wait)
+            return stale
+        filters = {} if names is None else {"gpu_name": {"in": sorted(names)}}
+        found = await (await self._clouds.client(key.id)).search_offers(filters, kind=_KINDS[kind])
+        rows = [to_offer(row).model_dump(mode="json") for row in found]
+        await self._keep(key.url, query, rows)
+        return rows
+
+    async def _cached(self, url: str, query: str, age: timedelta) -> list[Any] | None:
+        async with self._database.begin() as session:
+            return await session.scalar(
+                select(OfferSearch.offers).where(
+                    OfferSearch.url == url,
+                    OfferSearch.query == query,
+                    OfferSearch.fetched_at > func.clock_timestamp() - age,
+                )
+            )
+
+    async def _keep(self, url: str, query: str, rows: list[Any]) -> None:
+        values = {"offers": rows, "fetched_at": func.clock_timestamp()}
+        async with self._database.begin() as session:
+            await session.execute(
+                insert(OfferSearch)
+                .values(url=url, query=query, **values)
+                .on_conflict_do_update(index_elements=[OfferSearch.url, OfferSearch.query], set_=values)
+            )
+
+
+def to_offer(row: VastOffer) -> Offer:
+    """The cloud's row in our words and units."""
+    return Offer(
+        id=row.id,
+        machine_id=row.machine_id,
+        gpu_name=row.gpu_name,
+        num_gpus=row.num_gpus,
+        gpu_ram=round(row.gpu_ram / 1000, 1),
+        cpu_cores=row.cpu_cores_effective or row.cpu_cores,
+        cpu_ram=round(row.cpu_ram / 1000, 1),
+        disk_space=row.disk_space,
+        inet_down=row.inet_down,
+        inet_up=row.inet_up,
+        dph_total=row.dph_total,
+        min_bid=row.min_bid,
+        geolocation=row.geolocation or "",
+        reliability=row.reliability2,
+        cuda_version=row.cuda_max_good,
+        verified=row.verification == "verified",
+        static_ip=bool(row.static_ip),
+        direct_port_count=row.direct_port_count,
+    )

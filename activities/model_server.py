@@ -1,0 +1,144 @@
+"""The model server on a deployment's machine: start it over SSH, see it healthy, publish it."""
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.errors import Fault, Final, NotYet, ssh_errors
+from activities.machines import MachineActivities
+from activities.serve_script import SCRIPT, installing
+from clients.ssh import CommandTimedOut, PortClosed, SshTarget, connect, http_get, run
+from db.deployments import ENDPOINT_KEY_PURPOSE, end_deployment, publish
+from db.sealing import Sealer
+from db.session import Database
+from db.tables import Deployment, Endpoint, Instance, Lease
+from domain.models import ServePlan
+from domain.phases import DeploymentStage, DeploymentStatus, InstanceStatus, LeaseState
+
+SSH_DEADLINE = 15.0
+HEALTH_PAUSE = 0.3
+"""Seconds between looks at a server that is loading: one SSH connection each, cheap beside minutes of loading."""
+
+
+class DeployFacts(BaseModel):
+    """What a deploy lives by. `lease_id` is there only while the instance runs on a machine."""
+
+    wanted: bool
+    status: DeploymentStatus
+    instance_status: InstanceStatus
+    instance_message: str
+    lease_id: str | None
+    summary: str
+
+
+class DeployNews(BaseModel):
+    deployment_id: str
+    stage: DeploymentStage
+    message: str
+    phase_timings_ms: dict[str, int] = {}
+
+
+class DeployEnding(BaseModel):
+    deployment_id: str
+    status: DeploymentStatus
+    message: str
+    phase_timings_ms: dict[str, int] = {}
+
+
+class ModelActivities:
+    def __init__(self, database: Database, sealer: Sealer, machines: MachineActivities) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._machines = machines
+
+    @activity.defn
+    async def look_at_deploy(self, deployment_id: str) -> DeployFacts:
+        async with self._database.begin() as session:
+            deployment = await session.get_one(Deployment, deployment_id)
+            instance = await session.get_one(Instance, deployment.instance_id)
+        running = instance.status is InstanceStatus.RUNNING
+        return DeployFacts(
+            wanted=deployment.wanted,
+            status=deployment.status,
+            instance_status=instance.status,
+            instance_message=instance.message,
+            lease_id=instance.lease_id if running else None,
+            summary=f"{deployment.model_id} on instance {instance.id}",
+        )
+
+    @activity.defn
+    async def start_model_server(self, deployment_id: str) -> None:
+        """Put the model server on the machine and start it, detached; one that runs already is left alone."""
+        deployment, target, key = await self._machine_of(deployment_id)
+        plan = ServePlan.model_validate(deployment.plan)
+        with ssh_errors(HEALTH_PAUSE):
+            async with await connect(target, timeout=SSH_DEADLINE) as connection:
+                try:
+                    done = await run(connection, installing(plan), input=key, timeout=SSH_DEADLINE)
+                except CommandTimedOut as error:
+                    raise NotYet("the machine is slow to start the model server", 1.0) from error
+        if done.exit_code != 0:
+            raise Final(Fault.MODEL_FAILED, f"the model server could not be started: {done.stderr.strip()[-300:]}")
+
+    @activity.defn
+    async def await_model(self, deployment_id: str) -> None:
+        """Pass when the server lists the model; be called again while it loads; end when its process has ended."""
+        deployment, target, key = await self._machine_of(deployment_id)
+        plan = ServePlan.model_validate(deployment.plan)
+        with ssh_errors(HEALTH_PAUSE):
+            async with await connect(target, timeout=SSH_DEADLINE) as connection:
+                headers = {"Authorization": f"Bearer {key}"}
+                try:
+                    status, _ = await http_get(connection, plan.port, "/v1/models", headers, timeout=SSH_DEADLINE)
+                except (PortClosed, TimeoutError):
+                    status = 0
+                if status == 200:
+                    return
+                said = await run(connection, f"{SCRIPT} status", timeout=SSH_DEADLINE)
+        if said.stdout.startswith("exited"):
+            raise Final(Fault.MODEL_FAILED, f"the model server ended: {_last_line(said.stdout)}")
+        raise NotYet("the model is loading", HEALTH_PAUSE)
+
+    @activity.defn
+    async def publish_model(self, news: DeployNews) -> None:
+        """Point the endpoint at the machine; from here the gateway sends it requests."""
+        async with self._database.begin() as session:
+            deployment = await session.get_one(Deployment, news.deployment_id)
+            instance = await session.get_one(Instance, deployment.instance_id)
+            deployment.phase_timings_ms = dict(news.phase_timings_ms)
+            if instance.lease_id is None or not await publish(session, deployment.id, instance.lease_id):
+                raise Final(Fault.NOT_WANTED, "no longer wanted")
+
+    @activity.defn
+    async def record_stage(self, news: DeployNews) -> None:
+        """Write how far a deploy is, for lists and for when no worker answers."""
+        async with self._database.begin() as session:
+            deployment = await session.get_one(Deployment, news.deployment_id, with_for_update=True)
+            if not deployment.status.is_over:
+                deployment.stage, deployment.message = news.stage, news.message
+                deployment.phase_timings_ms = dict(news.phase_timings_ms)
+
+    @activity.defn
+    async def record_deploy_ending(self, ending: DeployEnding) -> None:
+        async with self._database.begin() as session:
+            deployment = await session.get_one(Deployment, ending.deployment_id)
+            deployment.phase_timings_ms = dict(ending.phase_timings_ms)
+            await end_deployment(session, ending.deployment_id, ending.status, ending.message)
+
+    async def _machine_of(self, deployment_id: str) -> tuple[Deployment, SshTarget, str]:
+        """The machine that serves the deployment now, and the server's key. Final when there is none any more."""
+        async with self._database.begin() as session:
+            deployment = await session.get_one(Deployment, deployment_id)
+            instance = await session.get_one(Instance, deployment.instance_id)
+            endpoint = await session.get_one(Endpoint, deployment.endpoint_id)
+            lease = None if instance.lease_id is None else await session.get_one(Lease, instance.lease_id)
+        if not deployment.wanted:
+            raise Final(Fault.NOT_WANTED, "no longer wanted")
+        if lease is None or lease.state is not LeaseState.RUNNING or not lease.wanted:
+            raise Final(Fault.MACHINE_LOST, "the machine was lost while the model was starting")
+        key = self._sealer.open(endpoint.sealed_upstream_key, ENDPOINT_KEY_PURPOSE)
+        return deployment, self._machines.target(lease), key
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if len(lines) > 1 else "it left no log"

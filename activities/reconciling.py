@@ -1,0 +1,79 @@
+"""Rows are enough: start whatever an open row demands and no running workflow serves.
+
+A Terminate click, an outgrown history, an api that died between commit and start, or a lost Temporal database therefore
+costs time, never a machine. Every start and signal here is safe to repeat.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from temporalio import activity
+from temporalio.client import Client
+
+from activities.flows import Flows
+from db.leases import OPEN
+from db.session import Database
+from db.tables import Deployment, Instance, Lease
+from domain import flows
+from domain.phases import DeploymentStatus, Desired, InstanceStatus, LeaseState
+
+OVER = [InstanceStatus.DESTROYED, InstanceStatus.FAILED]
+
+
+class ReconcileActivities:
+    def __init__(self, database: Database, temporal: Client, starting: Flows) -> None:
+        self._database = database
+        self._temporal = temporal
+        self._flows = starting
+
+    @activity.defn
+    async def start_what_rows_demand(self) -> int:
+        """Returns how many workflows were missing and are started."""
+        running = await self._running()
+        async with self._database.begin() as session:
+            leases = (await session.scalars(select(Lease).where(OPEN))).all()
+            instances = (await session.scalars(select(Instance).where(Instance.status.not_in(OVER)))).all()
+            deploys = (
+                await session.scalars(select(Deployment).where(Deployment.status == DeploymentStatus.DEPLOYING))
+            ).all()
+        started = await self._start_machines(leases, running) + await self._start_instances(instances, running)
+        for deploy in deploys:
+            if flows.deploy_workflow_id(deploy.id) not in running:
+                await self._flows.start_deploy(deploy.id, deploy.instance_id)
+                started += 1
+        for account_id in {lease.account_id for lease in leases if lease.asked_at is not None}:
+            if flows.watch_workflow_id(account_id) not in running:
+                await self._flows.watch(account_id)
+                started += 1
+        return started
+
+    async def _start_machines(self, leases: Iterable[Lease], running: set[str]) -> int:
+        started = 0
+        for lease in leases:
+            workflow_id = flows.machine_workflow_id(lease.id)
+            if workflow_id not in running:
+                await self._flows.start_machine(lease.id)
+                started += 1
+            elif not lease.wanted and lease.state is not LeaseState.RELEASING:
+                await self._flows.changed(workflow_id)
+        return started
+
+    async def _start_instances(self, instances: Iterable[Instance], running: set[str]) -> int:
+        started = 0
+        for instance in instances:
+            workflow_id = flows.instance_workflow_id(instance.id)
+            if workflow_id not in running:
+                await self._flows.start_instance(instance.id)
+                started += 1
+            elif instance.desired is Desired.DESTROYED and instance.status is not InstanceStatus.DESTROYING:
+                await self._flows.changed(workflow_id)  # the api died between writing the wish and telling it
+        return started
+
+    async def _running(self) -> set[str]:
+        """Ids of our running workflows. Visibility may lag: a start that was not needed joins the running one."""
+        kinds = ", ".join(
+            f"'{kind}'"
+            for kind in (flows.MACHINE_WORKFLOW, flows.INSTANCE_WORKFLOW, flows.DEPLOY_WORKFLOW, flows.WATCH_WORKFLOW)
+        )
+        query = f"WorkflowType IN ({kinds}) AND ExecutionStatus = 'Running'"
+        return {each.id async for each in self._temporal.list_workflows(query, page_size=1000)}

@@ -1,0 +1,90 @@
+"""What Vast.ai sends and takes, in its own words and units (MB, Mbit/s, USD/h). Unknown fields are ignored."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field, field_validator
+
+
+class VastUser(BaseModel):
+    """`credit` is prepaid USD; `balance` what is owed, usually 0 or below."""
+
+    id: int
+    email: str | None = None
+    credit: float = 0.0
+    balance: float = 0.0
+    balance_threshold: float | None = None
+
+
+class VastOffer(BaseModel):
+    """A row of a search. `gpu_ram` and `cpu_ram` in MB, `disk_space` in GB, `duration` in seconds."""
+
+    id: int
+    machine_id: int
+    gpu_name: str
+    num_gpus: int
+    gpu_ram: float
+    cpu_cores_effective: float = 0.0
+    cpu_cores: float = 0.0
+    cpu_ram: float = 0.0
+    disk_space: float = 0.0
+    inet_down: float = 0.0
+    inet_up: float = 0.0
+    dph_total: float
+    min_bid: float = 0.0
+    geolocation: str | None = None
+    reliability2: float = 0.0
+    cuda_max_good: float = 0.0
+    verification: str | None = None
+    static_ip: bool | None = None
+    direct_port_count: int = 0
+
+
+class RentRequest(BaseModel):
+    """Body of `PUT /asks/{id}/`. `env` entries that begin with `-p` are ports; `price` makes it interruptible."""
+
+    client_id: str = "me"
+    image: str
+    disk: float
+    label: str
+    onstart: str
+    env: dict[str, str] = {}
+    runtype: str = "ssh_direc ssh_proxy"
+    price: float | None = None
+    cancel_unavail: bool = True
+    image_login: str | None = None
+    python_utf8: bool = False
+    lang_utf8: bool = False
+    use_jupyter_lab: bool = False
+    jupyter_dir: str | None = None
+    force: bool = False
+
+
+class VastInstance(BaseModel):
+    """One contract. Any status may be null; `ports` is there only while it runs; the address ends in a newline."""
+
+    id: int
+    label: str | None = None
+    machine_id: int | None = None
+    actual_status: str | None = None
+    intended_status: str | None = None
+    cur_state: str | None = None
+    next_state: str | None = None
+    status_msg: str | None = None
+    public_ipaddr: str | None = None
+    ssh_host: str | None = None
+    ssh_port: int | None = None
+    ports: dict[str, int] = Field(default_factory=dict)
+    dph_total: float | None = None
+    start_date: float | None = None
+
+    @field_validator("ports", mode="before")
+    @classmethod
+    def _first_host_port(cls, value: Any) -> dict[str, int]:
+        """`{"22/tcp": [{"HostIp": "0.0.0.0", "HostPort": "20000"}, …]}` → `{"22/tcp": 20000}`."""
+        pairs = value.items() if isinstance(value, dict) else []
+        return {name: int(bindings[0]["HostPort"]) for name, bindings in pairs if bindings}
+
+    @field_validator("public_ipaddr", "ssh_host", mode="before")
+    @classmethod
+    def _bare(cls, value: Any) -> Any:
+        return (value.strip() or None) if isinstance(value, str) else value

@@ -1,0 +1,212 @@
+"""The ledger of leases: the transactions of the lease protocol (design section 5). Times are the database's."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.tables import Account, Installation, Instance, Lease
+from domain.ids import new_id
+from domain.labels import Label
+from domain.offers import Offer
+from domain.phases import LeaseOutcome, LeaseState
+from domain.refusals import NoOfferFree, SpendingCapReached
+
+RECENT_FAILURE = timedelta(minutes=30)
+"""A host that failed one of ours is left alone for so long."""
+
+OPEN = Lease.state != LeaseState.CLOSED
+
+
+async def installation_id(session: AsyncSession) -> str:
+    return (await session.scalars(select(Installation.uid))).one()
+
+
+def open_leases() -> Select[Lease]:
+    return select(Lease).where(OPEN)
+
+
+async def committed_usd(session: AsyncSession, user_id: int, window: timedelta = timedelta(hours=24)) -> float:
+    """What a user's leases cost in the window up to now, at their full hourly price from rent to end."""
+    since = func.now() - window
+    began = func.greatest(Lease.rented_at, since)
+    ended = func.coalesce(Lease.closed_at, func.now())
+    hours = func.greatest(func.extract("epoch", ended - began), 0) / 3600
+    spent = await session.scalar(
+        select(func.sum(hours * Lease.dph_total)).where(
+            Lease.user_id == user_id, Lease.rented_at.is_not(None), ended > since
+        )
+    )
+    return float(spent or 0.0)
+
+
+async def hourly_usd(session: AsyncSession, user_id: int) -> float:
+    """What a user's open leases cost an hour; reserved ones count, for they are about to."""
+    total = await session.scalar(select(func.sum(Lease.dph_total)).where(Lease.user_id == user_id, OPEN))
+    return float(total or 0.0)
+
+
+async def check_cap(session: AsyncSession, user_id: int, price: float, cap: float) -> None:
+    """Refuse when a machine more, for one hour, would pass the user's daily cap (USD)."""
+    committed = await committed_usd(session, user_id) + await hourly_usd(session, user_id)
+    if committed + price > cap:
+        raise SpendingCapReached(committed, price, cap)
+
+
+async def reserve(
+    session: AsyncSession,
+    instance: Instance,
+    account_id: int,
+    offers: Sequence[Offer],
+    keys: tuple[str, str],
+    cap: float,
+) -> Lease:
+    """Write the lease for the best free offer, or for none. One at a time per account, so no offer is taken twice.
+
+    `offers`: best first. `keys`: the machine's public and sealed private SSH key. `cap`: USD a day.
+
+    Raises:
+        SpendingCapReached: the user's cap would be passed.
+        NoOfferFree: every offer is reserved by another flow, was tried for this instance, or its host failed lately.
+    """
+    await session.execute(select(Account.id).where(Account.id == account_id).with_for_update())
+    shunned_offers, shunned_hosts = await _shunned(session, account_id, instance.id)
+    free = [each for each in offers if each.id not in shunned_offers and each.machine_id not in shunned_hosts]
+    if not free:
+        raise NoOfferFree
+    await check_cap(session, instance.user_id, free[0].dph_total, cap)
+    lease = _lease(await installation_id(session), instance, account_id, free[0], keys)
+    session.add(lease)
+    instance.lease_id = lease.id
+    await session.flush()
+    return lease
+
+
+async def _shunned(session: AsyncSession, account_id: int, instance_id: int) -> tuple[set[int], set[int]]:
+    taken = (await session.execute(select(Lease.offer_id).where(Lease.account_id == account_id, OPEN))).scalars()
+    tried = (await session.execute(select(Lease.offer_id).where(of_instance(instance_id)))).scalars()
+    failed = await session.execute(
+        select(Lease.machine_id).where(
+            Lease.closed_at > func.now() - RECENT_FAILURE,
+            Lease.outcome.in_([LeaseOutcome.BOOT_FAILED, LeaseOutcome.LOST]),
+        )
+    )
+    return {*taken, *tried}, set(failed.scalars())
+
+
+def _lease(installation: str, instance: Instance, account_id: int, offer: Offer, keys: tuple[str, str]) -> Lease:
+    lease_id = new_id("lease")
+    public_key, sealed_private_key = keys
+    return Lease(
+        id=lease_id,
+        account_id=account_id,
+        provider_key_id=instance.provider_key_id,
+        user_id=instance.user_id,
+        holder_kind="instance",
+        holder_id=str(instance.id),
+        label=str(Label(installation, lease_id)),
+        offer_id=offer.id,
+        machine_id=offer.machine_id,
+        gpu_name=offer.gpu_name,
+        num_gpus=offer.num_gpus,
+        dph_total=offer.dph_total,
+        offer=offer.model_dump(mode="json"),
+        public_key=public_key,
+        sealed_private_key=sealed_private_key,
+    )
+
+
+def of_instance(instance_id: int) -> ColumnElement[bool]:
+    """The condition that a lease serves, or served, this instance."""
+    return and_(Lease.holder_kind == "instance", Lease.holder_id == str(instance_id))
+
+
+async def leases_of_instance(session: AsyncSession, instance_id: int) -> Sequence[Lease]:
+    """Every attempt made for an instance, the first one first."""
+    return (await session.scalars(select(Lease).where(of_instance(instance_id)).order_by(Lease.created_at))).all()
+
+
+async def mark_asked(session: AsyncSession, lease_id: str) -> bool:
+    """Compare-and-set right before the cloud is asked. False: somebody asked before, so look instead of asking."""
+    asked = await session.execute(
+        update(Lease)
+        .where(Lease.id == lease_id, Lease.asked_at.is_(None), Lease.state == LeaseState.RESERVED, Lease.wanted)
+        .values(asked_at=func.clock_timestamp(), state=LeaseState.ASKED)
+        .returning(Lease.id)
+    )
+    return asked.scalar() is not None
+
+
+async def mark_rented(session: AsyncSession, lease_id: str, cloud_id: int) -> None:
+    """The cloud's id is known. A lease that is being released keeps its state, and its machine will be released."""
+    await session.execute(
+        update(Lease)
+        .where(Lease.id == lease_id, Lease.cloud_id.is_(None))
+        .values(cloud_id=cloud_id, rented_at=func.coalesce(Lease.asked_at, func.clock_timestamp()))
+    )
+    await session.execute(
+        update(Lease).where(Lease.id == lease_id, Lease.state == LeaseState.ASKED).values(state=LeaseState.RENTED)
+    )
+
+
+async def mark_running(session: AsyncSession, lease_id: str, host_key: str) -> None:
+    """SSH answered with this host key, and the GPU works. From now on only that key is accepted."""
+    await session.execute(
+        update(Lease)
+        .where(Lease.id == lease_id, Lease.state == LeaseState.RENTED)
+        .values(
+            state=LeaseState.RUNNING,
+            outcome=LeaseOutcome.WORKING,
+            host_key=host_key,
+            running_at=func.coalesce(Lease.running_at, func.clock_timestamp()),
+        )
+    )
+
+
+async def mark_releasing(session: AsyncSession, lease_id: str, outcome: LeaseOutcome, reason: str) -> None:
+    """From here the lease can only close. The first outcome and reason stand."""
+    await session.execute(
+        update(Lease)
+        .where(Lease.id == lease_id, Lease.state.not_in([LeaseState.RELEASING, LeaseState.CLOSED]))
+        .values(
+            state=LeaseState.RELEASING,
+            outcome=outcome,
+            reason=reason,
+            wanted=False,
+            releasing_at=func.clock_timestamp(),
+        )
+    )
+
+
+async def mark_closed(session: AsyncSession, lease_id: str) -> None:
+    """The cloud said that it is gone."""
+    await session.execute(
+        update(Lease)
+        .where(Lease.id == lease_id, Lease.state == LeaseState.RELEASING)
+        .values(state=LeaseState.CLOSED, closed_at=func.clock_timestamp())
+    )
+
+
+async def unwant(session: AsyncSession, lease_id: str, holder: tuple[str, str]) -> None:
+    """The holder lets go. Ignored when the lease has another holder by now."""
+    kind, holder_id = holder
+    await session.execute(
+        update(Lease)
+        .where(Lease.id == lease_id, Lease.holder_kind == kind, Lease.holder_id == holder_id)
+        .values(wanted=False)
+    )
+
+
+async def unmark_asked(session: AsyncSession, lease_id: str) -> None:
+    """The request surely never happened, so it may be made again. Only who asked may say so."""
+    await session.execute(
+        update(Lease)
+        .where(Lease.id == lease_id, Lease.state == LeaseState.ASKED, Lease.cloud_id.is_(None))
+        .values(asked_at=None, state=LeaseState.RESERVED)
+    )
+
+
+async def mark_seen(session: AsyncSession, lease_id: str, seen: dict[str, Any]) -> None:
+    await session.execute(update(Lease).where(Lease.id == lease_id).values(seen=seen))

@@ -1,0 +1,84 @@
+"""What to do next for an instance: one pure decision over what its rows say, taken again after every change.
+
+Nothing is remembered from earlier decisions, so a workflow that is started anew goes on where the last one was.
+"""
+
+from enum import StrEnum
+
+from pydantic import BaseModel
+
+from domain.phases import Desired, InstanceStatus, LeaseOutcome, LeaseState
+
+
+class LeaseFacts(BaseModel):
+    """An instance's present lease."""
+
+    id: str
+    state: LeaseState
+    wanted: bool
+    outcome: LeaseOutcome
+    reason: str = ""
+    gpu_name: str = ""
+    dph_total: float = 0.0
+
+
+class InstanceSituation(BaseModel):
+    """Everything that the next step of an instance depends on."""
+
+    desired: Desired
+    status: InstanceStatus
+    lease: LeaseFacts | None = None
+    attempts: int = 0
+    attempts_allowed: int = 5
+    open_leases: int = 0
+    was_running: bool = False
+    message: str = ""
+
+
+class Step(StrEnum):
+    RESERVE = "reserve"
+    WAIT_FOR_MACHINE = "wait_for_machine"
+    WAIT_FOR_RELEASE = "wait_for_release"
+    RECORD_RUNNING = "record_running"
+    STAY = "stay"
+    LET_GO = "let_go"
+    CONCLUDE_DESTROYED = "conclude_destroyed"
+    CONCLUDE_FAILED = "conclude_failed"
+    NOTHING = "nothing"
+
+
+WORTHLESS = frozenset({LeaseOutcome.OFFER_GONE})
+"""Outcomes that do not count as an attempt: the offer was simply gone."""
+
+
+def next_step(situation: InstanceSituation) -> Step:
+    if situation.status.is_over:
+        return Step.NOTHING
+    if situation.desired is Desired.DESTROYED or situation.status is InstanceStatus.DESTROYING:
+        return _towards_destroyed(situation)
+    return _towards_running(situation)
+
+
+def _towards_destroyed(situation: InstanceSituation) -> Step:
+    lease = situation.lease
+    if lease is not None and lease.state.is_open and lease.wanted:
+        return Step.LET_GO
+    return Step.WAIT_FOR_RELEASE if situation.open_leases else Step.CONCLUDE_DESTROYED
+
+
+def _towards_running(situation: InstanceSituation) -> Step:
+    lease = situation.lease
+    if lease is None:
+        return Step.RESERVE
+    if lease.state in (LeaseState.RELEASING, LeaseState.CLOSED) or not lease.wanted:
+        return _after_a_failure(situation)
+    if lease.state is not LeaseState.RUNNING:
+        return Step.WAIT_FOR_MACHINE
+    return Step.STAY if situation.status is InstanceStatus.RUNNING else Step.RECORD_RUNNING
+
+
+def _after_a_failure(situation: InstanceSituation) -> Step:
+    """The next offer, unless the machine was in use already (its files were on it) or enough were tried."""
+    if situation.was_running or situation.attempts >= situation.attempts_allowed:
+        return Step.WAIT_FOR_RELEASE if situation.open_leases else Step.CONCLUDE_FAILED
+    return Step.RESERVE

@@ -1,0 +1,120 @@
+"""`python -m worker`: runs every workflow and activity. Any number of these may run, on any number of hosts."""
+
+import asyncio
+import logging
+import signal
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+
+from activities.clouds import Clouds
+from activities.flows import Flows, connect
+from activities.instances import InstanceActivities
+from activities.leases import LeaseActivities
+from activities.machines import MachineActivities
+from activities.market import Market
+from activities.model_server import ModelActivities
+from activities.reconciling import ReconcileActivities
+from activities.schedules import make_sure_of_schedules
+from activities.watching import WatchActivities
+from db.sealing import Sealer
+from db.session import Database
+from domain.flows import TASK_QUEUE
+from settings import Settings
+from workflows.deploy import DeployWorkflow
+from workflows.instance import InstanceWorkflow
+from workflows.machine import MachineWorkflow
+from workflows.reconcile import ReconcileWorkflow
+from workflows.watch import WatchWorkflow
+
+log = logging.getLogger("worker")
+
+WORKFLOWS = [DeployWorkflow, InstanceWorkflow, MachineWorkflow, ReconcileWorkflow, WatchWorkflow]
+SCHEDULE_CHECK = 30.0
+"""Seconds between looks whether our schedules are still there (a lost Temporal database loses them)."""
+
+
+def build_worker(temporal: Client, database: Database, clouds: Clouds, settings: Settings) -> Worker:
+    """The worker as it runs in production; tests use this one too."""
+    flows = Flows(temporal, settings)
+    machines = MachineActivities(clouds)
+    leases = LeaseActivities(database, flows)
+    instances = InstanceActivities(clouds, Market(database, clouds), flows)
+    models = ModelActivities(database, clouds.sealer, machines)
+    watching = WatchActivities(clouds, flows)
+    reconciling = ReconcileActivities(database, temporal, flows)
+    return Worker(
+        temporal,
+        task_queue=TASK_QUEUE,
+        workflows=WORKFLOWS,
+        activities=[
+            machines.rent_machine,
+            machines.attach_key,
+            machines.probe_machine,
+            machines.release_machine,
+            leases.look_at_lease,
+            leases.watch_account,
+            leases.record_ending,
+            instances.look_at_instance,
+            instances.reserve_machine,
+            instances.start_machine,
+            instances.let_go,
+            instances.wish_destroyed,
+            instances.record_instance,
+            models.look_at_deploy,
+            models.start_model_server,
+            models.await_model,
+            models.publish_model,
+            models.record_stage,
+            models.record_deploy_ending,
+            watching.look_at_account,
+            reconciling.start_what_rows_demand,
+        ],
+        max_concurrent_workflow_tasks=20,
+        max_concurrent_activities=200,
+        max_concurrent_local_activities=50,
+        max_cached_workflows=2000,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        # after a crash, the next worker waits so long for the dead one's cache (temporal.md 1.8)
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        max_heartbeat_throttle_interval=timedelta(seconds=2),
+        default_heartbeat_throttle_interval=timedelta(seconds=2),
+        graceful_shutdown_timeout=timedelta(seconds=5),
+    )
+
+
+async def keep_schedules(temporal: Client, settings: Settings) -> None:
+    """Housekeeping of this process, outside any workflow: without schedules nobody would notice their absence."""
+    while True:
+        try:
+            await make_sure_of_schedules(temporal, settings)
+        except RPCError as error:
+            log.warning("cannot see to the schedules now: %s", error.message)
+        await asyncio.sleep(SCHEDULE_CHECK)
+
+
+async def main() -> None:
+    settings = Settings()
+    database = Database(settings.database_url, pool_size=20)
+    clouds = Clouds(database, Sealer(settings.secret_keys.get_secret_value()), settings)
+    temporal = await connect(settings)
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    housekeeping = asyncio.create_task(keep_schedules(temporal, settings))
+    async with build_worker(temporal, database, clouds, settings):
+        log.info("working on queue %s of %s", TASK_QUEUE, settings.temporal_address)
+        await stopped.wait()
+    housekeeping.cancel()
+    await clouds.close()
+    await database.close()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("asyncssh").setLevel(logging.WARNING)
+    asyncio.run(main())

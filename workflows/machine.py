@@ -1,0 +1,195 @@
+"""One lease's machine, from before it exists until the cloud says that it is gone."""
+
+import asyncio
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.exceptions import TimeoutError as DeadlinePassed
+
+with workflow.unsafe.imports_passed_through():
+    from activities.errors import Fault
+    from activities.leases import LeaseActivities, LeaseEnding, LeaseView
+    from activities.machines import MachineActivities
+    from domain.flows import MachineInput, MachineProgress, instance_workflow_id
+    from domain.machines import MachineSeen, Verdict, boot_verdict, is_lost
+    from domain.phases import LeaseOutcome, LeaseState
+
+from workflows.attributes import show_phase
+from workflows.failures import fault_of, sentence_of
+from workflows.options import CLOUD, RECORD, RELEASE, SHELL, within
+
+OUTCOMES = {
+    Fault.OFFER_GONE: LeaseOutcome.OFFER_GONE,
+    Fault.ANSWER_LOST: LeaseOutcome.ANSWER_LOST,
+    Fault.BOOT_FAILED: LeaseOutcome.BOOT_FAILED,
+    Fault.MACHINE_LOST: LeaseOutcome.LOST,
+}
+
+
+@workflow.defn
+class MachineWorkflow:
+    """Rent one machine, hand it over working, hold it, and give it back for certain."""
+
+    @workflow.init
+    def __init__(self, input: MachineInput) -> None:
+        self._input = input
+        self._progress = MachineProgress()
+        self._changed = False
+        self._lease: LeaseView
+
+    @workflow.query
+    def progress(self) -> MachineProgress:
+        return self._progress
+
+    @workflow.signal
+    def changed(self) -> None:
+        """The lease's row changed: its holder may have let go."""
+        self._changed = True
+
+    @workflow.signal
+    def seen(self, seen: MachineSeen) -> None:
+        """The account's watch saw the machine in a new state."""
+        self._progress.seen = seen
+        self._changed = True
+
+    @workflow.run
+    async def run(self, input: MachineInput) -> None:
+        await self._look()
+        if self._lease.state is LeaseState.CLOSED:
+            return
+        try:
+            if self._lease.state is not LeaseState.RELEASING:
+                await self._rent()
+                await self._boot()
+                await self._hold()
+        except (FailureError, asyncio.CancelledError) as error:
+            await self._end(error)
+        await self._release()
+
+    async def _rent(self) -> None:
+        self._say("renting", LeaseState.ASKED)
+        await workflow.execute_activity_method(
+            MachineActivities.rent_machine, self._input.lease_id, summary=f"rent {self._lease.summary}", **CLOUD
+        )
+
+    async def _boot(self) -> None:
+        if self._lease.state is LeaseState.RUNNING:
+            return
+        self._say("booting", LeaseState.RENTED)
+        deadline = workflow.now() + self._input.boot_deadline
+        await self._watch()
+        attaching = asyncio.create_task(self._attach_key())
+        await self._await_up(deadline)
+        attaching.cancel()
+        self._say("checking SSH and the GPU", LeaseState.RENTED)
+        await self._probe(deadline)
+
+    async def _watch(self) -> None:
+        await workflow.execute_activity_method(
+            LeaseActivities.watch_account, self._lease.account_id, summary="have it watched", **RECORD
+        )
+
+    async def _attach_key(self) -> None:
+        """Best effort: onstart lets us in too."""
+        try:
+            await workflow.execute_activity_method(
+                MachineActivities.attach_key, self._input.lease_id, summary="attach our SSH key", **CLOUD
+            )
+        except FailureError as error:
+            workflow.logger.info("the platform does not keep our key: %s", sentence_of(error))
+
+    async def _await_up(self, deadline: datetime) -> None:
+        while (verdict := boot_verdict(self._progress.seen, workflow.now(), self._input.patience)) is Verdict.WAIT:
+            if workflow.now() >= deadline:
+                raise _fault(Fault.BOOT_FAILED, f"not up within {self._input.boot_deadline}: {self._seen_words()}")
+            await self._await_change(self._settles_at(deadline))
+        if verdict is Verdict.FAILED:
+            raise _fault(Fault.BOOT_FAILED, f"the machine did not start: {self._seen_words()}")
+
+    async def _probe(self, deadline: datetime) -> None:
+        try:
+            await workflow.execute_activity_method(
+                MachineActivities.probe_machine,
+                self._input.lease_id,
+                summary="log in and try the GPU",
+                **within(SHELL, deadline - workflow.now()),
+            )
+        except ActivityError as error:
+            if isinstance(error.cause, DeadlinePassed):
+                raise _fault(Fault.BOOT_FAILED, "SSH never let us in before the deadline") from error
+            raise
+
+    async def _hold(self) -> None:
+        """Serve the holder until it lets go or the machine is lost."""
+        self._say("working", LeaseState.RUNNING)
+        await self._tell_holder()
+        await self._watch()
+        while True:
+            if is_lost(self._progress.seen, workflow.now(), self._input.patience):
+                raise _fault(Fault.MACHINE_LOST, f"the machine was lost: {self._seen_words()}")
+            await self._await_change(self._settles_at(None))
+
+    async def _await_change(self, until: datetime | None) -> None:
+        """Wait for news of the machine or of the holder's wishes, or for the moment to judge what was seen."""
+        try:
+            timeout = None if until is None else until - workflow.now()
+            await workflow.wait_condition(lambda: self._changed, timeout=timeout)
+        except TimeoutError:
+            return
+        self._changed = False
+        await self._look()
+        if not self._lease.wanted:
+            raise _fault(Fault.NOT_WANTED, "released by its holder")
+
+    def _settles_at(self, latest: datetime | None) -> datetime | None:
+        """When what was last seen, if it stays so, has lasted long enough to be believed."""
+        since = self._progress.seen.since
+        settles = None if since is None else since + self._input.patience
+        if settles is None or settles <= workflow.now():
+            return latest
+        return settles if latest is None else min(settles, latest)
+
+    async def _end(self, error: BaseException) -> None:
+        """From here the lease is only being released."""
+        served = self._progress.state is LeaseState.RUNNING
+        outcome = LeaseOutcome.SERVED if served else LeaseOutcome.CANCELLED
+        fault = fault_of(error)
+        if fault is not Fault.NOT_WANTED:
+            outcome = LeaseOutcome.REFUSED if fault is None else OUTCOMES.get(fault, LeaseOutcome.REFUSED)
+        ending = LeaseEnding(lease_id=self._input.lease_id, outcome=outcome, reason=sentence_of(error))
+        self._say(f"releasing: {ending.reason}", LeaseState.RELEASING)
+        await workflow.execute_local_activity_method(LeaseActivities.record_ending, ending, **RECORD)
+
+    async def _release(self) -> None:
+        await self._tell_holder()
+        await workflow.execute_activity_method(
+            MachineActivities.release_machine, self._input.lease_id, summary="destroy, until it is gone", **RELEASE
+        )
+        self._say("gone", LeaseState.CLOSED)
+        await self._tell_holder()
+
+    async def _tell_holder(self) -> None:
+        try:
+            await workflow.get_external_workflow_handle(instance_workflow_id(self._lease.instance_id)).signal("changed")
+        except FailureError:
+            workflow.logger.info("the holder is not running; it reads its rows when it starts")
+
+    async def _look(self) -> None:
+        self._lease = await workflow.execute_local_activity_method(
+            LeaseActivities.look_at_lease, self._input.lease_id, **RECORD
+        )
+        if self._progress.seen.since is None:
+            self._progress.seen = self._lease.seen
+
+    def _say(self, message: str, state: LeaseState) -> None:
+        self._progress.message, self._progress.state = message, state
+        show_phase(state.value, f"**{self._lease.summary}**\n\n{message}")
+
+    def _seen_words(self) -> str:
+        seen = self._progress.seen
+        return f"{seen.state} ({seen.message})" if seen.message else seen.state.value
+
+
+def _fault(fault: Fault, message: str) -> ApplicationError:
+    return ApplicationError(message, type=fault.value, non_retryable=True)

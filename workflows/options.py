@@ -1,0 +1,42 @@
+"""Every timeout and retry policy, named for when to use it. Nothing else spells a RetryPolicy."""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+
+
+class Options(TypedDict, total=False):
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    retry_policy: RetryPolicy
+
+
+RECORD: Options = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)),
+}
+"""Our own database or Temporal: short, retried until it is back."""
+
+CLOUD: Options = {
+    "start_to_close_timeout": timedelta(seconds=60),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
+}
+"""Requests to a cloud. `NotYet` says itself when to come back; the backoff is for what nobody foresaw."""
+
+SHELL: Options = {
+    "start_to_close_timeout": timedelta(seconds=60),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)),
+}
+"""Commands on a machine over SSH."""
+
+RELEASE: Options = {
+    "start_to_close_timeout": timedelta(seconds=120),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+}
+"""Giving a machine back: never given up."""
+
+
+def within(options: Options, limit: timedelta) -> Options:
+    """The same, but all attempts together may take no longer than `limit`."""
+    return {**options, "schedule_to_close_timeout": max(limit, timedelta(seconds=1))}
