@@ -1,0 +1,115 @@
+"""An installation under test: the real supervisor with real processes, on a folder of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from cli.places import ROOT
+from cli.up.processes import LINUX
+
+READY_SECONDS = 30.0
+
+
+class Installation:
+    """`dumont up` in a process of its own."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.options = options
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> dict[str, Any]:
+        """Starts it and returns its addresses once it is ready."""
+        command = [sys.executable, "-P", "-m", "cli", "up", "--data-dir", str(self.folder), "--port-base", "0"]
+        own = {name: value for name, value in os.environ.items() if not name.startswith("DUMONT_")}
+        self.process = subprocess.Popen(
+            [*command, "--quiet", *self.options],
+            env={**own, "PYTHONPATH": str(ROOT)},
+            cwd=self.folder.parent,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        return self.await_addresses()
+
+    def await_addresses(self) -> dict[str, Any]:
+        """The addresses, as soon as this start has written them; a killed one leaves its own behind."""
+        deadline = time.monotonic() + READY_SECONDS
+        assert self.process is not None
+        while not self.addresses.exists() or self.read()["pids"]["supervisor"] != self.process.pid:
+            assert self.process.poll() is None, self.process.communicate()[1]
+            assert time.monotonic() < deadline, "not ready in time"
+            time.sleep(0.02)
+        return self.read()
+
+    @property
+    def addresses(self) -> Path:
+        """Where the addresses are written."""
+        return self.folder / "addresses.json"
+
+    def read(self) -> dict[str, Any]:
+        """The addresses as they are now."""
+        value: dict[str, Any] = json.loads(self.addresses.read_text())
+        return value
+
+    def await_new_pid(self, name: str, old: int) -> int:
+        """The process that has taken the place of the old one, once the addresses tell of it."""
+        deadline = time.monotonic() + READY_SECONDS
+        while (now := self.read()["pids"].get(name)) in (None, old):
+            assert time.monotonic() < deadline, f"{name} was not started again"
+            time.sleep(0.05)
+        return int(now)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ends it and returns its exit status."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+    def kill_everything(self) -> None:
+        """kill -9 of the supervisor and all its processes."""
+        for pid in self.read()["pids"].values():
+            os.kill(pid, signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait(10)
+
+    def left(self) -> list[str]:
+        """The command lines of the processes that still work on the folder (Linux)."""
+        if not LINUX:
+            return []
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if str(self.folder) in line:
+                found.append(line)
+        return found
+
+
+def await_none_left(installation: Installation, seconds: float = 5.0) -> None:
+    """No process of the installation is left, at the latest after so long."""
+    deadline = time.monotonic() + seconds
+    while left := installation.left():
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def await_database(url: str, seconds: float = 15.0) -> None:
+    """The database lets us in, at the latest after so long."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            psycopg.connect(url).close()
+        except psycopg.OperationalError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            return
