@@ -1,0 +1,65 @@
+"""``python -m simulator --data-dir DIR --host 127.0.0.1 --port P --speed fast|realistic [--seed N]``"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from aiohttp import web
+
+from simulator.app import make_app, open_cloud
+from simulator.privileges import enter_user_namespace, find_out
+
+logger = logging.getLogger("simulator")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("simulator", description="A simulated Vast.ai with real machines behind it.")
+    parser.add_argument("--data-dir", type=Path, default=Path(".simulator"), help="where it keeps everything")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8700, help="0 takes a free one")
+    parser.add_argument("--speed", choices=("fast", "realistic"), default="fast")
+    parser.add_argument("--seed", type=int, default=1, help="of the market and of the faults' chances")
+    return parser.parse_args()
+
+
+async def serve(options: argparse.Namespace) -> None:
+    folder: Path = options.data_dir.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    privileges = find_out(folder)
+    cloud = await open_cloud(folder, options.speed, options.seed, privileges)
+    runner = web.AppRunner(make_app(cloud), access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, options.host, options.port, backlog=512)
+    await site.start()
+    port = runner.addresses[0][1]
+    kind = "namespaces" if privileges.namespaces else "plain folders, without isolation"
+    logger.info("simulated Vast.ai on http://%s:%s (data in %s, machines are %s)", options.host, port, folder, kind)
+    await _until_told()
+    await runner.cleanup()
+
+
+async def _until_told() -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+
+
+def main() -> None:
+    options = arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("asyncssh").setLevel(logging.WARNING)
+    enter_user_namespace()
+    with contextlib.suppress(AttributeError, NotImplementedError):
+        # One waiting thread per process is the default before Python 3.12; a pidfd costs nothing.
+        asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
+    asyncio.run(serve(options))
+
+
+if __name__ == "__main__":
+    main()

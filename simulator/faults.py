@@ -1,0 +1,109 @@
+"""Faults on demand: each is bound to an endpoint, an nth call, a probability, a number of times and a duration."""
+
+import itertools
+import random
+import time
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+FaultName = Literal[
+    "drop_before_commit", "drop_after_commit", "delay", "delay_after_commit", "status", "status_after_commit",
+    "garbage", "empty_body", "success_false", "wrong_content_type", "empty_list", "ignored", "stale", "duplicates",
+    "phantom", "double_sale", "success_without_id", "missing_fields",
+    "never_boots", "exits", "never_healthy", "crashes", "refuses",
+]  # fmt: skip
+BEFORE: frozenset[str] = frozenset({"drop_before_commit", "delay", "status", "ignored"})
+AROUND: frozenset[str] = frozenset({"phantom", "double_sale"})
+
+
+class Fault(BaseModel):
+    """One wish for trouble. ``endpoint`` is ``METHOD /path-prefix`` (``*`` for any method) or ``machine:boot``,
+    ``machine:model_server``, ``machine:sshd``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    endpoint: str
+    fault: FaultName
+    times: int | None = Field(default=None, ge=1)
+    """how often it fires at most; none: until it is deleted"""
+    probability: float = Field(default=1.0, ge=0.0, le=1.0)
+    seconds: float | None = Field(default=None, gt=0)
+    """how long it stays, counted from when it was posted"""
+    nth: int = Field(default=1, ge=1)
+    """it spares the matching calls before this one"""
+    match: str | None = None
+    """fires only where this text occurs: in the request's path, query or body; in the machine's label, image or GPU"""
+    status: int = 502
+    body: str | dict[str, Any] | list[Any] = "<html><body><h1>502 Bad Gateway</h1></body></html>"
+    headers: dict[str, str] = Field(default_factory=dict)
+    delay_seconds: float = Field(default=1.0, ge=0)
+
+    id: int = 0
+    calls: int = 0
+    fired: int = 0
+    _until: float | None = PrivateAttr(default=None)
+    _seen: dict[str, tuple[int, bytes]] = PrivateAttr(default_factory=dict)
+
+    @property
+    def seen(self) -> dict[str, tuple[int, bytes]]:
+        """What a stale read remembers: address → status and body."""
+        return self._seen
+
+    def arm(self, number: int) -> None:
+        self.id = number
+        self._until = time.monotonic() + self.seconds if self.seconds is not None else None
+
+    def spent(self) -> bool:
+        over = self._until is not None and time.monotonic() > self._until
+        return over or (self.times is not None and self.fired >= self.times)
+
+    def concerns(self, method: str, path: str, text: str) -> bool:
+        wanted_method, _, wanted_path = self.endpoint.rpartition(" ")
+        if wanted_method not in ("", "*", method):
+            return False
+        there = path if path.endswith("/") else path + "/"
+        return there.startswith(wanted_path) and (self.match is None or self.match in text)
+
+
+class Faults:
+    """The faults that are set. Repeatable: the chances come from the simulator's seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._draw = random.Random(seed)  # noqa: S311 (a simulation, not a secret)
+        self._numbers = itertools.count(1)
+        self._set: dict[int, Fault] = {}
+
+    def add(self, fault: Fault) -> Fault:
+        fault.arm(next(self._numbers))
+        self._set[fault.id] = fault
+        return fault
+
+    def all(self) -> list[Fault]:
+        return list(self._set.values())
+
+    def remove(self, number: int) -> bool:
+        return self._set.pop(number, None) is not None
+
+    def clear(self) -> None:
+        self._set.clear()
+
+    def fire(self, method: str, path: str, text: str = "") -> list[Fault]:
+        """The faults that strike this call, in the order they were set; each counts as fired."""
+        return [
+            fault for fault in self._set.values() if fault.concerns(method, path, text) and self._strikes(fault)
+        ]
+
+    def fire_machine(self, where: str, text: str) -> str | None:
+        """The fault for a machine at ``boot``, ``model_server`` or ``sshd``."""
+        struck = self.fire("", f"machine:{where}", text)
+        return struck[0].fault if struck else None
+
+    def _strikes(self, fault: Fault) -> bool:
+        if fault.spent():
+            return False
+        fault.calls += 1
+        if fault.calls < fault.nth or self._draw.random() > fault.probability:
+            return False
+        fault.fired += 1
+        return True

@@ -1,0 +1,103 @@
+"""One machine with everything that leads to it: its processes, its SSH server, its mapped ports."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from simulator.machines import files, network
+from simulator.machines.board import Board
+from simulator.machines.box import Box
+from simulator.machines.spec import MachineSpec
+from simulator.machines.sshd import SshServer
+
+logger = logging.getLogger(__name__)
+
+
+class Machine:
+    def __init__(self, box: Box, board: Board) -> None:
+        self.box = box
+        self._board = board
+        self._sshd = SshServer(box)
+        self._relays: list[network.Relay] = []
+        self._opening: list[asyncio.Task[None]] = []
+        self.spec: MachineSpec | None = None
+
+    async def boot(self, spec: MachineSpec, *, sshd_after: float | None, ports_after: float) -> None:
+        """Start the processes, then open the doors as their clocks say (``sshd_after`` None: SSH never answers).
+
+        Raises BootFailed.
+        """
+        self.spec = spec
+        self.box.on_wired = self._wire
+        await self.box.start(spec)
+        if spec.ssh and sshd_after is not None:
+            proxied = [end for end in spec.ssh_ends if end[0] != spec.address]
+            direct = [end for end in spec.ssh_ends if end[0] == spec.address]
+            self._later(sshd_after, lambda: self._open_ssh(proxied))
+            self._later(max(sshd_after, ports_after), lambda: self._open_ssh(direct))
+        self._later(ports_after, self._open_ports)
+
+    def _wire(self) -> None:
+        self._opening.append(asyncio.create_task(self._board.open(self.box)))
+
+    def _later(self, seconds: float, opening: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        async def wait_and_open() -> None:
+            await asyncio.sleep(seconds)
+            try:
+                await opening()
+            except OSError:
+                logger.exception("machine %s: a port cannot be opened", self.spec and self.spec.id)
+
+        self._opening.append(asyncio.create_task(wait_and_open()))
+
+    async def _open_ssh(self, ends: list[tuple[str, int]]) -> None:
+        for host, port in ends:
+            await self._sshd.listen(host, port)
+
+    async def _open_ports(self) -> None:
+        assert self.spec is not None
+        for inner, outer in self.spec.ports.items():
+            if inner == 22 and self.spec.ssh:
+                continue
+            relay = network.Relay(self.box.make_socket, ("127.0.0.1", self.box.port_inside(inner)))
+            await relay.listen(network.listening_socket(None, self.spec.address, outer))
+            self._relays.append(relay)
+
+    async def stop(self, *, hard: bool = False) -> None:
+        """Cut every way in and end every process. Files stay."""
+        await self.unplug()
+        await self.box.stop(hard=hard)
+
+    async def unplug(self) -> None:
+        """Close SSH and ports (all that is left to do when the first process has ended by itself)."""
+        for task in self._opening:
+            task.cancel()
+        for task in self._opening:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._opening.clear()
+        self._sshd.close()
+        for relay in self._relays:
+            relay.close()
+        self._relays.clear()
+        self._board.close()
+
+    def set_keys(self, keys: list[str]) -> None:
+        files.write_authorized_keys(self.box.root, keys)
+
+    def set_gpu(self, utilization: float, memory_used_mb: int) -> None:
+        if self.spec:
+            files.write_gpu(self.box.root, self.spec, utilization, memory_used_mb)
+
+    def log(self, tail: int | None) -> str:
+        """The container log: what the first process and onstart wrote."""
+        return read_log(self.box.folder, tail)
+
+
+def read_log(folder: Path, tail: int | None) -> str:
+    file = folder / "log"
+    lines = file.read_text(errors="replace").splitlines(keepends=True) if file.exists() else []
+    return "".join(lines if tail is None else lines[-tail:] if tail > 0 else [])

@@ -1,0 +1,167 @@
+"""The machine's network: sockets made inside its namespace, and the mapped ports that lead there."""
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator
+
+CLONE_NEWNET = 0x40000000
+SIOCSIFFLAGS, SIOCSIFADDR = 0x8914, 0x8916
+IFF_UP_AND_RUNNING = 0x1 | 0x40
+BUFFER = 1 << 18
+MakeSocket = Callable[[], socket.socket]
+
+
+@contextlib.contextmanager
+def inside(namespace: int) -> Iterator[None]:
+    """This thread in another network namespace. Nothing in the block may await: the thread is the event loop's."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _enter(libc, namespace)
+        try:
+            yield
+        finally:
+            _enter(libc, home)
+    finally:
+        os.close(home)
+
+
+def _enter(libc: ctypes.CDLL, namespace: int) -> None:
+    if libc.setns(namespace, CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def raise_loopback(namespace: int, *extra: str) -> None:
+    """Bring ``lo`` up, with further addresses on it."""
+    with inside(namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP_AND_RUNNING))
+        for number, address in enumerate(extra):
+            request = struct.pack("16sHH4s8x", f"lo:{number}".encode(), socket.AF_INET, 0, socket.inet_aton(address))
+            fcntl.ioctl(control, SIOCSIFADDR, request)
+
+
+def stream_socket(namespace: int | None) -> socket.socket:
+    """A TCP socket in the namespace (none: here), ready for the event loop."""
+    with inside(namespace) if namespace is not None else contextlib.nullcontext():
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made.setblocking(False)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
+
+
+def listening_socket(namespace: int | None, address: str, port: int) -> socket.socket:
+    made = stream_socket(namespace)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((address, port))
+    except OSError:
+        made.close()
+        raise
+    made.listen(512)
+    return made
+
+
+def can_bind(address: str, port: int = 0) -> bool:
+    """Is this address and port of ours to listen on? (On macOS only 127.0.0.1 is, of all loopback addresses.)"""
+    try:
+        listening_socket(None, address, port).close()
+    except OSError:
+        return False
+    return True
+
+
+class _Half(asyncio.Protocol):
+    """One end of a relayed connection: what arrives is written to the other end, with back-pressure both ways."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.other: _Half | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self.other and self.other.transport:
+            self.other.transport.write(data)
+
+    def eof_received(self) -> bool:
+        if self.other and self.other.transport and self.other.transport.can_write_eof():
+            self.other.transport.write_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        if self.other and self.other.transport:
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.other and self.other.transport:
+            self.other.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.other and self.other.transport:
+            self.other.transport.close()
+
+
+class _Front(_Half):
+    """The end that a client reached; it dials the machine when the connection stands."""
+
+    def __init__(self, relay: "Relay") -> None:
+        super().__init__()
+        self._relay = relay
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert self.transport is not None
+        self._relay.open.add(self.transport)
+        self.transport.pause_reading()
+        self._dialling = asyncio.get_running_loop().create_task(self._dial())
+
+    async def _dial(self) -> None:
+        assert self.transport is not None
+        loop = asyncio.get_running_loop()
+        try:
+            line = self._relay.make_socket()
+            await loop.sock_connect(line, self._relay.target)
+        except OSError:
+            self.transport.abort()  # nobody listens in the machine: the client sees a reset, as through docker
+            return
+        back = _Half()
+        back.other, self.other = self, back
+        await loop.create_connection(lambda: back, sock=line)
+        if self.transport.is_closing():
+            assert back.transport is not None
+            back.transport.close()
+            return
+        self.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.transport:
+            self._relay.open.discard(self.transport)
+        super().connection_lost(exc)
+
+
+class Relay:
+    """One mapped port: listens at a socket and leads every connection to ``target`` through ``make_socket``."""
+
+    def __init__(self, make_socket: MakeSocket, target: tuple[str, int]) -> None:
+        self.make_socket = make_socket
+        self.target = target
+        self.open: set[asyncio.Transport] = set()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, at: socket.socket) -> None:
+        self._server = await asyncio.get_running_loop().create_server(lambda: _Front(self), sock=at)
+
+    def close(self) -> None:
+        """Stop listening and cut every open connection, as a machine that stops does."""
+        if self._server:
+            self._server.close()
+        for transport in list(self.open):
+            transport.abort()

@@ -1,0 +1,1 @@
+"""Vast's REST routes, one file per resource."""

@@ -1,0 +1,52 @@
+"""Vast's error answers: ``{"success": false, "error": code, "msg": text}`` and the places that differ."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from simulator.settings import Toggles
+
+
+class Refused(Exception):
+    """An error answer. ``body`` is JSON, or plain text where Vast answers so."""
+
+    def __init__(self, status: int, body: Mapping[str, Any] | str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, body)
+        self.status = status
+        self.body = body
+        self.headers = dict(headers or {})
+
+
+def refused(status: int, code: str, text: str, **more: Any) -> Refused:
+    return Refused(status, {"success": False, "error": code, "msg": text, **more})
+
+
+def bad_key(toggles: Toggles) -> Refused:
+    return refused(int(toggles.bad_key), "auth_error", "Invalid user key")
+
+
+def invalid(text: str) -> Refused:
+    return refused(400, "invalid_args", text)
+
+
+def no_such_instance(number: int) -> Refused:
+    return refused(404, "no_such_instance", f"Instance {number} not found.")
+
+
+def no_such_ask(toggles: Toggles, number: int) -> Refused:
+    if toggles.offer_gone == "410":
+        text = f"error 410/3907: no_such_ask  Instance type {number} is no longer available."
+        return refused(410, "no_such_ask", text, ask_id=number)
+    text = f"error 404/3603: no_such_ask Instance type by id {number} is not available."
+    return refused(int(toggles.offer_gone), "invalid_args", text, ask_id=number)
+
+
+def too_frequent(toggles: Toggles, threshold: float, search: bool) -> Refused:
+    text = f"API requests too frequent: endpoint threshold={threshold}"
+    if search or toggles.rate_limit_body == "code":
+        code = "search_quota_exceeded" if search and toggles.rate_limit_body == "code" else "rate_limit_exceeded"
+        if toggles.rate_limit_body == "code":
+            return refused(429, code, text)
+    if toggles.rate_limit_body == "detail":
+        return Refused(429, {"detail": text.replace(":", "")})
+    headers = {"Retry-After": str(max(1, round(threshold)))} if toggles.rate_limit_body == "retry_after" else {}
+    return Refused(429, text, headers)

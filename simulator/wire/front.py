@@ -1,0 +1,163 @@
+"""What stands before every route: the request log, faults, authentication, rate limits, errors as Vast writes them."""
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from aiohttp import web
+
+from simulator.cloud import Cloud
+from simulator.faults import Fault
+from simulator.wire.answers import Caller, Handler, answer, cloud_of
+from simulator.wire.errors import Refused, bad_key, refused, too_frequent
+
+logger = logging.getLogger(__name__)
+OPEN = ("/simulator", "/health", "/uploads/", "/api/v0/gpu_names/unique")
+SEARCHES = ("/api/v0/bundles", "/api/v0/search/asks")
+# Searching needs no key on the live service (gpuhunt sends none).
+PUBLIC = (*OPEN, *SEARCHES)
+
+
+@web.middleware
+async def log_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every request to the API with its arrival time; status 0 means that the connection was dropped."""
+    if not request.path.startswith("/api/"):
+        return await handler(request)
+    entry: dict[str, Any] = {"time": time.time(), "method": request.method, "path": request.path_qs, "status": 0}
+    cloud_of(request).requests.append(entry)
+    response = await handler(request)
+    entry["status"] = 0 if request.transport is None or request.transport.is_closing() else response.status
+    return response
+
+
+@web.middleware
+async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Faults around the route: some before it does anything, some after it has done it."""
+    if not request.path.startswith("/api/"):
+        return await handler(request)
+    text = f"{request.path_qs}\n{(await request.read()).decode(errors='replace')}"
+    struck = request["faults"] = cloud_of(request).faults.fire(request.method, request.path, text)
+    for fault in struck:
+        early = await _before(request, fault)
+        if early is not None:
+            return early
+    response = await handler(request)
+    for fault in struck:
+        response = await _after(request, fault, response)
+    return response
+
+
+async def _before(request: web.Request, fault: Fault) -> web.Response | None:
+    if fault.fault == "drop_before_commit":
+        return _drop(request)
+    if fault.fault == "delay":
+        await asyncio.sleep(fault.delay_seconds)
+    if fault.fault == "status":
+        return _written(fault, fault.status)
+    if fault.fault == "ignored":
+        return answer({"success": True})
+    return None
+
+
+async def _after(request: web.Request, fault: Fault, response: web.StreamResponse) -> web.StreamResponse:
+    if fault.fault == "drop_after_commit":
+        return _drop(request)
+    if fault.fault == "delay_after_commit":
+        await asyncio.sleep(fault.delay_seconds)
+    if fault.fault == "status_after_commit":
+        return _written(fault, fault.status)
+    if fault.fault == "stale":
+        return _stale(request, fault, response)
+    return _spoilt(fault, response)
+
+
+def _spoilt(fault: Fault, response: web.StreamResponse) -> web.StreamResponse:
+    if fault.fault == "garbage":
+        return web.Response(body=b'{"success": true, "instances": [{"id": 27', content_type="application/json")
+    if fault.fault == "empty_body":
+        return web.Response(body=b"", content_type="application/json")
+    if fault.fault == "success_false":
+        return answer({"success": False, "error": "internal_error", "msg": "Something went wrong."})
+    if fault.fault == "wrong_content_type" and isinstance(response, web.Response):
+        return web.Response(body=response.body, status=response.status, content_type="text/html")
+    return response
+
+
+def _stale(request: web.Request, fault: Fault, response: web.StreamResponse) -> web.StreamResponse:
+    """The first answer to each address, again and again while the fault is set."""
+    if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+        return response
+    status, body = fault.seen.setdefault(request.path_qs, (response.status, response.body))
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+def _drop(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)
+
+
+def _written(fault: Fault, status: int) -> web.Response:
+    if not isinstance(fault.body, str):
+        return answer(fault.body, status, fault.headers)
+    kind = "text/html" if fault.body.lstrip().startswith("<") else "text/plain"
+    return web.Response(text=fault.body, status=status, content_type=kind, headers=fault.headers)
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Refused as problem:
+        if isinstance(problem.body, str):
+            return web.Response(text=problem.body, status=problem.status, headers=problem.headers)
+        return answer(problem.body, problem.status, problem.headers)
+    except web.HTTPNotFound:
+        logger.warning("the simulator does not know %s %s", request.method, request.path_qs)
+        return answer({"success": False, "error": "not_found", "msg": f"no route {request.path} (simulator)"}, 404)
+    except web.HTTPMethodNotAllowed:
+        logger.warning("the simulator does not know %s %s", request.method, request.path_qs)
+        return answer({"success": False, "error": "method_not_allowed", "msg": request.method}, 405)
+
+
+@web.middleware
+async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Who asks, and may they ask again so soon?"""
+    if request.path.startswith(OPEN):
+        return await handler(request)
+    cloud = cloud_of(request)
+    key = _key(request)
+    caller = identify(cloud, key) if key else None
+    if caller is None and not (request.path.startswith(PUBLIC) and not key):
+        raise bad_key(cloud.settings.toggles)
+    request["caller"] = caller
+    scale = cloud.settings.rate_limit_scale
+    threshold = cloud.limiter.refuse(request.method, request.path, f"{key}@{request.remote}", scale)
+    if threshold is not None:
+        raise too_frequent(cloud.settings.toggles, threshold, request.path.startswith(SEARCHES))
+    if caller and caller.instance and not _allowed_to_machines(request):
+        raise refused(401, "auth_error", "This key is only good for its own instance.")
+    return await handler(request)
+
+
+def _key(request: web.Request) -> str:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else request.query.get("api_key", "")
+
+
+def identify(cloud: Cloud, key: str) -> Caller | None:
+    for account in cloud.accounts.values():
+        if account.api_key == key:
+            return Caller(account)
+    for contract in cloud.living():
+        if contract.api_key == key:
+            return Caller(cloud.accounts[contract.account_id], contract.id)
+    return None
+
+
+def _allowed_to_machines(request: web.Request) -> bool:
+    """A machine's own key may show, stop, start and destroy that machine; ``own_contract`` checks which."""
+    parts = request.path.rstrip("/").split("/")
+    return parts[:4] == ["", "api", "v0", "instances"] and len(parts) == 5
+

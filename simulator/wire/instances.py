@@ -1,0 +1,105 @@
+"""One rented machine: show, change its state, label it, destroy it; and the same in bulk."""
+
+from typing import Any
+
+from aiohttp import web
+
+from simulator.instance_rows import instance_row
+from simulator.records import Contract
+from simulator.wire.answers import add, answer, caller_of, cloud_of, json_body, lifecycle_of, own_contract
+from simulator.wire.errors import Refused, invalid, no_such_instance, refused
+
+MAX_BULK, MAX_LABEL = 64, 1024
+QUEUED = "Required resources are currently unavailable, state change queued."
+
+
+def routes(app: web.Application) -> None:
+    add(app, "PUT", "/api/v0/instances", change_many)
+    add(app, "DELETE", "/api/v0/instances", destroy_many)
+    add(app, "PUT", "/api/v0/instances/reboot/{id}", reboot)
+    add(app, "PUT", "/api/v0/instances/recycle/{id}", recycle)
+    add(app, "GET", r"/api/v0/instances/{id:-?\d+}", show)
+    add(app, "PUT", r"/api/v0/instances/{id:-?\d+}", change)
+    add(app, "DELETE", r"/api/v0/instances/{id:-?\d+}", destroy)
+
+
+async def show(request: web.Request) -> web.Response:
+    cloud = cloud_of(request)
+    try:
+        contract = own_contract(request)
+    except Refused as problem:
+        if problem.status == 404 and cloud.settings.toggles.unknown_instance == "null":
+            return answer({"instances": None})
+        raise
+    visible = contract in list(cloud.shown(caller_of(request).account))
+    return answer({"instances": instance_row(cloud, contract) if visible else None})
+
+
+async def change(request: web.Request) -> web.Response:
+    contract, body = own_contract(request), await json_body(request)
+    if "label" in body:
+        return _relabel(request, contract, body["label"])
+    return answer(_set_state(request, contract, body.get("state")))
+
+
+def _relabel(request: web.Request, contract: Contract, label: Any) -> web.Response:
+    if label is not None and (not isinstance(label, str) or len(label) > MAX_LABEL):
+        raise refused(400, "label_too_long", f"label is longer than {MAX_LABEL} characters")
+    lifecycle_of(request).put(contract, label=label)
+    return answer({"success": True})
+
+
+def _set_state(request: web.Request, contract: Contract, state: Any) -> dict[str, Any]:
+    lifecycle, cloud = lifecycle_of(request), cloud_of(request)
+    if state == "stopped":
+        lifecycle.stop(contract)
+    elif state == "running":
+        if cloud.credit(caller_of(request).account) <= 0:
+            raise refused(400, "missing_billing", "Your account has no credit left.")
+        if contract.intended_status != "running" and not lifecycle.start(contract):
+            return {"success": False, "error": "resources_unavailable", "msg": QUEUED}
+    else:
+        raise invalid("state must be running or stopped")
+    return {"success": True}
+
+
+async def change_many(request: web.Request) -> web.Response:
+    body = await json_body(request)
+    contracts = _many(request, body.get("ids"))
+    results = [_set_state(request, contract, body.get("state")) for contract in contracts]
+    return answer({"success": all(result["success"] for result in results)})
+
+
+async def destroy(request: web.Request) -> web.Response:
+    lifecycle_of(request).destroy(own_contract(request))
+    return answer({"success": True})
+
+
+async def destroy_many(request: web.Request) -> web.Response:
+    body = await json_body(request)
+    for contract in _many(request, body.get("instance_ids") or body.get("ids")):
+        lifecycle_of(request).destroy(contract)
+    return answer({"success": True})
+
+
+def _many(request: web.Request, ids: Any) -> list[Contract]:
+    caller, contracts = caller_of(request), cloud_of(request).contracts
+    if not isinstance(ids, list) or not 0 < len(ids) <= MAX_BULK:
+        raise invalid(f"give 1 to {MAX_BULK} ids")
+    found = []
+    for number in ids:
+        contract = contracts.get(int(number)) if str(number).lstrip("-").isdigit() else None
+        if contract is None or not contract.alive or contract.account_id != caller.account.id:
+            raise no_such_instance(number)
+        found.append(contract)
+    return found
+
+
+async def reboot(request: web.Request) -> web.Response:
+    lifecycle_of(request).reboot(own_contract(request))
+    return answer({"success": True})
+
+
+async def recycle(request: web.Request) -> web.Response:
+    lifecycle_of(request).recycle(own_contract(request))
+    return answer({"success": True})
