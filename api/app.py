@@ -1,0 +1,181 @@
+"""The application: its routes under both prefixes, and the one table that turns errors into answers."""
+
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from starlette.exceptions import HTTPException
+from temporalio.service import RPCError
+
+from api import (
+    VERSION,
+    auth,
+    balance,
+    deploy,
+    health,
+    instances,
+    keys,
+    metrics,
+    models,
+    offers,
+    openapi,
+    user_settings,
+)
+from api.errors import Conflict, Down, Invalid, PaymentNeeded, Problem, answer, invalid
+from api.parts import running_parts
+from api.wire import CountRequests, OneSlash
+from clients.vast_errors import VastError, VastKeyRefused, VastRefused, VastThrottled
+from db.sealing import CannotOpen
+from domain.refusals import AccountInUse, NoOfferFree, ProviderKeyRefused, Refusal, SpendingCapReached
+from settings import Settings
+
+MAX_BODY_BYTES = 1_000_000
+
+log = logging.getLogger(__name__)
+
+ROUTERS: list[APIRouter] = [
+    auth.router,
+    keys.router,
+    user_settings.router,
+    balance.router,
+    models.router,
+    deploy.router,
+    offers.router,
+    instances.router,
+]
+"""`offers` before `instances`: `/instances/offers` is no instance."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """An app that needs nothing up to start: what is down is said by `/health` and by 503."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running_parts(settings) as parts:
+            app.state.parts = parts
+            yield
+
+    app = FastAPI(
+        title="Dumont Cloud",
+        version=VERSION,
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        redoc_url=None,
+        max_body_size=MAX_BODY_BYTES,
+        generate_unique_id_function=_route_name,
+    )
+    _mount(app)
+    _answer_errors(app)
+    app.add_middleware(CountRequests)
+    app.add_middleware(OneSlash)
+    return app
+
+
+def _route_name(route: APIRoute) -> str:
+    return route.name
+
+
+def _mount(app: FastAPI) -> None:
+    app.include_router(health.router)
+    app.include_router(metrics.router)
+    api = APIRouter(responses=openapi.COMMON_ERRORS)
+    for router in ROUTERS:
+        api.include_router(router)
+    app.include_router(api, prefix="/api")
+    app.include_router(api, prefix="/api/v1", include_in_schema=False)
+
+    @app.get("/api/v1/openapi.json", include_in_schema=False)
+    async def document() -> dict[str, Any]:
+        return app.openapi()
+
+
+def _answer_errors(app: FastAPI) -> None:
+    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    for kind in (Problem, Refusal, VastError, SQLAlchemyError, RPCError, CannotOpen):
+        app.add_exception_handler(kind, _known)
+
+
+async def _known(request: Request, error: Exception) -> Response:
+    """The table's answer; what it does not name is a mistake of ours."""
+    problem = as_problem(error)
+    if problem is None:
+        return await _unexpected(request, error)
+    return answer(problem)
+
+
+def as_problem(error: Exception) -> Problem | None:
+    """The error table."""
+    match error:
+        case Problem():
+            return error
+        case SpendingCapReached():
+            return PaymentNeeded(error.code, str(error))
+        case AccountInUse() | NoOfferFree():
+            return Conflict(error.code, str(error))
+        case Refusal():
+            return Problem(error.code, str(error))
+        case VastKeyRefused():
+            return as_problem(ProviderKeyRefused())
+        case VastThrottled():
+            return Down("provider_busy", "Vast.ai takes no more requests from us for the moment.", error.retry_after)
+        case VastRefused():
+            return Conflict("provider_refused", "Vast.ai refused the request.")
+        case VastError():
+            return Down("provider_unavailable", "Vast.ai does not answer. Nothing was done.")
+        case SQLAlchemyError():
+            return _of_database(error)
+        case RPCError():
+            return Down("temporal_unavailable", "The workflow engine does not answer.")
+    return None
+
+
+_UNSTORABLE_STATES = ("22",)
+"""SQLSTATE class of data exceptions: a value that got past our checks and that a column cannot hold."""
+
+
+def _of_database(error: SQLAlchemyError) -> Problem | None:
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if state is not None and state.startswith(_UNSTORABLE_STATES):
+        return Invalid("invalid", "", "A value in the request cannot be stored.")
+    if state is None or not isinstance(error, DBAPIError) or state.startswith(_GONE_STATES):
+        return Down("database_unavailable", "The database does not answer.")
+    return None
+
+
+_GONE_STATES = ("08", "53", "57")
+"""SQLSTATE classes: connection lost, resources exhausted, server shutting down or starting."""
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    incident = secrets.token_hex(6)
+    log.error("incident %s at %s %s", incident, request.method, request.url.path, exc_info=error)
+    detail = f"Something went wrong on our side. The log has it as {incident}."
+    return JSONResponse({"error": "internal_error", "detail": detail, "details": None}, 500)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    """FastAPI's list, less what was sent: it may be a password."""
+    entries = cast(RequestValidationError, error).errors()
+    return invalid("invalid", [{name: each[name] for name in ("type", "loc", "msg")} for each in entries])
+
+
+_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    problem = cast(HTTPException, error)
+    if problem.status_code == 400:  # FastAPI's word for a body that is no JSON in some odder way
+        return invalid("invalid", [{"type": "json_invalid", "loc": ["body"], "msg": problem.detail}])
+    body = {"error": _CODES.get(problem.status_code, "error"), "detail": problem.detail, "details": None}
+    return JSONResponse(body, problem.status_code, problem.headers)

@@ -1,0 +1,89 @@
+"""Who asks: the bearer of a login token or of an API key. Settled before a body is read."""
+
+import hashlib
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from api.errors import Unauthorized
+from api.parts import Parts
+from api.tokens import Claims
+from db.accounts import user_by_key, user_by_token
+from db.tables import User
+
+API_KEY_PREFIX = "dumont_sk_"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """`token` or `key_id`: how they came in."""
+
+    user: User
+    token: Claims | None = None
+    key_id: str | None = None
+
+    @property
+    def id(self) -> int:
+        return self.user.id
+
+
+def hash_key(key: str) -> str:
+    """Our keys are long and random, so a plain digest keeps them safe."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+async def authenticate(request: Request) -> Caller:
+    """The caller of a request.
+
+    Raises:
+        Unauthorized: nobody we know.
+    """
+    scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
+    credential = credential.strip()
+    if scheme.lower() != "bearer" or not credential:
+        raise Unauthorized
+    parts: Parts = request.app.state.parts
+    if credential.startswith(API_KEY_PREFIX):
+        return await _by_key(parts, credential)
+    return await _by_token(parts, credential)
+
+
+async def _by_key(parts: Parts, key: str) -> Caller:
+    async with parts.database.begin() as session:
+        found = await user_by_key(session, hash_key(key))
+    if found is None:
+        raise Unauthorized("This API key is not valid (any more).")
+    return Caller(found[0], key_id=found[1])
+
+
+async def _by_token(parts: Parts, token: str) -> Caller:
+    claims = parts.tokens.read(token)
+    async with parts.database.begin() as session:
+        user = await user_by_token(session, claims.user_id, claims.jti, claims.issued)
+    if user is None:
+        raise Unauthorized("This token was revoked. Log in again.")
+    return Caller(user, token=claims)
+
+
+async def know(request: Request) -> Caller:
+    """The request's caller, looked up once."""
+    if not hasattr(request.state, "caller"):
+        request.state.caller = await authenticate(request)
+    caller: Caller = request.state.caller
+    return caller
+
+
+class Guarded(APIRoute):
+    """A route for known callers only."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            await know(request)
+            return await handle(request)
+
+        return guarded

@@ -1,0 +1,114 @@
+"""Whether everything that a request may need is there. Each part is asked at once, with a second to answer."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from fastapi import APIRouter, Response
+from sqlalchemy import text
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.service import RPCError
+
+from api import SERVICE, VERSION
+from api.deps import App
+from api.errors import RETRY_SECONDS, Down
+from api.parts import Parts
+from api.shapes import Answer
+from domain.flows import TASK_QUEUE
+
+DEADLINE_SECONDS = 1.0
+POLL_SECONDS = 75.0
+"""A worker's poll waits up to a minute at the server, so a live one was seen within that and a little."""
+
+Part = Literal["ok", "down"]
+
+router = APIRouter(tags=["operations"])
+
+
+class Checks(Answer):
+    database: Part
+    temporal: Part
+    worker: Part
+    gateway: Part
+
+
+class HealthAnswer(Answer):
+    """`simulated`: the cloud behind this installation is the simulator."""
+
+    status: Literal["healthy", "degraded"]
+    version: str = VERSION
+    service: str = SERVICE
+    simulated: bool
+    checks: Checks
+
+
+class LiveAnswer(Answer):
+    status: str = "alive"
+
+
+@router.get("/health/live", summary="Is this process alive")
+async def live() -> LiveAnswer:
+    return LiveAnswer()
+
+
+_DEGRADED: dict[int | str, dict[str, Any]] = {503: {"model": HealthAnswer, "description": "Degraded."}}
+
+
+@router.get("/health", summary="Is everything there", responses=_DEGRADED)
+async def health(app: App, response: Response) -> HealthAnswer:
+    asked = _database(app), _temporal(app), _worker(app), _gateway(app)
+    database, temporal, worker, gateway = await asyncio.gather(*map(_part, asked))
+    checks = Checks(database=database, temporal=temporal, worker=worker, gateway=gateway)
+    healthy = set(checks.model_dump().values()) == {"ok"}
+    if not healthy:
+        response.status_code, response.headers["Retry-After"] = 503, str(RETRY_SECONDS)
+    return HealthAnswer(status="healthy" if healthy else "degraded", simulated=app.settings.simulated, checks=checks)
+
+
+async def _part(asked: Awaitable[bool]) -> Part:
+    """Whatever goes wrong in asking is the answer: down."""
+    try:
+        return "ok" if await asyncio.wait_for(asked, DEADLINE_SECONDS) else "down"
+    except Exception:  # noqa: BLE001
+        return "down"
+
+
+async def _database(app: Parts) -> bool:
+    async with app.database.begin() as session:
+        return bool(await session.scalar(text("SELECT 1")))
+
+
+async def _temporal(app: Parts) -> bool:
+    return await app.temporal.service_client.check_health(timeout=timedelta(seconds=DEADLINE_SECONDS))
+
+
+async def _worker(app: Parts) -> bool:
+    """Whether somebody took work from our queue lately. One that was killed is missed only after a poll's time."""
+    asked = DescribeTaskQueueRequest(
+        namespace=app.settings.temporal_namespace,
+        task_queue=TaskQueue(name=TASK_QUEUE),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    )
+    found = await app.temporal.workflow_service.describe_task_queue(asked, timeout=timedelta(seconds=DEADLINE_SECONDS))
+    oldest = datetime.now(UTC) - timedelta(seconds=POLL_SECONDS)
+    return any(each.last_access_time.ToDatetime(UTC) > oldest for each in found.pollers)
+
+
+async def _gateway(app: Parts) -> bool:
+    answer = await app.http.get(f"{app.settings.gateway_url}/health", timeout=DEADLINE_SECONDS)
+    return answer.is_success
+
+
+async def require_temporal(app: Parts) -> None:
+    """For those who are about to write what only a workflow can serve.
+
+    Raises:
+        Down: no answer; nothing was written.
+    """
+    try:
+        await app.temporal.service_client.check_health(timeout=timedelta(seconds=DEADLINE_SECONDS))
+    except RPCError as error:
+        raise Down("temporal_unavailable", "The workflow engine does not answer. Nothing was done.") from error

@@ -1,0 +1,132 @@
+"""Instances as they are shown. What no table knows yet is null."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, select
+
+from api.shapes import Answer, Time
+from db.tables import Instance, Lease
+from domain.flows import instance_workflow_id
+from domain.instances import InstanceSpec
+from domain.machines import MachineSeen, Seen
+from domain.offers import Offer
+from domain.phases import Desired, InstancePurpose, InstanceStatus, LeaseState
+
+
+class DirectAnswer(Answer):
+    """The machine's own address, which changes with the machine."""
+
+    host: str | None
+    ssh_port: int | None
+    ports: dict[str, int]
+
+
+class InstanceAnswer(Answer):
+    id: int
+    instance_id: int
+    status: InstanceStatus
+    actual_status: str | None
+    purpose: InstancePurpose
+    stage: str | None
+    progress: int | None
+    message: str
+    gpu_name: str | None
+    num_gpus: int | None
+    gpu_ram: float | None
+    cpu_cores: float | None
+    cpu_ram: float | None
+    disk_space: float
+    dph_total: float | None
+    geolocation: str | None
+    public_ipaddr: str | None = None
+    ssh_host: str | None = None
+    ssh_port: int | None = None
+    ssh_command: str | None = None
+    ports: dict[str, str] = {}
+    direct: DirectAnswer | None
+    provider_id: int | None
+    machine_id: int | None
+    label: str | None
+    image: str
+    persist: list[str] | None = None
+    gpu_util: float | None = None
+    idle_since: Time | None = None
+    will_pause_at: Time | None = None
+    will_hibernate_at: Time | None = None
+    keep_awake_until: Time | None = None
+    cpu_standby: dict[str, Any] | None = None
+    warnings: list[str] = []
+    workflow_id: str
+    created_at: Time
+    running_at: Time | None
+    ended_at: Time | None
+
+
+def instance_rows(*conditions: ColumnElement[bool]) -> Select[Instance, Lease]:
+    """Each instance with its present lease, newest first."""
+    joined = select(Instance, Lease).outerjoin(Lease, Lease.id == Instance.lease_id)
+    return joined.where(*conditions).order_by(Instance.id.desc())
+
+
+def status_of(instance: Instance) -> InstanceStatus:
+    """A wish to be gone shows from the moment that it is written."""
+    if instance.desired is Desired.DESTROYED and not instance.status.is_over:
+        return InstanceStatus.DESTROYING
+    return instance.status
+
+
+def shown_instance(instance: Instance, lease: Lease | None) -> InstanceAnswer:
+    status, spec = status_of(instance), InstanceSpec.model_validate(instance.spec)
+    seen = MachineSeen.model_validate(lease.seen) if lease else MachineSeen()
+    offer = Offer.model_validate(lease.offer) if lease else None
+    changing = status in _PROGRESS
+    return InstanceAnswer(
+        id=instance.id,
+        instance_id=instance.id,
+        status=status,
+        actual_status=seen.actual_status,
+        purpose=instance.purpose,
+        stage=lease.state if lease and changing else None,
+        progress=_PROGRESS[status].get(lease.state if lease else None, 5) if changing else None,
+        message=instance.message,
+        gpu_name=lease.gpu_name if lease else spec.query.gpu_name,
+        num_gpus=lease.num_gpus if lease else spec.query.num_gpus,
+        gpu_ram=offer.gpu_ram if offer else None,
+        cpu_cores=offer.cpu_cores if offer else None,
+        cpu_ram=offer.cpu_ram if offer else None,
+        disk_space=spec.disk_size,
+        dph_total=lease.dph_total if lease else None,
+        geolocation=offer.geolocation if offer else None,
+        direct=_direct(seen),
+        provider_id=lease.cloud_id if lease else None,
+        machine_id=lease.machine_id if lease else None,
+        label=instance.label,
+        image=spec.image,
+        workflow_id=instance_workflow_id(instance.id),
+        created_at=instance.created_at,
+        running_at=instance.running_at,
+        ended_at=instance.ended_at,
+    )
+
+
+def _direct(seen: MachineSeen) -> DirectAnswer | None:
+    if seen.state is not Seen.UP:
+        return None
+    port = seen.ports.get("22/tcp")
+    host = seen.public_ipaddr if port else seen.ssh_host
+    return DirectAnswer(host=host, ssh_port=port or seen.ssh_port, ports=seen.ports)
+
+
+_COMING: dict[LeaseState | None, int] = {
+    LeaseState.RESERVED: 10,
+    LeaseState.ASKED: 20,
+    LeaseState.RENTED: 40,
+    LeaseState.RUNNING: 95,
+}
+_GOING: dict[LeaseState | None, int] = {LeaseState.RUNNING: 20, LeaseState.RELEASING: 60, LeaseState.CLOSED: 95}
+_PROGRESS: dict[InstanceStatus, dict[LeaseState | None, int]] = {
+    InstanceStatus.PROVISIONING: _COMING,
+    InstanceStatus.STARTING: _COMING,
+    InstanceStatus.DESTROYING: _GOING,
+}
+"""Percent, by what the lease says, of a change that is under way."""

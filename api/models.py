@@ -1,0 +1,241 @@
+"""What can be served, and what is."""
+
+from typing import Annotated
+
+import httpx
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response, Security
+from sqlalchemy import func, select, update
+
+from api.deployment_answers import (
+    DeploymentAnswer,
+    DeployStatusAnswer,
+    deployment_rows,
+    endpoint_url,
+    one_row,
+    shown,
+    shown_status,
+)
+from api.deps import App, Me, OwnDeployment, Session
+from api.errors import Conflict
+from api.guard import Guarded
+from api.once import OnlyOnce, Starting
+from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer, problem
+from api.pages import ListPage
+from api.shapes import Answer
+from api.telling import tell_changed
+from db.deployments import end_deployment, hash_key, new_endpoint_key, new_endpoint_path, route
+from db.leases import leases_of_instance
+from db.tables import Deployment, Endpoint
+from domain.flows import DeployProgress
+from domain.models import FAMILIES, ModelFamily
+from domain.phases import AccessType, DeploymentStatus
+
+HEALTH_DEADLINE_SECONDS = 5.0
+
+router = APIRouter(
+    prefix="/models", tags=["models"], route_class=Guarded, dependencies=[Security(bearer)], responses=UNAUTHORIZED
+)
+_starting = APIRouter(route_class=Starting)
+
+
+class PopularAnswer(Answer):
+    id: str
+    name: str
+    size: str
+
+
+class TypeAnswer(Answer):
+    type: str
+    name: str
+    description: str
+    runtime: str
+    default_port: int
+    gpu_memory_gb: float
+    popular_models: list[PopularAnswer]
+
+
+class ModelsAnswer(Answer):
+    """`types` can be served; `models` are the caller's deployments."""
+
+    types: list[TypeAnswer]
+    models: list[DeploymentAnswer]
+    count: int
+    total: int
+    next_cursor: str | None
+
+
+class TemplatesAnswer(Answer):
+    templates: list[TypeAnswer]
+    types: list[TypeAnswer]
+    count: int
+
+
+class AvailableAnswer(Answer):
+    name: str
+    id: str
+    type: str
+    size: str
+    provider: str
+
+
+class ModelHealth(Answer):
+    """`status`: what the endpoint says, or `unreachable` when it says nothing readable."""
+
+    id: str
+    deployment_id: str
+    status: str
+    healthy: bool
+    http_status: int | None
+    endpoint: str
+
+
+class Rotated(Answer):
+    success: bool = True
+    id: str
+    deployment_id: str
+    endpoint: str
+    endpoint_url: str
+    access_type: AccessType
+    api_key: str | None
+    message: str = "The old address and key are void."
+
+
+def _type_answer(family: ModelFamily) -> TypeAnswer:
+    fields = family.model_dump(exclude={"popular"})
+    popular = [PopularAnswer.model_validate(model.model_dump()) for model in family.popular]
+    return TypeAnswer(**fields, gpu_memory_gb=family.gpu_memory_gb, popular_models=popular)
+
+
+_TYPES = [_type_answer(family) for family in FAMILIES]
+
+
+@router.get("", summary="Types of models, and my deployments")
+async def list_models(
+    me: Me,
+    app: App,
+    session: Session,
+    page: ListPage,
+    status: Annotated[DeploymentStatus | None, Query(description="Only these.")] = None,
+    all: Annotated[bool, Query(description="Stopped ones too.")] = False,
+) -> ModelsAnswer:
+    """Stopped ones are shown by `?all=true` or `?status=stopped` only."""
+    wanted = [Deployment.user_id == me.id]
+    if status is not None:
+        wanted.append(Deployment.status == status)
+    elif not all:
+        wanted.append(Deployment.status != DeploymentStatus.STOPPED)
+    total = await session.scalar(select(func.count()).select_from(Deployment).where(*wanted))
+    after = [] if page.after is None else [Deployment.instance_id < page.after]
+    rows = (await session.execute(deployment_rows(*wanted, *after).limit(page.limit + 1))).all()
+    models = [shown(app.settings, (row[0], row[1], row[2])) for row in rows[: page.limit]]
+    cursor = page.next_cursor([model.instance_id for model in models], len(rows) > page.limit)
+    return ModelsAnswer(types=_TYPES, models=models, count=len(models), total=total or 0, next_cursor=cursor)
+
+
+@router.get("/templates", summary="Types of models")
+async def list_templates() -> TemplatesAnswer:
+    return TemplatesAnswer(templates=_TYPES, types=_TYPES, count=len(_TYPES))
+
+
+@router.get("/available", summary="Models known by name")
+async def list_available() -> list[AvailableAnswer]:
+    """Others work too: any model that vLLM can load."""
+    return [
+        AvailableAnswer(
+            name=model.name, id=model.id, type=family.type, size=model.size, provider=model.id.split("/")[0]
+        )
+        for family in FAMILIES
+        for model in family.popular
+    ]
+
+
+@router.get("/{id}", summary="One deployment", responses=NOT_FOUND)
+async def show_model(found: OwnDeployment, app: App, session: Session) -> DeploymentAnswer:
+    return shown(app.settings, await one_row(session, found))
+
+
+@router.get("/{id}/status", summary="How a deploy is coming along", responses=NOT_FOUND)
+async def model_status(found: OwnDeployment, app: App, session: Session) -> DeployStatusAnswer:
+    """Asked of the running workflow, with a second to answer; else from the record."""
+    live = await _live(app, found)
+    tried = await leases_of_instance(session, found.instance_id)
+    return shown_status(app.settings, await one_row(session, found), live, tried)
+
+
+async def _live(app: App, deployment: Deployment) -> DeployProgress | None:
+    if deployment.status is not DeploymentStatus.DEPLOYING:
+        return None
+    return await app.flows.progress_of_deploy(deployment.id)
+
+
+@router.get("/{id}/health", summary="Does the model answer", responses=NOT_FOUND)
+async def model_health(found: OwnDeployment, app: App, session: Session, request: Request) -> ModelHealth:
+    """Asks the endpoint's own `/health` at the gateway, as the caller would."""
+    _, endpoint, _ = await one_row(session, found)
+    url = endpoint_url(app.settings, endpoint.path)
+    http_status, said = await _ask(app, url, request.headers["Authorization"])
+    return ModelHealth(
+        id=found.id,
+        deployment_id=found.id,
+        status=said,
+        healthy=http_status == 200 and said == "healthy",
+        http_status=http_status,
+        endpoint=url,
+    )
+
+
+async def _ask(app: App, url: str, authorization: str) -> tuple[int | None, str]:
+    headers = {"Authorization": authorization}
+    try:
+        answer = await app.http.get(f"{url}/health", headers=headers, timeout=HEALTH_DEADLINE_SECONDS)
+        return answer.status_code, str(answer.json().get("status", "unreachable"))
+    except (httpx.HTTPError, ValueError, AttributeError):
+        return None, "unreachable"
+
+
+@router.post("/{id}/stop", status_code=202, summary="Stop a model and release its machine", responses=NOT_FOUND)
+async def stop_model(
+    found: OwnDeployment, app: App, session: Session, response: Response, after: BackgroundTasks
+) -> DeploymentAnswer:
+    """The endpoint closes at once; the machine goes as fast as its cloud lets it. Saying it again changes nothing."""
+    if found.status.is_over:
+        response.status_code = 200
+    await end_deployment(session, found.id, DeploymentStatus.STOPPED, "Stopped by its owner.")
+    after.add_task(tell_changed, app.flows, found.instance_id, [found.id])
+    return shown(app.settings, await one_row(session, found))
+
+
+@router.delete("/{id}", status_code=202, summary="Stop a model and take it off the list", responses=NOT_FOUND)
+async def delete_model(
+    found: OwnDeployment, app: App, session: Session, response: Response, after: BackgroundTasks
+) -> DeploymentAnswer:
+    """As stop; one that failed is off the list then too."""
+    failed = update(Deployment).where(Deployment.id == found.id, Deployment.status == DeploymentStatus.FAILED)
+    await session.execute(failed.values(status=DeploymentStatus.STOPPED))
+    return await stop_model(found, app, session, response, after)
+
+
+@_starting.post(
+    "/{id}/rotate",
+    summary="A new address and key for the endpoint",
+    responses={**NOT_FOUND, 409: problem("The deployment is over.")},
+)
+async def rotate(found: OwnDeployment, app: App, session: Session, once: OnlyOnce) -> Rotated:
+    await once.claim(session)
+    if found.status.is_over:
+        raise Conflict("wrong_state", f"The deployment is {found.status}; its endpoint is closed.")
+    endpoint = await session.get_one(Endpoint, found.endpoint_id, with_for_update=True)
+    key = new_endpoint_key() if endpoint.access_type is AccessType.PRIVATE else None
+    endpoint.path, endpoint.key_hash = new_endpoint_path(), hash_key(key) if key else None
+    await session.flush()
+    await route(session, endpoint.id, endpoint.state, endpoint.lease_id)
+    url = endpoint_url(app.settings, endpoint.path)
+    access = endpoint.access_type
+    answer = Rotated(
+        id=found.id, deployment_id=found.id, endpoint=url, endpoint_url=url, access_type=access, api_key=key
+    )
+    await once.keep(session, 200, answer)
+    return answer
+
+
+router.include_router(_starting)

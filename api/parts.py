@@ -1,0 +1,107 @@
+"""What one api process is made of, and how it starts: nothing here needs the cloud or Temporal to be up."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from activities.clouds import Clouds
+from activities.flows import Flows
+from activities.market import Market
+from api.passwords import Passwords
+from api.tokens import Tokens
+from db.accounts import add_user, ensure_installation, user_by_email
+from db.sealing import Sealer
+from db.session import Database
+from domain.refusals import Refusal
+from settings import Settings
+
+_AGAIN_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Made once a process, handed to every request."""
+
+    settings: Settings
+    database: Database
+    sealer: Sealer
+    temporal: Client
+    http: httpx.AsyncClient
+    clouds: Clouds
+    market: Market
+    flows: Flows
+    passwords: Passwords
+    tokens: Tokens
+
+
+@asynccontextmanager
+async def running_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Connect what connects by itself later, and keep making sure of the first rows until they are there."""
+    database, sealer = Database(settings.database_url), Sealer(settings.secret_keys.get_secret_value())
+    clouds = Clouds(database, sealer, settings)
+    temporal = await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=pydantic_data_converter,
+        lazy=True,
+    )
+    async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as http:
+        parts = Parts(
+            settings=settings,
+            database=database,
+            sealer=sealer,
+            temporal=temporal,
+            http=http,
+            clouds=clouds,
+            market=Market(database, clouds),
+            flows=Flows(temporal, settings),
+            passwords=Passwords(),
+            tokens=Tokens(sealer.signing_keys),
+        )
+        first_rows = asyncio.create_task(_first_rows(parts))
+        yield parts
+        first_rows.cancel()
+        await asyncio.gather(first_rows, return_exceptions=True)
+        await clouds.close()
+        await database.close()
+
+
+async def _first_rows(parts: Parts) -> None:
+    """The installation, its key and the demo login. A database that is not up yet is waited for."""
+    while True:
+        try:
+            await make_first_rows(parts)
+            return
+        except (SQLAlchemyError, Refusal) as error:
+            log.warning("not all first rows are there yet: %s", type(error).__name__)
+        await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def make_first_rows(parts: Parts) -> None:
+    """Idempotent, and safe from several replicas at once."""
+    settings = parts.settings
+    async with parts.database.begin() as session:
+        await ensure_installation(session)
+    if settings.local:
+        await _make_demo_user(parts)
+    if settings.vast_api_key is not None:
+        await parts.clouds.keep_key(None, settings.vast_api_key.get_secret_value())
+
+
+async def _make_demo_user(parts: Parts) -> None:
+    email = parts.settings.demo_email.lower()
+    async with parts.database.begin() as session:
+        known = await user_by_email(session, email)
+    if known is None:
+        hashed = await parts.passwords.hash(parts.settings.demo_password.get_secret_value())
+        async with parts.database.begin() as session:
+            await add_user(session, email, "Demo", hashed)

@@ -1,0 +1,18 @@
+"""The provider key that a caller's requests work with."""
+
+from api.errors import Down
+from api.parts import Parts
+from db.tables import ProviderKey
+
+
+async def working_key(app: Parts, user_id: int) -> tuple[ProviderKey, int]:
+    """The key and its account, known to the cloud.
+
+    Raises:
+        NoProviderKey, ProviderKeyRefused
+        Down: the cloud has not said yet whose key it is, and does not answer now.
+    """
+    key = await app.clouds.key_for_user(user_id)
+    if key.account_id is None:
+        raise Down("provider_unavailable", "Vast.ai does not answer, and the key was never tried before.")
+    return key, key.account_id

@@ -1,0 +1,70 @@
+"""What bodies and answers have in common."""
+
+import re
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""NUL and halves of surrogate pairs: JSON can say them, neither PostgreSQL nor UTF-8 can hold them."""
+
+MAX_DEPTH = 32
+
+
+def storable(text: str) -> str:
+    if _UNSTORABLE.search(text):
+        raise PydanticCustomError("unstorable_text", "Text must not contain NUL or unpaired surrogate characters")
+    return text
+
+
+def storable_everywhere(value: Any) -> Any:
+    """Check everything in a value: texts that can be stored, finite numbers, and no deeper than anybody needs."""
+    waiting = [(value, 0)]
+    while waiting:
+        each, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise PydanticCustomError("too_deep", "Nested too deeply")
+        if isinstance(each, str):
+            storable(each)
+        elif isinstance(each, float) and not isfinite(each):
+            raise PydanticCustomError("finite_number", "Numbers must be finite")
+        elif isinstance(each, dict):
+            waiting += [(inner, depth + 1) for inner in (*each.keys(), *each.values())]
+        elif isinstance(each, list):
+            waiting += [(inner, depth + 1) for inner in each]
+    return value
+
+
+class Body(BaseModel):
+    """A request's body: unknown fields are ignored, numbers are finite, texts can be stored."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False, populate_by_name=True, protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        return storable_everywhere(value)
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(protected_namespaces=())
+
+
+Time = Annotated[datetime, AfterValidator(lambda at: at.astimezone(UTC))]
+"""Shown in UTC with a Z, whatever zone the database session speaks."""
+
+Short = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), AfterValidator(storable)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(storable)]
+BigId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+def masked(last4: str) -> str:
+    """How a key is shown once it is kept."""
+    return f"****{last4}"
+
+
+def is_masked(text: str) -> bool:
+    return text.startswith("****")

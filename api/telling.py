@@ -1,0 +1,38 @@
+"""Telling workflows of what is in the rows already. Never a reason to fail: rows are served sooner or later."""
+
+import asyncio
+import logging
+
+from temporalio.exceptions import TemporalError
+from temporalio.service import RPCError
+
+from activities.flows import Flows
+from activities.instances import machine_summary
+from db.tables import Deployment, Instance, Lease
+from domain.flows import deploy_workflow_id, instance_workflow_id
+
+log = logging.getLogger(__name__)
+
+
+async def start_flows(flows: Flows, instance: Instance, deployment: Deployment, lease: Lease) -> None:
+    """Start what was just committed. What cannot be started now is started by the reconciler."""
+    summary = machine_summary(lease)
+    model = f"{deployment.model_id} on instance {instance.id}"
+    begun = await asyncio.gather(
+        flows.start_machine(lease.id, summary),
+        flows.start_instance(instance.id, summary),
+        flows.start_deploy(deployment.id, instance.id, model),
+        return_exceptions=True,
+    )
+    for error in filter(None, begun):
+        log.warning("instance %s is left to the reconciler: %s", instance.id, type(error).__name__)
+
+
+async def tell_changed(flows: Flows, instance_id: int, deployment_ids: list[str]) -> None:
+    """Wake the workflows of an instance and its deployments, after the commit."""
+    names = [instance_workflow_id(instance_id), *map(deploy_workflow_id, deployment_ids)]
+    for name in names:
+        try:
+            await flows.changed(name)
+        except (RPCError, TemporalError) as error:
+            log.warning("%s is left to the reconciler: %s", name, type(error).__name__)
