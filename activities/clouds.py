@@ -51,6 +51,7 @@ class Clouds:
         self.database = database
         self.sealer = sealer
         self.settings = settings
+        self._clients: dict[int, VastClient] = {}
         self._http = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=20), follow_redirects=False)
 
     async def close(self) -> None:
@@ -90,9 +91,12 @@ class Clouds:
         return await self._save(key.user_id, self.sealer.open(key.sealed, KEY_PURPOSE), key.url, strict=False)
 
     async def client(self, provider_key_id: int) -> VastClient:
-        async with self.database.begin() as session:
-            key = await session.get_one(ProviderKey, provider_key_id)
-        return VastClient(key.url, self.sealer.open(key.sealed, KEY_PURPOSE), self._http)
+        """A client for one saved key. What a row of keys says never changes, so it is opened once a process."""
+        if provider_key_id not in self._clients:
+            async with self.database.begin() as session:
+                key = await session.get_one(ProviderKey, provider_key_id)
+            self._clients[provider_key_id] = VastClient(key.url, self.sealer.open(key.sealed, KEY_PURPOSE), self._http)
+        return self._clients[provider_key_id]
 
     async def seconds_to_wait(self, account_id: int, endpoint: Endpoint) -> float:
         """Take our turn at an endpoint; 0.0 when it is ours now."""

@@ -34,6 +34,7 @@ class Flows:
         settings = self._settings
         machine = MachineInput(
             lease_id=lease_id,
+            summary=summary,
             boot_deadline=timedelta(seconds=settings.boot_deadline_seconds),
             patience=timedelta(seconds=3 * settings.settle_seconds),
         )

@@ -8,25 +8,25 @@ from db import leases
 from db.events import record_event
 from db.session import Database
 from db.tables import Lease
+from domain.flows import LeaseView
 from domain.machines import MachineSeen
 from domain.phases import LeaseOutcome, LeaseState
-
-
-class LeaseView(BaseModel):
-    """What a MachineWorkflow needs to know of its lease."""
-
-    state: LeaseState
-    wanted: bool
-    account_id: int
-    instance_id: int
-    summary: str
-    seen: MachineSeen
 
 
 class LeaseEnding(BaseModel):
     lease_id: str
     outcome: LeaseOutcome
     reason: str
+
+
+def lease_view(lease: Lease) -> LeaseView:
+    return LeaseView(
+        state=lease.state,
+        wanted=lease.wanted,
+        account_id=lease.account_id,
+        instance_id=int(lease.holder_id),
+        seen=MachineSeen.model_validate(lease.seen),
+    )
 
 
 class LeaseActivities:
@@ -38,14 +38,7 @@ class LeaseActivities:
     async def look_at_lease(self, lease_id: str) -> LeaseView:
         async with self._database.begin() as session:
             lease = await session.get_one(Lease, lease_id)
-        return LeaseView(
-            state=lease.state,
-            wanted=lease.wanted,
-            account_id=lease.account_id,
-            instance_id=int(lease.holder_id),
-            summary=f"{lease.num_gpus}x {lease.gpu_name} at {lease.dph_total:.3f} USD/h",
-            seen=MachineSeen.model_validate(lease.seen),
-        )
+        return lease_view(lease)
 
     @activity.defn
     async def watch_account(self, account_id: int) -> None:

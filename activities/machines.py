@@ -9,6 +9,7 @@ from temporalio import activity
 
 from activities.clouds import Clouds, Endpoint
 from activities.errors import Fault, Final, NotYet, ssh_errors, vast_errors
+from activities.leases import lease_view
 from activities.onstart import onstart_script
 from clients.ssh import CommandTimedOut, SshTarget, connect, host_key_of, run
 from clients.vast import VastClient
@@ -16,6 +17,7 @@ from clients.vast_errors import VastKeyRefused, VastNotSent, VastRefused, VastTh
 from clients.vast_types import RentRequest
 from db import leases
 from db.tables import Instance, Lease
+from domain.flows import LeaseView
 from domain.instances import InstanceSpec
 from domain.machines import MachineSeen
 from domain.offers import MachineType
@@ -38,21 +40,21 @@ class MachineActivities:
         self._settle = timedelta(seconds=clouds.settings.settle_seconds)
 
     @activity.defn
-    async def rent_machine(self, lease_id: str) -> None:
+    async def rent_machine(self, lease_id: str) -> LeaseView:
         """Ask the cloud once for this lease; a repeated attempt looks for the machine instead of asking again.
+
+        A lease that has its machine, or is over, is left as it is. Returns the lease as it stands then.
 
         Raises:
             Final: OFFER_GONE, REFUSED, KEY_REFUSED (surely not rented), ANSWER_LOST (looked up long enough).
         """
         lease = await self._lease(lease_id)
-        if lease.cloud_id is not None:
-            return
-        if not lease.wanted or lease.state in (LeaseState.RELEASING, LeaseState.CLOSED):
-            raise Final(Fault.NOT_WANTED, "no longer wanted")
-        if lease.state is LeaseState.RESERVED:
-            await self._ask(lease)
-        else:
-            await self._look_up(lease)
+        if lease.cloud_id is None and lease.state not in (LeaseState.RELEASING, LeaseState.CLOSED):
+            if not lease.wanted:
+                raise Final(Fault.NOT_WANTED, "no longer wanted")
+            await (self._ask(lease) if lease.state is LeaseState.RESERVED else self._look_up(lease))
+            lease = await self._lease(lease_id)
+        return lease_view(lease)
 
     async def _ask(self, lease: Lease) -> None:
         client = await self._clouds.client(lease.provider_key_id)
@@ -113,7 +115,7 @@ class MachineActivities:
 
     @activity.defn
     async def attach_key(self, lease_id: str) -> None:
-        """Have the platform itself keep our key on the machine: it may overwrite what onstart wrote (clouds.md B2.6)."""
+        """Have the platform itself keep our key there: it may overwrite what onstart wrote (clouds.md B2.6)."""
         lease = await self._lease(lease_id)
         if lease.cloud_id is None:
             return

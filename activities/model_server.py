@@ -6,7 +6,7 @@ from temporalio import activity
 from activities.errors import Fault, Final, NotYet, ssh_errors
 from activities.machines import MachineActivities
 from activities.serve_script import SCRIPT, installing
-from clients.ssh import CommandTimedOut, PortClosed, SshTarget, connect, http_get, run
+from clients.ssh import CommandTimedOut, PortClosed, SshTarget, SshUnreachable, connect, http_get, run
 from db.deployments import ENDPOINT_KEY_PURPOSE, end_deployment, publish
 from db.sealing import Sealer
 from db.session import Database
@@ -89,8 +89,8 @@ class ModelActivities:
                 headers = {"Authorization": f"Bearer {key}"}
                 try:
                     status, _ = await http_get(connection, plan.port, "/v1/models", headers, timeout=SSH_DEADLINE)
-                except (PortClosed, TimeoutError):
-                    status = 0
+                except (PortClosed, SshUnreachable, TimeoutError):
+                    status = 0  # no answer on that port; if SSH itself is gone, the next line says so
                 if status == 200:
                     return
                 said = await run(connection, f"{SCRIPT} status", timeout=SSH_DEADLINE)

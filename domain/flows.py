@@ -46,8 +46,20 @@ QUERY_PROGRESS = "progress"
 
 class MachineInput(BaseModel):
     lease_id: str
+    summary: str = ""
+    """The machine and its price, for people who look at the flow."""
     boot_deadline: timedelta = timedelta(minutes=15)
     patience: timedelta = timedelta(seconds=60)
+
+
+class LeaseView(BaseModel):
+    """What a MachineWorkflow knows of its lease."""
+
+    state: LeaseState
+    wanted: bool
+    account_id: int
+    instance_id: int
+    seen: MachineSeen
 
 
 class MachineProgress(BaseModel):

@@ -9,9 +9,9 @@ from temporalio.exceptions import TimeoutError as DeadlinePassed
 
 with workflow.unsafe.imports_passed_through():
     from activities.errors import Fault
-    from activities.leases import LeaseActivities, LeaseEnding, LeaseView
+    from activities.leases import LeaseActivities, LeaseEnding
     from activities.machines import MachineActivities
-    from domain.flows import MachineInput, MachineProgress, instance_workflow_id
+    from domain.flows import LeaseView, MachineInput, MachineProgress, instance_workflow_id
     from domain.machines import MachineSeen, Verdict, boot_verdict, is_lost
     from domain.phases import LeaseOutcome, LeaseState
 
@@ -55,23 +55,23 @@ class MachineWorkflow:
 
     @workflow.run
     async def run(self, input: MachineInput) -> None:
-        await self._look()
-        if self._lease.state is LeaseState.CLOSED:
-            return
         try:
-            if self._lease.state is not LeaseState.RELEASING:
-                await self._rent()
+            await self._rent()
+            if self._lease.state not in (LeaseState.RELEASING, LeaseState.CLOSED):
                 await self._boot()
                 await self._hold()
         except (FailureError, asyncio.CancelledError) as error:
+            await self._look()
             await self._end(error)
         await self._release()
 
     async def _rent(self) -> None:
         self._say("renting", LeaseState.ASKED)
-        await workflow.execute_activity_method(
-            MachineActivities.rent_machine, self._input.lease_id, summary=f"rent {self._lease.summary}", **CLOUD
+        self._lease = await workflow.execute_activity_method(
+            MachineActivities.rent_machine, self._input.lease_id, summary="rent it, once", **CLOUD
         )
+        if self._progress.seen.since is None:
+            self._progress.seen = self._lease.seen
 
     async def _boot(self) -> None:
         if self._lease.state is LeaseState.RUNNING:
@@ -179,12 +179,10 @@ class MachineWorkflow:
         self._lease = await workflow.execute_local_activity_method(
             LeaseActivities.look_at_lease, self._input.lease_id, **RECORD
         )
-        if self._progress.seen.since is None:
-            self._progress.seen = self._lease.seen
 
     def _say(self, message: str, state: LeaseState) -> None:
         self._progress.message, self._progress.state = message, state
-        show_phase(state.value, f"**{self._lease.summary}**\n\n{message}")
+        show_phase(state.value, f"**{self._input.summary}**\n\n{message}")
 
     def _seen_words(self) -> str:
         seen = self._progress.seen
