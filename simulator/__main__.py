@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from simulator.app import make_app, open_cloud
-from simulator.privileges import enter_user_namespace, find_out
+from simulator.privileges import Privileges, enter_user_namespace, find_out
 
 logger = logging.getLogger("simulator")
 
@@ -26,10 +26,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def serve(options: argparse.Namespace) -> None:
-    folder: Path = options.data_dir.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    privileges = find_out(folder)
+async def serve(options: argparse.Namespace, folder: Path, privileges: Privileges) -> None:
     cloud = await open_cloud(folder, options.speed, options.seed, privileges)
     runner = web.AppRunner(make_app(cloud), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
@@ -58,7 +55,9 @@ def main() -> None:
     with contextlib.suppress(AttributeError, NotImplementedError):
         # One waiting thread per process is the default before Python 3.12; a pidfd costs nothing.
         asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
-    asyncio.run(serve(options))
+    folder: Path = options.data_dir.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    asyncio.run(serve(options, folder, find_out(folder)))
 
 
 if __name__ == "__main__":

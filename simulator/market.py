@@ -51,7 +51,8 @@ def _host(draw: random.Random, gpu: Gpu, size: int, number: int) -> Host:
     verified = draw.random() < 0.9
     return Host(
         id=number, host_id=40000 + draw.randrange(20000), gpu_name=gpu.name, gpu_ram=gpu.ram, gpus=size,
-        cpu_name=cpu, cpu_cores=max(cores, 16 * size), cpu_ram=draw.choice((32, 64, 96, 128)) * 1024 * max(1, size // 2),
+        cpu_name=cpu, cpu_cores=max(cores, 16 * size),
+        cpu_ram=draw.choice((32, 64, 96, 128)) * 1024 * max(1, size // 2),
         disk_space=float(draw.randrange(120, 2400)), disk_bw=float(draw.randrange(800, 7000)),
         inet_up=float(draw.randrange(200, 2500)), inet_down=float(draw.randrange(400, 5000)),
         inet_cost=draw.choice((0.0, 0.001, 0.005, 0.01)),
@@ -65,10 +66,8 @@ def _host(draw: random.Random, gpu: Gpu, size: int, number: int) -> Host:
 
 def gpus_held(host: Host, contracts: Iterable[Contract], but: int | None = None) -> int:
     """How many of the host's GPUs are taken: by contracts that hold theirs (cur_state running), and by others."""
-    ours = sum(
-        c.num_gpus for c in contracts if c.machine_id == host.id and c.alive and c.cur_state == "running" and c.id != but
-    )
-    return ours + host.taken
+    holders = (c for c in contracts if c.machine_id == host.id and c.alive and c.cur_state == "running")
+    return host.taken + sum(c.num_gpus for c in holders if c.id != but)
 
 
 def available(offer: Offer, host: Host, contracts: Iterable[Contract]) -> bool:

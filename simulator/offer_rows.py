@@ -1,4 +1,4 @@
-"""An offer as Vast shows it (the fields of its OpenAPI example and of the SDK's dataclass), and the search over them."""
+"""An offer as Vast shows it (the fields of its OpenAPI example and of the SDK's dataclass), and the search."""
 
 import time
 from collections.abc import Iterable, Mapping

@@ -13,7 +13,7 @@ MAX_PORTS = 64
 
 
 def assign_ports(contract: Contract, fleet: Fleet, living: Iterable[Contract]) -> None:
-    """Fill ``ports``, ``identity_ports`` and ``ssh_port``. Raises ValueError over 64 ports or for a port that is none."""
+    """Fill ``ports``, ``identity_ports`` and ``ssh_port``. Raises ValueError for more than 64."""
     wishes = [match.groups() for name in contract.env if (match := WISH.fullmatch(name.strip()))]
     if "direc" in contract.runtype:
         wishes.insert(0, (None, "22", "tcp"))

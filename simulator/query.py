@@ -69,6 +69,6 @@ def ordered(rows: Iterable[Row], order: Iterable[tuple[str, bool]]) -> list[Row]
     for column, descending in reversed(list(order)):
         present = [row for row in result if row.get(column) is not None]
         absent = [row for row in result if row.get(column) is None]
-        present.sort(key=lambda row: row[column], reverse=descending)  # noqa: B023 (used at once)
+        present.sort(key=lambda row: row[column], reverse=descending)
         result = present + absent
     return result

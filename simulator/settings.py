@@ -1,4 +1,4 @@
-"""What can be turned while the simulator runs: clocks, rate limits, and the points where Vast's own sources conflict."""
+"""What can be turned while the simulator runs: clocks, rate limits, and where Vast's own sources conflict."""
 
 from typing import Literal
 

@@ -19,7 +19,7 @@ class Board:
     def __init__(self, ask: Ask) -> None:
         """``ask`` answers a path with the JSON object that the board shows for it."""
         self._ask = ask
-        self._server: web.Server[web.BaseRequest] | None = None
+        self._server: web.Server | None = None
         self._closing: Callable[[], None] | None = None
 
     async def open(self, box: Box) -> None:

@@ -72,8 +72,7 @@ class InsideListener(asyncssh.SSHListener):
         return listener
 
     def get_port(self) -> int:
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(self._server.sockets[0].getsockname()[1]) if self._server else 0
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         origin = writer.get_extra_info("peername")

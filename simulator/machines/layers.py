@@ -10,10 +10,10 @@ from pathlib import Path
 IMAGES = Path(__file__).parent.parent / "images"
 PLATFORM = Path(__file__).parent / "platform"
 # Of the host's /etc only what programs need to work, and nothing that is a secret.
-ETC = ("alternatives", "bash.bashrc", "ssl/certs", "ssl/openssl.cnf", "ca-certificates.conf", "ld.so.cache", "ld.so.conf",
-       "ld.so.conf.d", "localtime", "mime.types", "nsswitch.conf", "os-release", "debian_version", "profile", "protocols",
-       "services", "terminfo", "inputrc", "host.conf", "gai.conf", "pki/tls/certs", "crypto-policies", "login.defs",
-       "tmux.conf", "perl")  # fmt: skip
+ETC = ("alternatives", "bash.bashrc", "ssl/certs", "ssl/openssl.cnf", "ca-certificates.conf", "ld.so.cache",
+       "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "nsswitch.conf", "os-release", "debian_version",
+       "profile", "protocols", "services", "terminfo", "inputrc", "host.conf", "gai.conf", "pki/tls/certs",
+       "crypto-policies", "login.defs", "tmux.conf", "perl")  # fmt: skip
 OWN_ETC = {
     "passwd": "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     "group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",

@@ -38,7 +38,7 @@ class Machine:
             direct = [end for end in spec.ssh_ends if end[0] == spec.address]
             self._later(sshd_after, lambda: self._open_ssh(proxied))
             self._later(max(sshd_after, ports_after), lambda: self._open_ssh(direct))
-        self._later(ports_after, self._open_ports)
+        self._later(ports_after, lambda: self._open_ports(spec))
 
     def _wire(self) -> None:
         self._opening.append(asyncio.create_task(self._board.open(self.box)))
@@ -57,13 +57,12 @@ class Machine:
         for host, port in ends:
             await self._sshd.listen(host, port)
 
-    async def _open_ports(self) -> None:
-        assert self.spec is not None
-        for inner, outer in self.spec.ports.items():
-            if inner == 22 and self.spec.ssh:
+    async def _open_ports(self, spec: MachineSpec) -> None:
+        for inner, outer in spec.ports.items():
+            if inner == 22 and spec.ssh:
                 continue
             relay = network.Relay(self.box.make_socket, ("127.0.0.1", self.box.port_inside(inner)))
-            await relay.listen(network.listening_socket(None, self.spec.address, outer))
+            await relay.listen(network.listening_socket(None, spec.address, outer))
             self._relays.append(relay)
 
     async def stop(self, *, hard: bool = False) -> None:

@@ -62,7 +62,8 @@ class NamespaceBox:
         self._watch = asyncio.create_task(self._await_exit(process))
 
     async def _await_ready(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin and process.stdout
+        if process.stdin is None or process.stdout is None:
+            raise BootFailed("the first process has no pipes")
         if await process.stdout.readline() != b"ready\n":
             tail = (self.folder / "log").read_text(errors="replace")[-500:]
             raise BootFailed(tail)

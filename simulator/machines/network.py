@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from typing import cast
 
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS, SIOCSIFADDR = 0x8914, 0x8916
@@ -84,8 +85,7 @@ class _Half(asyncio.Protocol):
         self.other: _Half | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         if self.other and self.other.transport:
@@ -117,29 +117,26 @@ class _Front(_Half):
         self._relay = relay
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        assert self.transport is not None
+        self.transport = cast(asyncio.Transport, transport)
         self._relay.open.add(self.transport)
         self.transport.pause_reading()
-        self._dialling = asyncio.get_running_loop().create_task(self._dial())
+        self._dialling = asyncio.get_running_loop().create_task(self._dial(self.transport))
 
-    async def _dial(self) -> None:
-        assert self.transport is not None
+    async def _dial(self, front: asyncio.Transport) -> None:
         loop = asyncio.get_running_loop()
         try:
             line = self._relay.make_socket()
             await loop.sock_connect(line, self._relay.target)
         except OSError:
-            self.transport.abort()  # nobody listens in the machine: the client sees a reset, as through docker
+            front.abort()  # nobody listens in the machine: the client sees a reset, as through docker
             return
         back = _Half()
         back.other, self.other = self, back
-        await loop.create_connection(lambda: back, sock=line)
-        if self.transport.is_closing():
-            assert back.transport is not None
-            back.transport.close()
-            return
-        self.transport.resume_reading()
+        behind, _ = await loop.create_connection(lambda: back, sock=line)
+        if front.is_closing():
+            behind.close()
+        else:
+            front.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.transport:

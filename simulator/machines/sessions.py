@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import signal
 import struct
 import subprocess
 import termios
@@ -13,8 +14,9 @@ import asyncssh
 from simulator.machines.box import Box
 
 CHUNK = 1 << 16
-SIGNALS = {"ABRT": 6, "ALRM": 14, "HUP": 1, "INT": 2, "KILL": 9, "PIPE": 13, "QUIT": 3, "TERM": 15, "USR1": 10, "USR2": 12}
-NAMES = {number: name for name, number in SIGNALS.items()}
+NAMES = {int(getattr(signal, f"SIG{name}")): name
+         for name in ("ABRT", "ALRM", "HUP", "INT", "KILL", "PIPE", "QUIT", "TERM", "USR1", "USR2")}  # fmt: skip
+SIGNALS = {name: number for number, name in NAMES.items()}
 Session = asyncssh.SSHServerProcess[bytes]
 
 
@@ -73,31 +75,38 @@ async def _run_on_pipes(box: Box, session: Session) -> int:
         *box.command(["setsid", "--wait", *_argv(session)]), env=_environment(box, session), cwd="/",
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
-    assert process.stdin and process.stdout and process.stderr
-    feeding = asyncio.create_task(_feed(session, process))
+    stdin, stdout, stderr = _pipes(process)
+    feeding = asyncio.create_task(_feed(session, process.pid, stdin))
     try:
-        await asyncio.gather(_drain(process.stdout, session.stdout), _drain(process.stderr, session.stderr))
+        await asyncio.gather(_drain(stdout, session.stdout), _drain(stderr, session.stderr))
         return await process.wait()
     finally:
         feeding.cancel()  # the process itself lives on when the client has gone, as under a real sshd
 
 
-async def _feed(session: Session, process: asyncio.subprocess.Process) -> None:
-    assert process.stdin
+def _pipes(
+    process: asyncio.subprocess.Process,
+) -> tuple[asyncio.StreamWriter, asyncio.StreamReader, asyncio.StreamReader]:
+    if process.stdin is None or process.stdout is None or process.stderr is None:
+        raise BrokenPipeError("the command was started without pipes")
+    return process.stdin, process.stdout, process.stderr
+
+
+async def _feed(session: Session, entered: int, stdin: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError, asyncssh.Error):
         while True:
             try:
                 data = await session.stdin.read(CHUNK)
-            except asyncssh.SignalReceived as signal:
-                _signal(process.pid, SIGNALS.get(signal.signal, 15))
+            except asyncssh.SignalReceived as sent:
+                _signal(entered, SIGNALS.get(sent.signal, 15))
                 continue
             except (asyncssh.BreakReceived, asyncssh.TerminalSizeChanged):
                 continue
             if not data:
                 break
-            process.stdin.write(data)
-            await process.stdin.drain()
-        process.stdin.close()
+            stdin.write(data)
+            await stdin.drain()
+        stdin.close()
 
 
 def _signal(entered: int, number: int) -> None:

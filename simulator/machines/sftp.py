@@ -2,6 +2,7 @@
 file system, so that links and mounts mean what they mean there."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,8 @@ from asyncssh.sftp import SFTPName
 from simulator.machines.box import Box
 
 OPERATIONS = ("open", "open56", "close", "read", "write", "lstat", "fstat", "stat", "setstat", "lsetstat", "fsetstat",
-              "remove", "mkdir", "rmdir", "realpath", "rename", "posix_rename", "readlink", "symlink", "link", "statvfs",
-              "fstatvfs", "fsync")  # fmt: skip
+              "remove", "mkdir", "rmdir", "realpath", "rename", "posix_rename", "readlink", "symlink", "link",
+              "statvfs", "fstatvfs", "fsync")  # fmt: skip
 
 
 class InsideFiles(asyncssh.SFTPServer):
@@ -31,13 +32,17 @@ class InsideFiles(asyncssh.SFTPServer):
         return run
 
     async def scandir(self, path: bytes) -> AsyncIterator[SFTPName]:
-        names: list[bytes] = await self._in_machine(os.listdir)(path)
-        for name in (b".", b"..", *names):
-            try:
-                attributes = await self._in_machine(os.lstat)(os.path.join(path, name))
-            except FileNotFoundError:
-                continue  # deleted since it was listed
-            yield SFTPName(name, attrs=asyncssh.SFTPAttrs.from_local(attributes))
+        for name in await self._in_machine(_listing)(path):
+            yield name
 
     def exit(self) -> None:
         self._thread.shutdown(wait=False)
+
+
+def _listing(path: bytes) -> list[SFTPName]:
+    found = []
+    for name in (b".", b"..", *os.listdir(path)):
+        with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
+            attributes = asyncssh.SFTPAttrs.from_local(os.lstat(os.path.join(path, name)))
+            found.append(SFTPName(name, attrs=attributes))
+    return found

@@ -1,9 +1,9 @@
 """A machine's SSH server: root by key only, as Vast's machines have it. The keys are those in the machine's own
 ~/.ssh/authorized_keys, read at each login, with their options (``command=``, ``restrict``, ``from=`` …)."""
 
-import asyncio
 import contextlib
 import functools
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncssh
@@ -13,6 +13,7 @@ from simulator.machines.forwards import InsideListener, carry
 from simulator.machines.sessions import serve_session
 from simulator.machines.sftp import InsideFiles
 
+Carry = Callable[[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]], Awaitable[None]]
 BANNER = (
     "Welcome to vast.ai (simulated). If authentication fails, try again after a few seconds, and double check your ssh "
     "key.\nHave fun!\n"
@@ -44,9 +45,7 @@ class Door(asyncssh.SSHServer):
                 self._connection.set_authorized_keys(keys)
         return True
 
-    def connection_requested(
-        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
-    ) -> "asyncssh.SSHTCPSession[bytes] | object":
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Carry:
         return functools.partial(carry, self._box, dest_host, dest_port)
 
     async def server_requested(self, listen_host: str, listen_port: int) -> asyncssh.SSHListener | bool:

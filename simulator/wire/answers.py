@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -47,9 +47,7 @@ def lifecycle_of(request: web.Request) -> Lifecycle:
 
 
 def caller_of(request: web.Request) -> Caller:
-    caller = request["caller"]
-    assert isinstance(caller, Caller)
-    return caller
+    return cast(Caller, request["caller"])
 
 
 def fault_of(request: web.Request, name: str) -> Fault | None:

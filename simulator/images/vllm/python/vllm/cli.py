@@ -1,13 +1,13 @@
-"""``vllm serve MODEL [flags]``: the flags that matter here are read, every other flag of the real one is let through."""
+"""``vllm serve MODEL [flags]``: the flags that matter here are read, all others of the real one are let through."""
 
 import os
 import sys
 import time
 from dataclasses import dataclass
 
-from vllm import __version__
-from vllm.hardware import Hardware, NoSuchModel, OutOfMemory, check_model
-from vllm.server import serve
+from . import __version__
+from .hardware import Hardware, NoSuchModel, OutOfMemory, check_model
+from .server import serve
 
 FLAGS_WITHOUT_VALUE = {"--enforce-eager", "--trust-remote-code", "--enable-prefix-caching", "--enable-chunked-prefill",
                        "--disable-log-requests", "--disable-log-stats", "--enable-auto-tool-choice",
@@ -87,7 +87,9 @@ def run(options: Options) -> int:
     say(f"vLLM API server version {__version__}")
     hardware = Hardware.read()
     try:
-        gigabytes = check_model(options.model, options.quantization, options.tensor_parallel, options.memory_share, hardware)
+        gigabytes = check_model(
+            options.model, options.quantization, options.tensor_parallel, options.memory_share, hardware
+        )
     except NoSuchModel as problem:
         print(problem, file=sys.stderr)
         return 1

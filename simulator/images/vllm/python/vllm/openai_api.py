@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from vllm import text
+from . import text
 
 TOKENS_PER_SECOND = 400.0
 Body = dict[str, Any]
@@ -86,8 +86,8 @@ class _Answer:
 
     def usage(self) -> Body:
         made = len(self.tokens)
-        return {"prompt_tokens": self.prompt_tokens, "completion_tokens": made, "total_tokens": self.prompt_tokens + made,
-                "prompt_tokens_details": None}  # fmt: skip
+        total = self.prompt_tokens + made
+        return {"prompt_tokens": self.prompt_tokens, "completion_tokens": made, "total_tokens": total}
 
     def frame(self, kind: str, choices: list[Body], **more: Any) -> Body:
         return {"id": self.id, "object": kind, "created": int(time.time()), "model": self.model, "choices": choices,
@@ -99,8 +99,9 @@ def _generate(model: Model, body: Body, prompt: str, chat: bool) -> _Answer:
     tokens = text.words(prompt, most)
     whole = len(text.words(prompt, 10_000))
     kind, prefix = ("chat.completion", "chatcmpl") if chat else ("text_completion", "cmpl")
-    return _Answer(f"{prefix}-{uuid.uuid4().hex}", kind, model.name, tokens, "length" if len(tokens) < whole else "stop",
-                   text.count(prompt), chat)  # fmt: skip
+    reason = "length" if len(tokens) < whole else "stop"
+    number = f"{prefix}-{uuid.uuid4().hex}"
+    return _Answer(number, kind, model.name, tokens, reason, text.count(prompt), chat)
 
 
 def _chat(model: Model, body: Body) -> Reply | Stream:
@@ -108,7 +109,7 @@ def _chat(model: Model, body: Body) -> Reply | Stream:
     if body.get("stream"):
         return Stream(_chunks(answer, body))
     time.sleep(len(answer.tokens) / TOKENS_PER_SECOND)
-    message = {"role": "assistant", "content": "".join(answer.tokens), "refusal": None, "tool_calls": []}
+    message: Body = {"role": "assistant", "content": "".join(answer.tokens), "refusal": None, "tool_calls": []}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.reason}
     return Reply(answer.frame(answer.kind, [choice], usage=answer.usage()))
 

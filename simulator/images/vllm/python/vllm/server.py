@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from vllm import __version__
-from vllm.hardware import Hardware, report_load
-from vllm.openai_api import BadRequest, Model, NotFound, Reply, Stream, route
+from . import __version__
+from .hardware import Hardware, report_load
+from .openai_api import BadRequest, Model, NotFound, Stream, route
 
 if TYPE_CHECKING:
-    from vllm.cli import Options
+    from .cli import Options
 
 BUSY_PERCENT = 97
 Say = Callable[..., None]
@@ -44,7 +44,8 @@ class Server(ThreadingHTTPServer):
         name = self.model.name
         return (
             f'# HELP vllm:num_requests_running Number of requests in model execution batches (simulated).\n'
-            f'# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{{model_name="{name}"}} {self._in_flight}\n'
+            f'# TYPE vllm:num_requests_running gauge\n'
+            f'vllm:num_requests_running{{model_name="{name}"}} {self._in_flight}\n'
             f'# TYPE vllm:num_requests_waiting gauge\nvllm:num_requests_waiting{{model_name="{name}"}} 0\n'
             f'# TYPE vllm:request_success_total counter\n'
             f'vllm:request_success_total{{model_name="{name}"}} {self.requests - self._in_flight}\n'
@@ -96,7 +97,6 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(reply, Stream):
             self._stream(reply.events)
         else:
-            assert isinstance(reply, Reply)
             self._json(200, reply.body)
         return None
 
