@@ -20,13 +20,6 @@ PARTS = ("postgres", "temporal", "simulator", "worker", "gateway", "api")
 # `-P`: the folder that the user stands in must not offer modules to our processes.
 PYTHON = (sys.executable, "-P")
 
-BUILT = {
-    "worker": "worker.py",
-    "gateway": "gateway/__main__.py",
-    "api": "api/main.py",
-    "simulator": "simulator/__main__.py",
-}
-
 NEEDED_FROM_OUTSIDE = {"postgres": "DUMONT_DATABASE_URL", "temporal": "DUMONT_TEMPORAL_ADDRESS"}
 
 
@@ -94,7 +87,7 @@ class Plan:
         after = ("migrations", "temporal", "simulator")
         gateway = f"http://127.0.0.1:{self.ports['gateway']}/health"
         return [
-            Spec("worker", (*PYTHON, "-m", "worker"), after, environment=self.environment),
+            Spec("worker", (*PYTHON, "-m", "worker"), after, environment=self.environment, stop_seconds=5.5),
             Spec("gateway", (*PYTHON, "-m", "gateway"), after, answers(gateway), self.environment),
             Spec("api", self._api_command(), after, answers(self._api_health()), self.environment),
         ]
@@ -119,8 +112,5 @@ def chosen_parts(without: tuple[str, ...], given: Mapping[str, str]) -> frozense
             raise Refused(f"There is no part '{name}' to leave out. The parts are: {', '.join(PARTS)}.")
         if (needed := NEEDED_FROM_OUTSIDE.get(name)) and needed not in given:
             raise Refused(f"--without {name} needs {needed}: the address of the one to use instead.")
-    unbuilt = {"worker", "gateway", "api", "simulator"} - {
-        name for name, file in BUILT.items() if (ROOT / file).exists()
-    }
     real_cloud = {"simulator"} if "DUMONT_VAST_API_KEY" in given else set()
-    return frozenset(PARTS) - set(without) - real_cloud - unbuilt
+    return frozenset(PARTS) - set(without) - real_cloud

@@ -25,6 +25,6 @@ class Spec:
     launch: tuple[str, ...] = ()
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
-    stop_seconds: float = 3.0
+    stop_seconds: float = 2.5
     umask: int = 0o077
     once: bool = False
