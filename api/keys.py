@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 
 from api.deps import Me, Session
 from api.errors import Conflict, NotFound
-from api.guard import API_KEY_PREFIX, Guarded, hash_key
+from api.guard import API_KEY_PREFIX, hash_key
 from api.once import OnlyOnce, Starting
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer
 from api.shapes import Answer, Body, Name, Time
@@ -19,9 +19,8 @@ from domain.ids import is_id, new_id
 KEYS_PER_USER = 100
 
 router = APIRouter(
-    prefix="/auth/keys", tags=["auth"], route_class=Guarded, dependencies=[Security(bearer)], responses=UNAUTHORIZED
+    prefix="/auth/keys", tags=["auth"], route_class=Starting, dependencies=[Security(bearer)], responses=UNAUTHORIZED
 )
-_starting = APIRouter(route_class=Starting)
 
 
 class NewKey(Body):
@@ -57,7 +56,7 @@ class KeyDeleted(Answer):
     id: str
 
 
-@_starting.post("", status_code=201, summary="Make an API key")
+@router.post("", status_code=201, summary="Make an API key")
 async def make_key(body: NewKey, me: Me, session: Session, once: OnlyOnce) -> NewKeyAnswer:
     await once.claim(session)
     if len((await session.scalars(select(ApiKey.id).where(ApiKey.user_id == me.id))).all()) >= KEYS_PER_USER:
@@ -84,9 +83,6 @@ async def delete_key(id: str, me: Me, session: Session) -> KeyDeleted:
     if not is_id("key", id) or await session.scalar(wanted) is None:
         raise NotFound("API key")
     return KeyDeleted(id=id)
-
-
-router.include_router(_starting)
 
 
 def _fields(row: ApiKey) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from api.deployment_answers import (
 )
 from api.deps import App, Me, OwnDeployment, Session
 from api.errors import Conflict
-from api.guard import Guarded
 from api.once import OnlyOnce, Starting
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer, problem
 from api.pages import ListPage
@@ -33,9 +32,8 @@ from domain.phases import AccessType, DeploymentStatus
 HEALTH_DEADLINE_SECONDS = 5.0
 
 router = APIRouter(
-    prefix="/models", tags=["models"], route_class=Guarded, dependencies=[Security(bearer)], responses=UNAUTHORIZED
+    prefix="/models", tags=["models"], route_class=Starting, dependencies=[Security(bearer)], responses=UNAUTHORIZED
 )
-_starting = APIRouter(route_class=Starting)
 
 
 class PopularAnswer(Answer):
@@ -215,7 +213,7 @@ async def delete_model(
     return await stop_model(found, app, session, response, after)
 
 
-@_starting.post(
+@router.post(
     "/{id}/rotate",
     summary="A new address and key for the endpoint",
     responses={**NOT_FOUND, 409: problem("The deployment is over.")},
@@ -236,6 +234,3 @@ async def rotate(found: OwnDeployment, app: App, session: Session, once: OnlyOnc
     )
     await once.keep(session, 200, answer)
     return answer
-
-
-router.include_router(_starting)

@@ -45,7 +45,7 @@ class Once:
 
 
 class Starting(Guarded):
-    """A guarded POST that starts something, and so minds the key."""
+    """A guarded route that minds the key. One that never claims it starts nothing and is as it would be without."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
