@@ -122,10 +122,8 @@ def _place_after(rows: list[Row], token: str) -> int:
 
 
 async def filters(request: web.Request) -> web.Response:
-    """The distinct values that one can filter by, as the CLI's table mode asks for them first."""
-    rows = _rows(request)
-    names = ("actual_status", "label", "gpu_name", "verification", "image_uuid")
-    return answer({
-        "success": True,
-        "filters": [{"col": name, "values": sorted({row[name] for row in rows if row[name]})} for name in names],
-    })  # fmt: skip
+    """The distinct combinations that one can filter by, as the CLI's table mode asks for them first."""
+    names = ("actual_status", "verification", "gpu_name")
+    found = {tuple(row[name] for name in names) for row in _rows(request)}
+    rows = [dict(zip(names, values, strict=True)) for values in sorted(found, key=str)]
+    return answer({"success": True, "filters": rows})

@@ -1,0 +1,1 @@
+"""Tests of the simulator, each against a real process of it."""
