@@ -1,0 +1,25 @@
+"""`python -m gateway`: one replica of the data path, until SIGTERM."""
+
+import asyncio
+import logging
+import signal
+
+from gateway.server import serving
+from settings import Settings
+
+
+async def main(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    async with serving(settings) as running:
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopping, running.feed}, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            running.feed.result()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("asyncssh").setLevel(logging.ERROR)
+    asyncio.run(main(Settings()))

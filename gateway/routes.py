@@ -1,0 +1,129 @@
+"""Where each endpoint leads: rows as the data path sees them, and the table of them in memory."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Select, select
+
+from db.tables import Endpoint, Lease
+from domain.machines import MachineSeen
+from domain.phases import AccessType, EndpointState, LeaseState, ModelType
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LeaseAddress:
+    """How to reach the machine of a lease: by SSH, with the one host key that it may show."""
+
+    lease_id: str
+    host: str
+    port: int
+    host_key: str
+    sealed_private_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Route:
+    """One endpoint. `port` is the model server's, on the machine's own loopback; `lease` None: no machine now."""
+
+    id: str
+    path: str = field(repr=False)
+    user_id: int
+    access_type: AccessType
+    key_hash: str | None = field(repr=False)
+    model_type: ModelType
+    model_id: str
+    state: EndpointState
+    port: int
+    sealed_upstream_key: str = field(repr=False)
+    version: int
+    lease: LeaseAddress | None
+
+
+def open_routes() -> Select[Endpoint, Lease]:
+    """Every endpoint that is not closed, with its lease; to be narrowed by the caller."""
+    joined = select(Endpoint, Lease).outerjoin(Lease, Endpoint.lease_id == Lease.id)
+    return joined.where(Endpoint.state != EndpointState.CLOSED)
+
+
+def route_of(endpoint: Endpoint, lease: Lease | None) -> Route | None:
+    """The row's route; None, with a line in the log, for one that this version cannot read."""
+    try:
+        return _route(endpoint, lease)
+    except ValueError as error:
+        log.error("endpoint %s cannot be read: %s", endpoint.id, type(error).__name__)
+        return None
+
+
+def _route(endpoint: Endpoint, lease: Lease | None) -> Route:
+    return Route(
+        id=endpoint.id,
+        path=endpoint.path,
+        user_id=endpoint.user_id,
+        access_type=endpoint.access_type,
+        key_hash=endpoint.key_hash,
+        model_type=ModelType(endpoint.model_type),
+        model_id=endpoint.model_id,
+        state=endpoint.state,
+        port=endpoint.port,
+        sealed_upstream_key=endpoint.sealed_upstream_key,
+        version=endpoint.version,
+        lease=None if lease is None else address_of(lease),
+    )
+
+
+def address_of(lease: Lease) -> LeaseAddress | None:
+    """Where the lease's machine answers SSH: its direct port when it has one, else the cloud's proxy.
+
+    None while there is no address, while its host key is not pinned (nobody would know whom we speak to), and from the
+    moment that it is given back.
+    """
+    seen = MachineSeen.model_validate(lease.seen)
+    direct = seen.ports.get("22/tcp")
+    host, port = (seen.public_ipaddr, direct) if direct and seen.public_ipaddr else (seen.ssh_host, seen.ssh_port)
+    over = lease.state in (LeaseState.RELEASING, LeaseState.CLOSED)
+    if over or not host or not port or not lease.host_key:
+        return None
+    return LeaseAddress(lease.id, host, port, lease.host_key, lease.sealed_private_key)
+
+
+class RouteTable:
+    """The routes known now. `on_change` is called with all of them after every change."""
+
+    def __init__(self, on_change: Callable[[Iterable[Route]], None]) -> None:
+        self._by_id: dict[str, Route] = {}
+        self._by_path: dict[str, Route] = {}
+        self._on_change = on_change
+        self.loaded = False
+        """Whether a whole reading has ever succeeded."""
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def find(self, path: str) -> Route | None:
+        return self._by_path.get(path)
+
+    def replace_all(self, routes: list[Route]) -> None:
+        """These are all there are."""
+        self._by_id = {route.id: self._newer(route) for route in routes}
+        self.loaded = True
+        self._changed()
+
+    def put(self, route: Route) -> None:
+        self._by_id[route.id] = self._newer(route)
+        self._changed()
+
+    def drop(self, endpoint_id: str) -> None:
+        if self._by_id.pop(endpoint_id, None) is not None:
+            self._changed()
+
+    def _newer(self, route: Route) -> Route:
+        """Readings may overtake each other; what is known never goes back."""
+        known = self._by_id.get(route.id)
+        return known if known is not None and known.version > route.version else route
+
+    def _changed(self) -> None:
+        self._by_path = {route.path: route for route in self._by_id.values()}
+        self._on_change(self._by_id.values())

@@ -1,0 +1,86 @@
+"""A whole gateway, put together from settings and taken down in order."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from db.sealing import Sealer
+from db.session import Database
+from domain.phases import EndpointState
+from gateway.access import Access
+from gateway.app import make_app
+from gateway.endpoints import Endpoints
+from gateway.health import Health
+from gateway.meters import Meters
+from gateway.owners import Owners
+from gateway.route_feed import RouteFeed
+from gateway.routes import Route, RouteTable
+from gateway.tunnels import Tunnels
+from gateway.upstream import Upstream
+from settings import Settings
+
+DRAIN_SECONDS = 8.0
+"""What is in flight gets this long after SIGTERM; less than the 10 s that container runtimes give."""
+
+_SERVER_OPTIONS: dict[str, Any] = {
+    "access_log": None,
+    "handler_cancellation": True,  # a caller who leaves stops the work done for him
+    "keepalive_timeout": 75.0,
+    "shutdown_timeout": DRAIN_SECONDS,
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Running:
+    """`feed` ends only by a mistake of ours; without it the routes grow stale, so the process must end too."""
+
+    port: int
+    feed: asyncio.Task[None]
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Running]:
+    """A gateway that listens, for as long as the block lasts. Leaving drains it."""
+    database = Database(settings.database_url, pool_size=4)
+    sealer = Sealer(settings.secret_keys.get_secret_value())
+    tunnels, meters = Tunnels(sealer), Meters()
+    upstream = Upstream(tunnels, sealer)
+    health = Health(upstream)
+
+    def follow(routes: Iterable[Route]) -> None:
+        routes = list(routes)
+        tunnels.follow([each.lease for each in routes if each.lease and each.state is EndpointState.READY])
+        meters.keep_only({each.id for each in routes})
+        health.keep_only({each.id for each in routes})
+
+    table = RouteTable(follow)
+    feed = RouteFeed(database, table)
+    access = Access(Owners(database, sealer.signing_keys))
+    app = make_app(settings, Endpoints(feed, access, upstream, health, meters), table, meters)
+    feeding = asyncio.create_task(feed.run(), name="route-feed")
+    runner = web.AppRunner(app, **_SERVER_OPTIONS)
+    try:
+        yield Running(await _listen(runner, settings), feeding)
+    finally:
+        await runner.cleanup()
+        feeding.cancel()
+        await asyncio.wait({feeding})
+        await upstream.close()
+        tunnels.close()
+        await database.close()
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> int:
+    await runner.setup()
+    site = web.TCPSite(runner, settings.gateway_host, settings.gateway_port, backlog=1024)
+    await site.start()
+    port: int = runner.addresses[0][1]
+    log.info("gateway %s listens on %s:%d", settings.gateway_name, settings.gateway_host, port)
+    return port

@@ -1,0 +1,105 @@
+"""Who may call an endpoint, and what the others are told."""
+
+import hashlib
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import openai
+import pytest
+
+from db.tables import ApiKey, RevokedToken, User
+from domain.ids import new_id
+from gateway import access
+from tests.gateway.asking import CHAT
+from tests.gateway.conftest import Gateway
+from tests.gateway.machine import Machine
+from tests.gateway.rows import Rows
+
+
+async def _status(gateway: Gateway, path: str, token: str | None) -> int:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with gateway.http.post(gateway.at(path, CHAT), json={}, headers=headers) as answer:
+        return answer.status
+
+
+def _token(rows: Rows, **changes: Any) -> str:
+    now = time.time()
+    claims = {"sub": str(rows.user_id), "jti": secrets.token_hex(8), "iat": now + 1, "exp": now + 60} | changes
+    return jwt.encode(claims, rows.sealer.signing_keys[0], algorithm="HS256")
+
+
+async def _api_key(rows: Rows, user_id: int) -> str:
+    key = "dumont_sk_" + secrets.token_urlsafe(32)
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    async with rows.database.begin() as session:
+        session.add(ApiKey(id=new_id("key"), user_id=user_id, name="test", key_hash=digest, hint="…"))
+    return key
+
+
+async def test_a_public_endpoint_asks_nobody(gateway: Gateway, rows: Rows, machine: Machine) -> None:
+    assert await _status(gateway, await rows.published(machine), None) == 200
+
+
+async def test_a_private_endpoint_opens_to_its_key_and_its_owner(
+    gateway: Gateway, rows: Rows, machine: Machine
+) -> None:
+    path = await rows.published(machine, key="dumont_ep_key")
+    good = ["dumont_ep_key", await _api_key(rows, rows.user_id), _token(rows), _token(rows, aud="dumont")]
+    assert [await _status(gateway, path, token) for token in good] == [200] * len(good)
+
+
+async def test_a_private_endpoint_stays_shut_to_all_others(gateway: Gateway, rows: Rows, machine: Machine) -> None:
+    path = await rows.published(machine, key="dumont_ep_key")
+    stranger = Rows(rows.database)
+    await stranger.begin()
+    bad = [
+        None,
+        "dumont_ep_kez",
+        "dumont_sk_" + "x" * 43,
+        await _api_key(rows, stranger.user_id),
+        _token(stranger),
+        _token(rows, exp=time.time() - 1),
+        _token(rows, aud="somewhere else"),
+        _token(rows, iat=time.time() - 3600),  # from before the user's tokens began to count
+        jwt.encode(
+            {"sub": str(rows.user_id), "jti": "j", "iat": 1, "exp": 9e9}, "another secret" * 4, algorithm="HS256"
+        ),
+        "é" * 100,
+    ]
+    assert [await _status(gateway, path, token) for token in bad] == [401] * len(bad)
+    assert machine.requests == []
+    async with gateway.http.get(gateway.at(path, "/health")) as answer:
+        assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert (await answer.json())["error"] == "unauthorized"
+    with pytest.raises(openai.AuthenticationError):
+        await gateway.openai(path, "wrong").models.list()
+
+
+async def test_a_revoked_login_is_over(gateway: Gateway, rows: Rows, machine: Machine) -> None:
+    path = await rows.published(machine, key="secret")
+    token = _token(rows, jti="revoked-" + path)
+    async with rows.database.begin() as session:
+        session.add(RevokedToken(jti="revoked-" + path, expires_at=datetime.now(UTC) + timedelta(hours=1)))
+    assert await _status(gateway, path, token) == 401
+    async with rows.database.begin() as session:
+        user = await session.get(User, rows.user_id)
+        assert user is not None
+        user.tokens_valid_from = datetime.now(UTC) + timedelta(hours=1)
+    assert await _status(gateway, path, _token(rows)) == 401
+
+
+async def test_a_public_endpoint_has_a_rate(
+    gateway: Gateway, rows: Rows, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await rows.published(machine)
+    asked = 0
+    while (status := await _status(gateway, path, None)) == 200:
+        asked += 1
+        assert asked < 20 * access.PUBLIC_BURST
+    assert status == 429
+    assert asked >= access.PUBLIC_BURST
+    other = await rows.published(machine)
+    assert await _status(gateway, other, None) == 200

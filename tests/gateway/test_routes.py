@@ -1,0 +1,114 @@
+"""How the gateway learns where endpoints lead, and what it does while it cannot."""
+
+import asyncio
+
+import aiohttp
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from db.session import Database
+from domain.phases import EndpointState
+from gateway import route_feed
+from gateway.server import serving
+from tests.gateway.asking import CHAT, ask, becomes
+from tests.gateway.conftest import Gateway, settings_for
+from tests.gateway.machine import Machine
+from tests.gateway.postgres import Postgres
+from tests.gateway.rows import Rows
+
+
+async def test_the_gateway_says_when_it_can_serve(gateway: Gateway) -> None:
+    async def health() -> int:
+        async with gateway.http.get(f"{gateway.url}/health") as answer:
+            return answer.status
+
+    await becomes(health, 200)
+
+
+async def test_an_endpoint_starts_is_ready_and_closes(gateway: Gateway, rows: Rows, machine: Machine) -> None:
+    path = await rows.published(machine, state=EndpointState.STARTING)
+    async with gateway.http.get(gateway.at(path, "/health")) as answer:
+        assert (answer.status, (await answer.json())["status"]) == (503, "starting")
+        assert "Retry-After" in answer.headers
+    async with gateway.http.post(gateway.at(path, CHAT), json={}) as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (503, "starting")
+        assert "Retry-After" in answer.headers
+    await rows.change(path, notify=True, state=EndpointState.READY)
+    await becomes(lambda: ask(gateway, path), 200)
+    async with gateway.http.get(gateway.at(path, "/health")) as answer:
+        assert await answer.json() == {"status": "healthy", "model": "tiny", "model_type": "llm"}
+    await rows.change(path, notify=True, state=EndpointState.CLOSED)
+    await becomes(lambda: ask(gateway, path), 404)
+
+
+async def test_a_notice_tells_before_any_reading(
+    gateway: Gateway, rows: Rows, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await rows.published(machine)
+    await becomes(lambda: ask(gateway, path), 200)
+    monkeypatch.setattr(route_feed, "REREAD_SECONDS", 3600)
+    await asyncio.sleep(2.1)  # the sleep under way ends
+    await rows.change(path, notify=True, state=EndpointState.CLOSED)
+    await becomes(lambda: ask(gateway, path), 404)
+
+
+async def test_a_change_without_a_notice_is_found(gateway: Gateway, rows: Rows, machine: Machine) -> None:
+    path = await rows.published(machine)
+    await becomes(lambda: ask(gateway, path), 200)
+    await rows.change(path, notify=False, state=EndpointState.CLOSED)
+    await becomes(lambda: ask(gateway, path), 404)
+
+
+async def test_a_new_machine_behind_an_endpoint_is_taken_up(gateway: Gateway, rows: Rows, machine: Machine) -> None:
+    path = await rows.published(machine)
+    await becomes(lambda: ask(gateway, path), 200)
+    other = Machine()
+    await other.start()
+    await rows.change(path, notify=True, lease_id=await rows.lease(other), port=other.port)
+    machine.vanish()
+    await becomes(lambda: ask(gateway, path), 200)
+    assert other.bodies
+    await other.stop()
+
+
+async def test_unknown_paths_do_not_reach_the_database_each_time(gateway: Gateway, rows: Rows) -> None:
+    asked: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        if "endpoints.path" in statement.split("WHERE")[-1]:
+            asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        statuses = await asyncio.gather(*(ask(gateway, f"scan-{number}") for number in range(300)))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert set(statuses) <= {404, 503}
+    assert len(asked) < 100
+    assert await ask(gateway, "no/../such thing") == 404
+
+
+async def test_known_routes_outlive_the_database(postgres: Postgres, restartable_url: str, machine: Machine) -> None:
+    database = Database(restartable_url, pool_size=2)
+    rows = Rows(database)
+    await rows.begin()
+    path, private = await rows.published(machine), await rows.published(machine, key="secret")
+    async with serving(settings_for(restartable_url)) as running, aiohttp.ClientSession() as http:
+        gateway = Gateway(f"http://127.0.0.1:{running.port}", http)
+        await becomes(lambda: ask(gateway, path), 200)
+        await database.close()
+        await asyncio.to_thread(postgres.stop)
+        try:
+            assert await ask(gateway, path) == 200
+            assert await ask(gateway, "unknown-path") == 503
+            assert await ask(gateway, private) == 401  # no credential: nothing to look up
+            async with http.post(gateway.at(private, CHAT), headers={"Authorization": "Bearer secret"}) as answer:
+                assert answer.status == 200
+            async with http.post(gateway.at(private, CHAT), headers={"Authorization": "Bearer dumont_sk_x"}) as answer:
+                assert answer.status == 503
+        finally:
+            await asyncio.to_thread(postgres.start)
+        await rows.change(path, notify=True, state=EndpointState.CLOSED)
+        await becomes(lambda: ask(gateway, path), 404)
+    await database.close()
