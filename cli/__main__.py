@@ -9,7 +9,7 @@ from cli.errors import Refused
 
 app = App(name="dumont", help="Cheap rented GPUs, made reliable.", version="0.1.0")
 app.command("cli.up.command:up", name="up")
-app.command("cli.up.command:down", name="down")
+app.command("cli.up.down:down", name="down")
 app.command("cli.doctor.command:doctor", name="doctor")
 app.command("cli.login:login", name="login")
 app.command("cli.deploy.command:deploy", name="deploy")

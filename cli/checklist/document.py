@@ -67,7 +67,10 @@ def fill(source: str, facts: Facts, results: Sequence[Result]) -> str:
     lines: list[str] = []
     for line, under, row_id in with_ids(source.splitlines()):
         filled = fill_row(line, by_id.get(row_id)) if row_id else fill_time(fill_head(line, facts), times)
-        lines += observations(under, results) if is_blank_observation(line, lines) else [filled]
+        if re.fullmatch(BLANK, line):
+            lines += observations(under, results) if lines[-2:] == ["**Observações:**", "```"] else []
+        else:
+            lines.append(filled)
     every = [line.id for line in document_rows(source)]
     return "\n".join(fill_problems(fill_counts(lines, every, results), results, facts.cleanup)) + "\n"
 
@@ -108,12 +111,7 @@ def fill_time(line: str, times: Mapping[str, float]) -> str:
     return line
 
 
-def is_blank_observation(line: str, before: Sequence[str]) -> bool:
-    """Whether it is the first of the blank lines under `Observações`."""
-    return bool(re.fullmatch(BLANK, line)) and list(before[-2:]) == ["**Observações:**", "```"]
-
-
 def observations(under: str, results: Sequence[Result]) -> list[str]:
-    """What the rows of that heading showed, one line each; a blank line to write on where nothing ran."""
-    notes = [f"{r.row.id} ({r.seconds:.1f} s): {r.note}" for r in results if r.row.id.startswith(f"{under}.")]
-    return notes or ["_" * 65]
+    """What the rows of that heading showed, one line each; blank lines to write on where nothing ran."""
+    notes = [f"{r.row.id} ({r.took}): {r.note}" for r in results if r.row.id.startswith(f"{under}.")]
+    return notes or ["_" * 65] * 2

@@ -41,3 +41,8 @@ class Result:
     outcome: Outcome
     note: str
     seconds: float
+
+    @property
+    def took(self) -> str:
+        """Its time, in the unit that a person would use."""
+        return f"{self.seconds * 1000:.0f} ms" if self.seconds < 1 else f"{self.seconds:.1f} s"

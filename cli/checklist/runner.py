@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from cli.checklist.row import Outcome, Result, Row
 from cli.checklist.rows import ROWS
 from cli.checklist.tester import Failed, Skipped, Tester
 from cli.errors import Refused
+
+CLEAN_UP_SECONDS = 60.0
 
 
 def chosen_rows(only: str | None) -> list[Row]:
@@ -59,8 +62,16 @@ def clean_up(tester: Tester) -> str | None:
     deployment = tester.made.deployment
     if not deployment:
         return None
+    path = f"/api/models/{deployment}"
+    tester.deadline_seconds = CLEAN_UP_SECONDS
     try:
-        tester.ask("DELETE", f"/api/models/{deployment}", expect=(200, 202, 204, 404))
+        tester.ask("DELETE", path, expect=(200, 202, 204))
+        tester.wait_for("stopped", lambda: over(tester.get(f"{path}/status")))
     except Failed as failed:
         return f"o deploy {deployment} não foi encerrado: {failed}"
     return None
+
+
+def over(status: dict[str, Any]) -> dict[str, Any] | None:
+    """The status once the deployment has ended."""
+    return status if status.get("status") in ("stopped", "failed") else None

@@ -41,6 +41,6 @@ class LiveTable:
         for row in self._rows:
             result = self._results.get(row.id)
             mark = MARKS[result.outcome] if result else self._spinner if row.id == self._running else ""
-            time = f"{result.seconds:.1f} s" if result else ""
+            time = result.took if result else ""
             table.add_row(row.id, row.title, mark, time, Text(result.note if result else row.expected, style="dim"))
         return table

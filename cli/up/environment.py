@@ -8,8 +8,6 @@ from dotenv import dotenv_values
 
 from cli.up.postgres import database_url
 
-SPEEDS = ("fast", "realistic")
-
 # The simulator at `fast` boots machines in a second or so; we look as often and wait as long as fits that.
 FAST = {
     "DUMONT_CLOUD_PACE": "0.02",

@@ -26,10 +26,14 @@ class Folder:
         self._processes = path / "processes.json"
         self._lock: IO[str] | None = None
 
-    def lock(self) -> None:
-        """Takes the folder until this process ends; makes it where it is not there yet."""
+    def make(self) -> None:
+        """Makes the folder where it is not there yet."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.logs.mkdir(mode=0o700, exist_ok=True)
+
+    def lock(self) -> None:
+        """Takes the folder until this process ends; makes it where it is not there yet."""
+        self.make()
         lock = (self.path / "lock").open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -50,7 +50,9 @@ class Plan:
         ours = local_settings(self.folder, self.ports, self.secrets, simulated=simulated, speed=self.speed)
         if key := self.simulator_key():
             ours["DUMONT_VAST_API_KEY"] = key
-        return ours | given_by_user()
+        # The folder and the port are settled by now, the user's word on them included.
+        settled = {name: ours[name] for name in ("DUMONT_DATA_DIR", "DUMONT_GATEWAY_PORT")}
+        return ours | given_by_user() | settled
 
     def specs(self) -> list[Spec]:
         """The processes, less those left out; who comes after one that is left out does not wait for it."""

@@ -10,7 +10,7 @@ from settings import Settings
 FIRST_COMMAND = "dumont deploy Qwen/Qwen2.5-0.5B-Instruct"
 
 
-def welcome(console: Console, addresses: Mapping[str, object], seconds: float) -> None:
+def welcome(console: Console, addresses: Mapping[str, object], seconds: float, stop: str = "Ctrl-C") -> None:
     """Prints the addresses, the demo login and the first command to try."""
     settings = Settings()
     api = str(addresses["api"])
@@ -26,4 +26,4 @@ def welcome(console: Console, addresses: Mapping[str, object], seconds: float) -
         grid.add_row("cloud", f"{settings.vast_url}  [bold red]REAL: machines cost money[/]")
     grid.add_row("login", f"{settings.demo_email} / {settings.demo_password.get_secret_value()}")
     console.print(grid)
-    console.print(f"\nTry: [bold]{FIRST_COMMAND}[/]\nStop: Ctrl-C. The next start goes on where this one ended.\n")
+    console.print(f"\nTry: [bold]{FIRST_COMMAND}[/]\nStop: {stop}. The next start goes on where this one ended.\n")

@@ -84,7 +84,7 @@ def test_more_problems_than_printed_rows() -> None:
 
 
 def test_what_was_seen_stands_under_the_rows() -> None:
-    assert "1.1.1 (0.1 s): tipos: llm" in filled(("1.1.1", Outcome.OK, "tipos: llm", 0.1))
+    assert "1.1.1 (100 ms): tipos: llm" in filled(("1.1.1", Outcome.OK, "tipos: llm", 0.1))
 
 
 def test_groups_of_rows_bring_the_rows_they_need() -> None:

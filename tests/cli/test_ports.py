@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.errors import Refused
+from cli.up.options import PortOptions
 from cli.up.ports import DEFAULTS, asked_ports, choose_ports
 
 NOTHING: dict[str, int | None] = {}
@@ -56,3 +57,9 @@ def test_a_taken_port_is_refused_with_the_option_to_use(tmp_path: Path, taken: i
 
 def test_the_port_of_a_part_left_out_may_be_taken(tmp_path: Path, taken: int) -> None:
     assert choose_ports({"gateway": taken}, 0, tmp_path / "ports.json", frozenset({"api"}))["gateway"] == taken
+
+
+def test_the_gateways_setting_counts_where_no_option_is_given() -> None:
+    given = {"DUMONT_GATEWAY_PORT": "8181"}
+    assert PortOptions().single(given)["gateway"] == 8181
+    assert PortOptions(gateway_port=0).single(given)["gateway"] == 0
