@@ -1,0 +1,107 @@
+"""The simulator stopped, killed, started again, and run by an ordinary user."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import Key, Simulator, poll, running
+from .shells import address, say
+from .test_machines import answers, machine
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Every process on this computer that has to do with the machines of a data folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            here = os.readlink(process / "cwd")
+            words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            environ = (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if here.startswith(f"{folder}/") or f"TEST_FOLDER={folder}".encode() in environ:
+            found.append(f"{process.name} {words}")
+    return found
+
+
+def with_a_busy_machine(simulator: Simulator, key: Key) -> dict[str, object]:
+    row = machine(simulator, key, env={"TEST_FOLDER": str(simulator.folder)}, onstart="date +%N >> /workspace/starts")
+    say(row, key, f"TEST_FOLDER={simulator.folder} setsid sleep 3333 > /dev/null 2>&1 < /dev/null &")
+    assert any("sleep 3333" in line for line in processes_in(simulator.folder))
+    return row
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_ends_with_no_process_left_and_goes_on_as_it_was(tmp_path: Path, key: Key, number: int) -> None:
+    folder = tmp_path / "data"
+    with running(folder) as simulator:
+        row = with_a_busy_machine(simulator, key)
+        stopped = simulator.rent(target_state="stopped")
+        begun = time.monotonic()
+        simulator.terminate(number)
+        assert time.monotonic() - begun < 3
+    poll(lambda: not processes_in(folder), 3)
+    api_key = (folder / "api_key").read_text()
+    with running(folder) as again:
+        assert (folder / "api_key").read_text() == api_key
+        assert (folder / "api_key").stat().st_mode & 0o777 == 0o600
+        assert again.show(stopped)["intended_status"] == "stopped"
+        seen = again.await_status(int(str(row["id"])), "running")
+        assert address(seen) == address(row)
+        poll(lambda: answers(*address(seen)))
+        poll(lambda: say(seen, key, "wc -l < /workspace/starts") == "2")
+        assert again.control.get("/simulator/books").json()["alive"] == 2
+
+
+def test_what_was_being_booted_boots(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as simulator:
+        number = simulator.rent()
+        simulator.await_status(number, "loading")
+        simulator.terminate(signal.SIGKILL)
+    with running(tmp_path / "data") as again:
+        again.await_status(number, "running")
+
+
+def ordinary_python() -> list[str] | None:
+    """A command that runs this Python's libraries as ``nobody``, or None where that cannot be."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        return None
+    drop = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "env", "HOME=/tmp", "PYTHONDONTWRITEBYTECODE=1"]
+    libraries = next((path for path in sys.path if path.endswith("site-packages")), "")
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for command in ([sys.executable], [f"PYTHONPATH={libraries}", f"/usr/bin/{version}"]):
+        test = subprocess.run([*drop, *command, "-c", "import aiohttp, asyncssh, pydantic"], capture_output=True, check=False)
+        if test.returncode == 0:
+            return [*drop, *command]
+    return None
+
+
+def test_an_ordinary_user_has_machines_too(tmp_path_factory: pytest.TempPathFactory, key: Key) -> None:
+    command = ordinary_python()
+    if os.geteuid() == 0 and command is None:
+        pytest.skip("this Python cannot be run by another user")
+    parent = Path("/tmp") / f"simulator-nobody-{os.getpid()}"  # noqa: S108 (pytest's own folders are closed to others)
+    parent.mkdir(mode=0o777)
+    parent.chmod(0o777)
+    folder = parent / "data"
+    try:
+        folder.mkdir()
+        folder.chmod(0o777)
+        with running(folder, command=command) as simulator:
+            row = with_a_busy_machine(simulator, key)
+            assert say(row, key, "id -u; echo ok > /workspace/f; cat /workspace/f") == "0\nok"
+            assert say(row, key, "nvidia-smi -L").startswith("GPU 0")
+            kind = simulator.control.get("/simulator/info").json()["machines"]
+            if kind == "namespaces":
+                assert say(row, key, "hostname") == f"C.{row['id']}"
+                assert say(row, key, "echo A=1 >> /etc/environment; echo '#!/bin/sh' > /usr/local/bin/new; ls /usr/local/bin/new")
+            simulator.terminate(signal.SIGKILL)
+            poll(lambda: not processes_in(folder), 3)
+    finally:
+        shutil.rmtree(parent, ignore_errors=True)
