@@ -125,9 +125,9 @@ class Clouds:
             row = await self._upsert(session, user_id, key, url)
             row.status, row.checked_at = status, func.clock_timestamp()
             row.account_id = account_id or row.account_id
+            await session.flush()
             if user_id is not None:
                 await _use(session, user_id, row.id)
-            await session.flush()
             await session.refresh(row)
             return row
 

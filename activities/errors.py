@@ -49,7 +49,7 @@ class Final(ApplicationError):
     """Retrying cannot help. `message` is a sentence that a user may read."""
 
     def __init__(self, fault: Fault, message: str) -> None:
-        super().__init__(message, type=fault.value, non_retryable=True)
+        super().__init__(message, type=fault.value, non_retryable=True, category=ApplicationErrorCategory.BENIGN)
 
 
 @contextmanager

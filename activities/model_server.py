@@ -1,5 +1,6 @@
 """The model server on a deployment's machine: start it over SSH, see it healthy, publish it."""
 
+from asyncssh import SSHClientConnection
 from pydantic import BaseModel
 from temporalio import activity
 
@@ -81,17 +82,12 @@ class ModelActivities:
 
     @activity.defn
     async def await_model(self, deployment_id: str) -> None:
-        """Pass when the server lists the model; be called again while it loads; end when its process has ended."""
+        """Pass when the server is healthy; be called again while it loads; end when its process has ended."""
         deployment, target, key = await self._machine_of(deployment_id)
         plan = ServePlan.model_validate(deployment.plan)
         with ssh_errors(HEALTH_PAUSE):
             async with await connect(target, timeout=SSH_DEADLINE) as connection:
-                headers = {"Authorization": f"Bearer {key}"}
-                try:
-                    status, _ = await http_get(connection, plan.port, "/v1/models", headers, timeout=SSH_DEADLINE)
-                except (PortClosed, SshUnreachable, TimeoutError):
-                    status = 0  # no answer on that port; if SSH itself is gone, the next line says so
-                if status == 200:
+                if await _is_healthy(connection, plan, key):
                     return
                 said = await run(connection, f"{SCRIPT} status", timeout=SSH_DEADLINE)
         if said.stdout.startswith("exited"):
@@ -137,6 +133,19 @@ class ModelActivities:
             raise Final(Fault.MACHINE_LOST, "the machine was lost while the model was starting")
         key = self._sealer.open(endpoint.sealed_upstream_key, ENDPOINT_KEY_PURPOSE)
         return deployment, self._machines.target(lease), key
+
+
+async def _is_healthy(connection: SSHClientConnection, plan: ServePlan, key: str) -> bool:
+    """Whether the server says that it is well, and lists models to our key."""
+    headers = {"Authorization": f"Bearer {key}"}
+    try:
+        for path in ("/health", "/v1/models"):
+            status, _ = await http_get(connection, plan.port, path, headers, timeout=SSH_DEADLINE)
+            if status != 200:
+                return False
+    except (PortClosed, SshUnreachable, TimeoutError):
+        return False  # no answer on that port; if SSH itself is gone, the next command on it says so
+    return True
 
 
 def _last_line(text: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, FailureError, TimeoutError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, TimeoutError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.errors import Fault
@@ -20,16 +20,18 @@ def fault_of(error: BaseException) -> Fault | None:
 
 
 def sentence_of(error: BaseException) -> str:
-    """A sentence for the user: the innermost reason."""
+    """A sentence for the user: what the activity said, and after a deadline what it was waiting for."""
     root = _root(error)
     if isinstance(root, asyncio.CancelledError) or is_cancelled_exception(root):
         return "cancelled"
     if isinstance(root, TimeoutError):
-        return "it took longer than its deadline"
+        waiting_for = f": {root.cause.message}" if isinstance(root.cause, FailureError) else ""
+        return f"it took longer than its deadline{waiting_for}"
     return root.message if isinstance(root, FailureError) else str(root)
 
 
 def _root(error: BaseException) -> BaseException:
-    while isinstance(error, FailureError) and error.cause is not None:
+    """Out of Temporal's wrapping, but not into the causes that an activity kept for the log."""
+    while isinstance(error, ActivityError) and error.cause is not None:
         error = error.cause
     return error

@@ -1,0 +1,42 @@
+"""One running system for all of these tests: what one test breaks, the system has to mend before the next."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from tests.cli.installation import Installation
+from tests.system.running import Running
+
+# Deadlines of minutes would make a test of minutes: these are the same settings that an operator has.
+DEADLINES = """
+DUMONT_MODEL_DEADLINE_SECONDS=6
+DUMONT_BOOT_DEADLINE_SECONDS=8
+DUMONT_SETTLE_SECONDS=1.5
+DUMONT_RECONCILE_SECONDS=1
+DUMONT_SWEEP_SECONDS=1
+"""
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("the system")
+    (folder / ".env").write_text(DEADLINES)
+    made = Installation(folder / "data")
+    made.start()
+    yield made
+    assert made.stop() == 0
+    assert made.left() == []
+
+
+@pytest_asyncio.fixture
+async def system(installation: Installation) -> AsyncIterator[Running]:
+    """A new user of the running system; afterwards no fault is left, and no machine."""
+    running = Running(installation)
+    await running.register()
+    yield running
+    await running.simulator.delete("/simulator/faults")
+    for deployment in (await running.api.get("/models")).json()["models"]:
+        await running.stop(deployment["id"])
+    await running.alive(0)
+    await running.close()

@@ -1,0 +1,116 @@
+"""The whole system as its users and its enemies see it: REST in front, the simulator's books behind."""
+
+import asyncio
+import os
+import secrets
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import httpx
+
+from tests.cli.installation import Installation
+
+Answer = TypeVar("Answer")
+
+MODEL = "Qwen/Qwen2.5-0.5B-Instruct"
+CHECKLIST_BODY = {"model_type": "llm", "model_id": MODEL, "gpu_type": "RTX 4090", "max_price": 0.50}
+PASSWORD = "correct-horse-battery"  # noqa: S105 - of a throwaway user on a throwaway system
+
+
+class Running:
+    """A running installation and one user of it."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.addresses = installation.read()
+        self.api = httpx.AsyncClient(base_url=self.addresses["api"] + "/api", timeout=30)
+        self.simulator = httpx.AsyncClient(base_url=self.addresses["simulator"], timeout=30)
+
+    async def close(self) -> None:
+        await self.api.aclose()
+        await self.simulator.aclose()
+
+    async def register(self) -> None:
+        """Become a new user, on the installation's shared key."""
+        body = {"email": f"user-{secrets.token_hex(6)}@example.com", "password": PASSWORD}
+        answer = await self.api.post("/auth/register", json=body)
+        assert answer.status_code == 201, answer.text
+        self.api.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+
+    async def deploy(self, **changes: Any) -> dict[str, Any]:
+        """Start the checklist's deploy, with these changes; the answer's body."""
+        answer = await self.api.post("/models/deploy", json=CHECKLIST_BODY | changes)
+        assert answer.status_code == 201, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    async def status(self, deployment_id: str) -> dict[str, Any]:
+        answer = await self.api.get(f"/models/{deployment_id}/status")
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    async def ended(self, deployment_id: str, seconds: float = 60) -> dict[str, Any]:
+        """The status once it is ready, failed or stopped. Outages of the api on the way are waited out."""
+
+        async def over() -> dict[str, Any] | None:
+            body = await self.status(deployment_id)
+            return body if body["status"] != "deploying" else None
+
+        return await until(over, seconds, f"{deployment_id} to end")
+
+    async def ready(self, deployment_id: str, seconds: float = 60) -> dict[str, Any]:
+        body = await self.ended(deployment_id, seconds)
+        assert body["status"] == "ready", body
+        return body
+
+    async def stop(self, deployment_id: str) -> None:
+        answer = await self.api.delete(f"/models/{deployment_id}")
+        assert answer.status_code in (200, 202), answer.text
+        await self.ended(deployment_id)
+
+    async def fault(self, endpoint: str, fault: str, **more: Any) -> None:
+        """Switch a fault on in the simulator, once unless `times` says otherwise."""
+        body = {"endpoint": endpoint, "fault": fault, "times": 1} | more
+        answer = await self.simulator.post("/simulator/faults", json=body)
+        assert answer.status_code in (200, 201), answer.text
+
+    async def machines(self, *, alive: bool | None = True) -> list[dict[str, Any]]:
+        """The truth of the simulator's books: every machine, or those alive, or those gone."""
+        rows: list[dict[str, Any]] = (await self.simulator.get("/simulator/books")).json()["machines"]
+        return rows if alive is None else [row for row in rows if row["alive"] is alive]
+
+    async def alive(self, count: int, seconds: float = 15) -> list[dict[str, Any]]:
+        """Wait until so many machines are alive, and see that it stays so for a moment."""
+
+        async def right() -> list[dict[str, Any]] | None:
+            rows = await self.machines()
+            return rows if len(rows) == count else None
+
+        await until(right, seconds, f"{count} machines in the books")
+        await asyncio.sleep(0.3)
+        rows = await self.machines()
+        assert len(rows) == count, rows
+        return rows
+
+    def kill(self, name: str) -> int:
+        """kill -9 one of our processes; its pid."""
+        pid = int(self.installation.read()["pids"][name])
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+
+async def until(ask: Callable[[], Awaitable[Answer | None]], seconds: float, what: str) -> Answer:
+    """Ask again until there is an answer. A service that is down for the moment is asked again too."""
+    deadline = time.monotonic() + seconds
+    last: object = None
+    while time.monotonic() < deadline:
+        try:
+            if (answer := await ask()) is not None:
+                return answer
+        except (httpx.TransportError, AssertionError) as error:
+            last = error
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"waited {seconds:g} s in vain for {what}; last error: {last}")
