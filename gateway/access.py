@@ -42,7 +42,8 @@ class Access:
             self._within_rate(route, client)
             return
         scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not await self._opens(route, token.strip()):
+        well_formed = scheme.lower() == "bearer" and token.isascii()
+        if not well_formed or not await self._opens(route, token.strip()):
             raise Refusal(
                 401,
                 Code.UNAUTHORIZED,

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from aiohttp import web
 
+REQUEST_ID = web.RequestKey("request_id", str)
+
 
 class Code(StrEnum):
     """Stable codes, for programs."""
@@ -53,8 +55,8 @@ def error_body(refusal: Refusal, *, openai: bool) -> dict[str, object]:
 
 
 def error_event(refusal: Refusal) -> bytes:
-    """The refusal as a last server-sent event, for a stream that cannot end as it should."""
-    return b"data: " + json.dumps(error_body(refusal, openai=True)).encode() + b"\n\n"
+    """The refusal as a last server-sent event, for a stream that cannot end as it should, maybe within an event."""
+    return b"\n\ndata: " + json.dumps(error_body(refusal, openai=True)).encode() + b"\n\n"
 
 
 def _openai_type(status: int) -> str:

@@ -8,7 +8,7 @@ import secrets
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.answers import Code, Refusal, refused
+from gateway.answers import REQUEST_ID, Code, Refusal, refused
 from gateway.endpoints import Endpoints
 from gateway.meters import Meters
 from gateway.metrics import exposition
@@ -57,7 +57,7 @@ def make_app(settings: Settings, endpoints: Endpoints, table: RouteTable, meters
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every request gets an id, and every failure an answer in the caller's shape and without our insides."""
     given = request.headers.get("X-Request-Id", "")
-    request["request_id"] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
     openai = "/v1/" in request.path
     try:
         return await handler(request)
@@ -69,12 +69,12 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     except ConnectionResetError:  # the caller is gone; there is nobody to answer
         raise
     except Exception:
-        log.exception("request %s failed", request["request_id"])
+        log.exception("request %s failed", request[REQUEST_ID])
         return refused(Refusal(500, Code.INTERNAL, "The gateway failed; this was logged."), openai=openai)
 
 
 async def _common_headers(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["X-Request-Id"] = request["request_id"]
+    response.headers["X-Request-Id"] = request[REQUEST_ID]
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Server"] = "dumont"
     if request.path.startswith("/e/"):
@@ -86,6 +86,7 @@ async def _common_headers(request: web.Request, response: web.StreamResponse) ->
 def _may_read_metrics(request: web.Request, settings: Settings) -> bool:
     """The operator's token; without one set, only a caller on this host that no proxy stands in front of."""
     if settings.metrics_token is not None:
+        given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
         expected = f"Bearer {settings.metrics_token.get_secret_value()}"
-        return hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected.encode())
+        return hmac.compare_digest(given, expected.encode())
     return request.remote in _LOOPBACK and "X-Forwarded-For" not in request.headers

@@ -36,13 +36,30 @@ class ChannelConnector(BaseConnector):
         handler = self._factory()
         async with asyncio.timeout(timeout.sock_connect):
             connection = await self._connection_to(req.url.host or "")
+            opening = asyncio.ensure_future(_open(connection, handler, req.url.port or 80))
             try:
-                await connection.create_connection(
-                    lambda: _Channel(handler), "127.0.0.1", req.url.port or 80, encoding=None, window=WINDOW
-                )
+                await asyncio.shield(opening)
+            except asyncio.CancelledError:
+                opening.add_done_callback(_close_unused)
+                raise
             except (OSError, asyncssh.Error) as error:
                 raise ClientConnectorError(req.connection_key, OSError(f"no channel: {error}")) from error
         return handler
+
+
+async def _open(
+    connection: asyncssh.SSHClientConnection, handler: ResponseHandler, port: int
+) -> asyncssh.SSHTCPChannel[bytes]:
+    channel, _ = await connection.create_connection(
+        lambda: _Channel(handler), "127.0.0.1", port, encoding=None, window=WINDOW
+    )
+    return channel
+
+
+def _close_unused(opening: asyncio.Future[asyncssh.SSHTCPChannel[bytes]]) -> None:
+    """A caller left while his channel was being opened; SSH has no way to take that back but to close it afterwards."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().abort()
 
 
 class _Channel(asyncssh.SSHTCPSession[bytes], asyncio.Transport):

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import ClientError, ClientResponse, web
 
-from gateway.answers import Code, Refusal, error_event
+from gateway.answers import REQUEST_ID, Code, Refusal, error_event
 from gateway.bodies import Body
 from gateway.readiness import Serving
 from gateway.upstream import RETRY_SECONDS, Upstream
@@ -35,7 +35,7 @@ async def relay(request: web.Request, serving: Serving, path: str, upstream: Ups
         Refusal: nothing has been answered yet.
     """
     body = await Body.of(request)
-    headers = _passing(request.headers, REQUEST_HEADERS) | {"X-Request-Id": request["request_id"]}
+    headers = _passing(request.headers, REQUEST_HEADERS) | {"X-Request-Id": request[REQUEST_ID]}
     async with upstream.request(serving, request.method, path, headers, body) as answer:
         if answer.status == 401:  # it was our key that the server refused: no fault of the caller's
             log.error("endpoint %s: the model server refuses our key", serving.route.id)
@@ -66,7 +66,7 @@ async def _pieces(answer: ClientResponse) -> AsyncIterator[bytes]:
 
 async def _cut(request: web.Request, response: web.StreamResponse) -> None:
     """End the caller's connection without the mark of a whole answer; an event stream is told why first."""
-    if response.content_type == "text/event-stream":
+    if response.content_type == "text/event-stream" and "Content-Encoding" not in response.headers:
         await response.write(error_event(_BROKE_OFF))
     if request.transport is not None:
         request.transport.close()

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import psycopg
-from sqlalchemy import ColumnElement, make_url
+from sqlalchemy import ColumnElement
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.session import Database
@@ -82,8 +82,8 @@ class RouteFeed:
         return None
 
     async def _listen_for_ever(self) -> None:
-        url = make_url(str(self._database.engine.url.render_as_string(hide_password=False)))
-        address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        url = self._database.engine.url.set(drivername="postgresql")
+        address = url.render_as_string(hide_password=False)
         while True:
             try:
                 await self._listen(address)

@@ -15,11 +15,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LeaseAddress:
-    """How to reach the machine of a lease: by SSH, with the one host key that it may show."""
+    """How to reach the machine of a lease: by SSH, with the one host key that it may show.
+
+    `host` and `port` are None while the cloud does not say; a connection that lives is not ended for that.
+    """
 
     lease_id: str
-    host: str
-    port: int
+    host: str | None
+    port: int | None
     host_key: str
     sealed_private_key: str = field(repr=False)
 
@@ -77,14 +80,13 @@ def _route(endpoint: Endpoint, lease: Lease | None) -> Route:
 def address_of(lease: Lease) -> LeaseAddress | None:
     """Where the lease's machine answers SSH: its direct port when it has one, else the cloud's proxy.
 
-    None while there is no address, while its host key is not pinned (nobody would know whom we speak to), and from the
-    moment that it is given back.
+    None while its host key is not pinned (nobody would know whom we speak to), and once it is given back.
     """
     seen = MachineSeen.model_validate(lease.seen)
     direct = seen.ports.get("22/tcp")
     host, port = (seen.public_ipaddr, direct) if direct and seen.public_ipaddr else (seen.ssh_host, seen.ssh_port)
     over = lease.state in (LeaseState.RELEASING, LeaseState.CLOSED)
-    if over or not host or not port or not lease.host_key:
+    if over or not lease.host_key:
         return None
     return LeaseAddress(lease.id, host, port, lease.host_key, lease.sealed_private_key)
 

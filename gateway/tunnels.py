@@ -59,8 +59,10 @@ class Tunnel:
                 raise SshUnreachable("no route leads to this machine any more") from None
             raise
 
-    def open_ahead(self) -> None:
-        """Begin to connect unless connected, under way, or still pausing."""
+    def moved_to(self, address: LeaseAddress) -> None:
+        """Keep to this address from the next attempt on, and begin one unless connected, under way, or pausing."""
+        if address.host is not None and address != self.address:
+            self.address, self._failure = address, None
         alive = self._connection is not None and not self._connection.is_closed()
         if not alive and self._attempt is None and not self._failed_within(self._pause):
             self._begin()
@@ -82,6 +84,8 @@ class Tunnel:
 
     async def _open(self) -> asyncssh.SSHClientConnection:
         address = self.address
+        if address.host is None or address.port is None:
+            raise SshUnreachable("the machine has no address yet")
         try:
             key = self._sealer.open(address.sealed_private_key, PURPOSE)
         except CannotOpen as error:
@@ -129,11 +133,9 @@ class Tunnels:
         for lease_id in self._tunnels.keys() - wanted.keys():
             self._tunnels.pop(lease_id).close()
         for lease_id, address in wanted.items():
-            tunnel = self._tunnels.get(lease_id)
-            if tunnel is None:
-                tunnel = self._tunnels[lease_id] = Tunnel(address, self._sealer, self._logins)
-            tunnel.address = address
-            tunnel.open_ahead()
+            if lease_id not in self._tunnels:
+                self._tunnels[lease_id] = Tunnel(address, self._sealer, self._logins)
+            self._tunnels[lease_id].moved_to(address)
 
     def close(self) -> None:
         self.follow([])

@@ -5,7 +5,16 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiohttp import ClientConnectionError, ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp import (
+    ClientConnectionError,
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    ConnectionTimeoutError,
+    DummyCookieJar,
+)
 from yarl import URL
 
 from clients.ssh import SshError
@@ -30,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class Upstream:
-    """One HTTP client for all machines; `async with` closes it."""
+    """One HTTP client for all machines."""
 
     def __init__(self, tunnels: Tunnels, sealer: Sealer) -> None:
         self._sealer = sealer
@@ -90,7 +99,7 @@ def _refusal(error: BaseException, body: Body | None, endpoint_id: str) -> Refus
     if body is not None and body.refusal is not None:
         return body.refusal
     log.warning("endpoint %s: %s: %s", endpoint_id, type(error).__name__, str(error)[:200])
-    if isinstance(error, SshError) or "ConnectorError" in type(error).__name__:
+    if isinstance(error, SshError | ClientConnectorError | ConnectionTimeoutError):
         detail = "The machine cannot be reached right now."
         return Refusal(503, Code.UPSTREAM_UNREACHABLE, detail, retry_after=RETRY_SECONDS)
     if isinstance(error, TimeoutError):

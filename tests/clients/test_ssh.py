@@ -46,7 +46,12 @@ class Logins(asyncssh.SSHServer):
 
 async def _shell(process: asyncssh.SSHServerProcess[bytes]) -> None:
     child = await asyncio.create_subprocess_shell(process.command or "true", stdin=-1, stdout=-1, stderr=-1)
-    stdout, stderr = await child.communicate(await process.stdin.read())
+    try:
+        stdout, stderr = await child.communicate(await process.stdin.read())
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
     process.stdout.write(stdout)
     process.stderr.write(stderr)
     process.exit(child.returncode or 0)

@@ -1,6 +1,7 @@
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -61,10 +62,6 @@ def restartable_url(postgres: Postgres) -> str:
     return _made(postgres.url("postgres"))
 
 
-def settings_for(database_url: str, port: int = 0) -> Settings:
-    return Settings(database_url=database_url, gateway_port=port, secret_keys=SecretStr(SECRETS), _env_file=None)
-
-
 @pytest.fixture
 async def rows(database_url: str) -> AsyncIterator[Rows]:
     database = Database(database_url, pool_size=2)
@@ -84,5 +81,12 @@ async def machine() -> AsyncIterator[Machine]:
 
 @pytest.fixture
 async def gateway(database_url: str) -> AsyncIterator[Gateway]:
-    async with serving(settings_for(database_url)) as running, aiohttp.ClientSession() as http:
+    async with gateway_on(database_url) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def gateway_on(database_url: str) -> AsyncIterator[Gateway]:
+    settings = Settings(database_url=database_url, gateway_port=0, secret_keys=SecretStr(SECRETS), _env_file=None)
+    async with serving(settings) as running, aiohttp.ClientSession() as http:
         yield Gateway(f"http://127.0.0.1:{running.port}", http)

@@ -27,6 +27,10 @@ class Machine:
         """Set when a caller left before the answer's end."""
         self.sent = 0
         self.healthy = True
+        self.doorway = asyncio.Event()
+        """Channels are opened only while it is set."""
+        self.doorway.set()
+        self.at_the_door = 0
         self._connections: set[asyncssh.SSHServerConnection] = set()
 
     async def start(self) -> None:
@@ -51,6 +55,11 @@ class Machine:
             authorized_client_keys=asyncssh.import_authorized_keys(self.public_key),
         )
         self.ssh_port = self._ssh.get_port()
+
+    @property
+    def channels(self) -> int:
+        """Connections to the model server."""
+        return len(self._web.server.connections) if self._web.server else 0
 
     def vanish(self) -> None:
         """Power off, as seen from outside: every connection breaks and none can be made."""
@@ -134,8 +143,13 @@ class _Door(asyncssh.SSHServer):
         self._machine.logins += 1
         return True
 
-    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
-        return True
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
+        return self._forward(dest_host, dest_port)
+
+    async def _forward(self, host: str, port: int) -> Any:
+        self._machine.at_the_door += 1
+        await self._machine.doorway.wait()
+        return await self._connection.forward_connection(host, port)
 
 
 def _completion(part: str, content: dict[str, str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam
 from yarl import URL
 
+from gateway import bodies
 from gateway.bodies import MAX_BODY
 from tests.gateway.asking import CHAT
 from tests.gateway.conftest import Gateway
@@ -94,6 +95,22 @@ async def test_large_bodies_are_streamed_and_too_large_ones_refused(
     async with gateway.http.post(url, data=b"", headers={"Content-Length": str(MAX_BODY + 1)}) as answer:
         assert answer.status == 413
         assert (await answer.json())["error"]["code"] == "body_too_large"
+
+
+async def test_a_body_that_stops_coming_is_given_up(
+    gateway: Gateway, rows: Rows, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = gateway.at(await rows.published(machine), "/v1/embeddings")
+    monkeypatch.setattr(bodies, "SILENCE_SECONDS", 0.05)
+    forever = asyncio.Event()
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"{"
+        await forever.wait()
+
+    for headers in ({"Content-Length": "10"}, {}):
+        async with gateway.http.post(url, data=stuck(), headers=headers) as answer:
+            assert answer.status == 408
 
 
 async def test_two_hundred_at_once(gateway: Gateway, rows: Rows, machine: Machine) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 
-import aiohttp
 import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -10,9 +9,8 @@ from sqlalchemy.engine import Engine
 from db.session import Database
 from domain.phases import EndpointState
 from gateway import route_feed
-from gateway.server import serving
 from tests.gateway.asking import CHAT, ask, becomes
-from tests.gateway.conftest import Gateway, settings_for
+from tests.gateway.conftest import Gateway, gateway_on
 from tests.gateway.machine import Machine
 from tests.gateway.postgres import Postgres
 from tests.gateway.rows import Rows
@@ -42,22 +40,26 @@ async def test_an_endpoint_starts_is_ready_and_closes(gateway: Gateway, rows: Ro
     await becomes(lambda: ask(gateway, path), 404)
 
 
-async def test_a_notice_tells_before_any_reading(
-    gateway: Gateway, rows: Rows, machine: Machine, monkeypatch: pytest.MonkeyPatch
+async def test_a_notice_tells_without_any_reading(
+    database_url: str, rows: Rows, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = await rows.published(machine)
-    await becomes(lambda: ask(gateway, path), 200)
     monkeypatch.setattr(route_feed, "REREAD_SECONDS", 3600)
-    await asyncio.sleep(2.1)  # the sleep under way ends
-    await rows.change(path, notify=True, state=EndpointState.CLOSED)
-    await becomes(lambda: ask(gateway, path), 404)
+    async with gateway_on(database_url) as gateway:
+        path = await rows.published(machine)
+        await becomes(lambda: ask(gateway, path), 200)
+        await rows.change(path, notify=True, state=EndpointState.CLOSED)
+        await becomes(lambda: ask(gateway, path), 404)
 
 
-async def test_a_change_without_a_notice_is_found(gateway: Gateway, rows: Rows, machine: Machine) -> None:
-    path = await rows.published(machine)
-    await becomes(lambda: ask(gateway, path), 200)
-    await rows.change(path, notify=False, state=EndpointState.CLOSED)
-    await becomes(lambda: ask(gateway, path), 404)
+async def test_a_change_without_a_notice_is_found(
+    database_url: str, rows: Rows, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(route_feed, "REREAD_SECONDS", 0.1)
+    async with gateway_on(database_url) as gateway:
+        path = await rows.published(machine)
+        await becomes(lambda: ask(gateway, path), 200)
+        await rows.change(path, notify=False, state=EndpointState.CLOSED)
+        await becomes(lambda: ask(gateway, path), 404)
 
 
 async def test_a_new_machine_behind_an_endpoint_is_taken_up(gateway: Gateway, rows: Rows, machine: Machine) -> None:
@@ -94,8 +96,7 @@ async def test_known_routes_outlive_the_database(postgres: Postgres, restartable
     rows = Rows(database)
     await rows.begin()
     path, private = await rows.published(machine), await rows.published(machine, key="secret")
-    async with serving(settings_for(restartable_url)) as running, aiohttp.ClientSession() as http:
-        gateway = Gateway(f"http://127.0.0.1:{running.port}", http)
+    async with gateway_on(restartable_url) as gateway:
         await becomes(lambda: ask(gateway, path), 200)
         await database.close()
         await asyncio.to_thread(postgres.stop)
@@ -103,9 +104,13 @@ async def test_known_routes_outlive_the_database(postgres: Postgres, restartable
             assert await ask(gateway, path) == 200
             assert await ask(gateway, "unknown-path") == 503
             assert await ask(gateway, private) == 401  # no credential: nothing to look up
-            async with http.post(gateway.at(private, CHAT), headers={"Authorization": "Bearer secret"}) as answer:
+            async with gateway.http.post(
+                gateway.at(private, CHAT), headers={"Authorization": "Bearer secret"}
+            ) as answer:
                 assert answer.status == 200
-            async with http.post(gateway.at(private, CHAT), headers={"Authorization": "Bearer dumont_sk_x"}) as answer:
+            async with gateway.http.post(
+                gateway.at(private, CHAT), headers={"Authorization": "Bearer dumont_sk_x"}
+            ) as answer:
                 assert answer.status == 503
         finally:
             await asyncio.to_thread(postgres.start)

@@ -1,12 +1,17 @@
 """The SSH connections to the machines: whom they trust, and how they come back."""
 
 import asyncio
+import socket
 from typing import Any
 
+import pytest
+from sqlalchemy import update
+
+from db.tables import Lease
 from domain.phases import LeaseState
-from gateway.server import serving
+from gateway import upstream
 from tests.gateway.asking import ask, becomes
-from tests.gateway.conftest import Gateway, settings_for
+from tests.gateway.conftest import Gateway, gateway_on
 from tests.gateway.machine import Machine
 from tests.gateway.rows import Rows
 
@@ -61,7 +66,7 @@ async def test_the_connection_is_made_ahead_of_the_first_request(
     async def logins() -> int:
         return machine.logins
 
-    async with serving(settings_for(database_url)):
+    async with gateway_on(database_url):
         await becomes(logins, 1)
     assert machine.requests == []
 
@@ -84,3 +89,56 @@ async def test_health_is_the_model_servers_own_word(gateway: Gateway, rows: Rows
     assert len(machine.requests) == 1
     machine.healthy = True
     await becomes(health, 200)
+
+
+async def test_a_machine_that_never_answers_is_unreachable_in_bounded_time(
+    database_url: str, rows: Rows, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "CONNECT_SECONDS", 0.2)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        seen = {"public_ipaddr": "127.0.0.1", "ports": {"22/tcp": silent.getsockname()[1]}}
+        path = await rows.endpoint(machine, await rows.lease(machine, seen=seen))
+        async with gateway_on(database_url) as gateway:
+            assert await ask(gateway, path) == 503
+
+
+async def test_a_listing_without_the_address_ends_no_living_connection(
+    gateway: Gateway, rows: Rows, machine: Machine
+) -> None:
+    lease_id = await rows.lease(machine)
+    path = await rows.endpoint(machine, lease_id)
+    assert await ask(gateway, path) == 200
+    async with rows.database.begin() as session:
+        await session.execute(update(Lease).where(Lease.id == lease_id).values(seen={"state": "unknown"}))
+    await rows.change(path, notify=True, model_id="renamed")
+
+    async def model() -> str:
+        async with gateway.http.get(gateway.at(path, "/health")) as answer:
+            return str((await answer.json())["model"])
+
+    await becomes(model, "renamed")
+    assert await ask(gateway, path) == 200
+    assert machine.logins == 1
+
+
+async def test_a_caller_who_leaves_early_leaves_no_channel_open(gateway: Gateway, rows: Rows, machine: Machine) -> None:
+    path = await rows.published(machine)
+    assert await ask(gateway, path) == 200
+    machine.doorway.clear()
+    early = [asyncio.create_task(ask(gateway, path)) for _ in range(5)]
+
+    async def waiting() -> bool:
+        return machine.at_the_door >= 4  # one may use the channel of the first request
+
+    await becomes(waiting, True)
+    for each in early:
+        each.cancel()
+    await asyncio.wait(early)
+    machine.doorway.set()
+
+    async def channels() -> bool:
+        return machine.channels <= 1
+
+    await becomes(channels, True)
