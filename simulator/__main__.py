@@ -23,6 +23,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8700, help="0 takes a free one")
     parser.add_argument("--speed", choices=("fast", "realistic"), default="fast")
     parser.add_argument("--seed", type=int, default=1, help="of the market and of the faults' chances")
+    parser.add_argument("--no-namespaces", action="store_true", help="machines as plain folders, without isolation")
     return parser.parse_args()
 
 
@@ -51,13 +52,14 @@ def main() -> None:
     options = arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
-    enter_user_namespace()
+    if not options.no_namespaces:
+        enter_user_namespace()
     with contextlib.suppress(AttributeError, NotImplementedError):
         # One waiting thread per process is the default before Python 3.12; a pidfd costs nothing.
         asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
     folder: Path = options.data_dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    asyncio.run(serve(options, folder, find_out(folder)))
+    asyncio.run(serve(options, folder, find_out(folder, options.no_namespaces)))
 
 
 if __name__ == "__main__":

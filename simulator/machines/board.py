@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from simulator.machines.box import Box
+from simulator.machines.box import BOARD_ADDRESS, Box
 
-ADDRESS, PORT = "169.254.77.1", 80
+PORT = 80
 Ask = Callable[[str], dict[str, object]]
 
 
@@ -24,7 +24,7 @@ class Board:
 
     async def open(self, box: Box) -> None:
         self._server = web.Server(self._answer, access_log=None)
-        at = box.listen(ADDRESS, PORT)
+        at = box.listen(BOARD_ADDRESS, PORT)
         listener = await asyncio.get_running_loop().create_server(self._server, sock=at)
         self._closing = listener.close
 

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from simulator.machines.spec import MachineSpec
 
+BOARD_ADDRESS = "169.254.77.1"
+"""an address of the machine's own loopback where its (simulated) hardware answers"""
+
 
 class BootFailed(RuntimeError):
     """The machine's first process did not come up; the text has the reason."""

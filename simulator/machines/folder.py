@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from simulator.machines import files, network
-from simulator.machines.box import BootFailed
-from simulator.machines.layers import PLATFORM, Layers
+from simulator.machines.box import BOARD_ADDRESS, BootFailed
+from simulator.machines.layers import Layers
 from simulator.machines.spec import MachineSpec
 
 MARK = "SIMULATED_MACHINE_FOLDER"
@@ -32,12 +32,14 @@ class FolderBox:
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self._spec: MachineSpec | None = None
+        self._board = ""
 
     def running(self) -> bool:
         return self._process is not None
 
     async def start(self, spec: MachineSpec) -> None:
         self._spec = spec
+        self._kill_all()  # what a simulator that was killed left behind
         files.lay_out(self.root, spec)
         files.write_start_files(self.root, spec)
         init = "cd ~; [ -f onstart.sh ] && bash onstart.sh & exec sleep 2147483647"
@@ -63,15 +65,18 @@ class FolderBox:
     async def stop(self, *, hard: bool = False) -> None:
         if self._watch:
             self._watch.cancel()
-        for _ in range(3):  # what is being forked while we look is found the next time
-            for pid in processes_of(self.folder):
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+        self._kill_all()
         if self._process:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
         self._process = None
+
+    def _kill_all(self) -> None:
+        for _ in range(3):  # what is being forked while we look is found the next time
+            for pid in processes_of(self.folder):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
 
     def command(self, argv: list[str]) -> list[str]:
         """``setsid`` is not everywhere; the session is made by the caller then."""
@@ -84,7 +89,7 @@ class FolderBox:
         return {
             "PATH": ":".join([*programs, os.environ.get("PATH", os.defpath)]), "PYTHONPATH": ":".join(packages),
             "HOME": str(self.root / "root"), "USER": "root", "LOGNAME": "root", "SHELL": "/bin/bash",
-            MARK: str(self.folder), "SIMULATED_ROOT": str(self.root), "SIMULATOR_INIT": str(PLATFORM),
+            MARK: str(self.folder), "SIMULATED_ROOT": str(self.root), "SIMULATED_BOARD": self._board,
         }  # fmt: skip
 
     def open_terminal(self) -> tuple[int, int]:
@@ -94,7 +99,10 @@ class FolderBox:
         return network.stream_socket(None)
 
     def listen(self, address: str, port: int) -> socket.socket:
-        return network.listening_socket(None, "127.0.0.1", port if port > 1024 else 0)
+        made = network.listening_socket(None, "127.0.0.1", port if port > 1024 else 0)
+        if address == BOARD_ADDRESS:
+            self._board = f"http://127.0.0.1:{made.getsockname()[1]}/model-server"
+        return made
 
     def enter_files(self) -> None:
         """There is nothing to enter; names start at the machine's home."""

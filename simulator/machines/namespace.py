@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from simulator.machines import files, network
-from simulator.machines.box import BootFailed
+from simulator.machines.box import BOARD_ADDRESS, BootFailed
 from simulator.machines.layers import Layers
 from simulator.machines.spec import MachineSpec
 
@@ -28,8 +28,6 @@ BOOT_SECONDS = 20.0
 STOP_SECONDS = 1.0
 TIOCSPTLCK, TIOCGPTPEER = 0x40045431, 0x5441
 CLONE_NEWNS, CLONE_FS = 0x00020000, 0x00000200
-BOARD_ADDRESS = "169.254.77.1"
-"""an address of the machine's own loopback where its (simulated) hardware answers"""
 
 
 class NamespaceBox:

@@ -1,56 +1,60 @@
 """The machine's network: sockets made inside its namespace, and the mapped ports that lead there."""
 
 import asyncio
-import contextlib
 import ctypes
 import fcntl
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator
-from typing import cast
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
 
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS, SIOCSIFADDR = 0x8914, 0x8916
 IFF_UP_AND_RUNNING = 0x1 | 0x40
 BUFFER = 1 << 18
+Result = TypeVar("Result")
 MakeSocket = Callable[[], socket.socket]
 
 
-@contextlib.contextmanager
-def inside(namespace: int) -> Iterator[None]:
-    """This thread in another network namespace. Nothing in the block may await: the thread is the event loop's."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _enter(libc, namespace)
-        try:
-            yield
-        finally:
-            _enter(libc, home)
-    finally:
-        os.close(home)
+def inside(namespace: int, act: Callable[[], Result]) -> Result:
+    """Do something in another network namespace, in a thread that goes there and ends.
 
+    It does not come back: an ordinary user, root only in a user namespace, may not return to the host's network.
+    """
 
-def _enter(libc: ctypes.CDLL, namespace: int) -> None:
-    if libc.setns(namespace, CLONE_NEWNET) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    def enter_and_act() -> Result:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(namespace, CLONE_NEWNET) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        return act()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(enter_and_act).result()
 
 
 def raise_loopback(namespace: int, *extra: str) -> None:
     """Bring ``lo`` up, with further addresses on it."""
-    with inside(namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP_AND_RUNNING))
-        for number, address in enumerate(extra):
-            request = struct.pack("16sHH4s8x", f"lo:{number}".encode(), socket.AF_INET, 0, socket.inet_aton(address))
-            fcntl.ioctl(control, SIOCSIFADDR, request)
+
+    def raise_it() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP_AND_RUNNING))
+            for number, address in enumerate(extra):
+                name, raw = f"lo:{number}".encode(), socket.inet_aton(address)
+                fcntl.ioctl(control, SIOCSIFADDR, struct.pack("16sHH4s8x", name, socket.AF_INET, 0, raw))
+
+    inside(namespace, raise_it)
+
+
+def _new_socket() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
 
 def stream_socket(namespace: int | None) -> socket.socket:
     """A TCP socket in the namespace (none: here), ready for the event loop."""
-    with inside(namespace) if namespace is not None else contextlib.nullcontext():
-        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made = _new_socket() if namespace is None else inside(namespace, _new_socket)
     made.setblocking(False)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return made

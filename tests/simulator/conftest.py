@@ -49,7 +49,8 @@ class Simulator:
         return row
 
     def await_status(self, number: int, status: str | None) -> dict[str, Any]:
-        return poll(lambda: (row := self.show(number)).get("actual_status") == status and row)
+        row: dict[str, Any] = poll(lambda: (row := self.show(number)).get("actual_status") == status and row)
+        return row
 
     def book(self, number: int) -> dict[str, Any]:
         books = self.control.get("/simulator/books").json()["machines"]

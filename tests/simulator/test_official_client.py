@@ -26,7 +26,8 @@ def vastai(environment: dict[str, str]) -> Vast:
     program = Path(sys.executable).parent / "vastai"
 
     def run(*words: str) -> str:
-        done = subprocess.run([program, *words], env=environment, capture_output=True, text=True, timeout=30, check=False)
+        argv = [str(program), *words]
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=30, check=False)
         assert done.returncode == 0, done.stderr
         assert "Failed" not in done.stderr
         return done.stdout
@@ -42,8 +43,9 @@ def test_the_command_line_through_a_machines_life(simulator: Simulator, vastai: 
     assert key.public in vastai("show", "ssh-keys", "--raw")
     vastai("create", "instance", str(offers[0]["id"]), "--image", "ubuntu:22.04", "--disk", "16", "--label", "job-1",
            "--ssh", "--direct", "--env", '-e A=1 -e B="x y" -p 8000:8000', "--onstart-cmd", "echo hi")  # fmt: skip
-    row = poll(lambda: next((r for r in json.loads(vastai("show", "instances", "--raw")) if r["actual_status"] == "running"), None))
-    number = str(row["id"])
+    number = str(simulator.control.get("/simulator/books").json()["machines"][-1]["id"])
+    simulator.await_status(int(number), "running")
+    row = json.loads(vastai("show", "instances", "--raw"))[0]
     assert row["extra_env"] == {"A": "1", "B": "x y", "-p 8000:8000": "1"}
     assert vastai("ssh-url", number).startswith(f"ssh://root@{row['public_ipaddr'].strip()}:")
     assert "hi" in poll(lambda: (text := vastai("logs", number, "--tail", "10")) and "hi" in text and text)

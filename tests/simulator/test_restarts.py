@@ -72,12 +72,12 @@ def ordinary_python() -> list[str] | None:
     """A command that runs this Python's libraries as ``nobody``, or None where that cannot be."""
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         return None
-    drop = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "env", "HOME=/tmp", "PYTHONDONTWRITEBYTECODE=1"]
+    drop = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "env", "PYTHONDONTWRITEBYTECODE=1"]
     libraries = next((path for path in sys.path if path.endswith("site-packages")), "")
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for command in ([sys.executable], [f"PYTHONPATH={libraries}", f"/usr/bin/{version}"]):
-        test = subprocess.run([*drop, *command, "-c", "import aiohttp, asyncssh, pydantic"], capture_output=True, check=False)
-        if test.returncode == 0:
+        attempt = [*drop, *command, "-c", "import aiohttp, asyncssh, pydantic"]
+        if subprocess.run(attempt, capture_output=True, check=False).returncode == 0:
             return [*drop, *command]
     return None
 
@@ -100,7 +100,8 @@ def test_an_ordinary_user_has_machines_too(tmp_path_factory: pytest.TempPathFact
             kind = simulator.control.get("/simulator/info").json()["machines"]
             if kind == "namespaces":
                 assert say(row, key, "hostname") == f"C.{row['id']}"
-                assert say(row, key, "echo A=1 >> /etc/environment; echo '#!/bin/sh' > /usr/local/bin/new; ls /usr/local/bin/new")
+                say(row, key, "set -e; echo A=1 >> /etc/environment; echo '#!/bin/sh' > /usr/local/bin/new")
+                assert say(row, key, "echo $A") == "1"
             simulator.terminate(signal.SIGKILL)
             poll(lambda: not processes_in(folder), 3)
     finally:
