@@ -30,7 +30,7 @@ from api import (
 )
 from api.errors import Conflict, Down, Invalid, PaymentNeeded, Problem, answer, invalid
 from api.parts import running_parts
-from api.wire import CountRequests, OneSlash
+from api.wire import BodyLimit, CountRequests, OneSlash
 from clients.vast_errors import VastError, VastKeyRefused, VastRefused, VastThrottled
 from db.sealing import CannotOpen
 from domain.refusals import AccountInUse, NoOfferFree, ProviderKeyRefused, Refusal, SpendingCapReached
@@ -70,11 +70,11 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         redoc_url=None,
-        max_body_size=MAX_BODY_BYTES,
         generate_unique_id_function=_route_name,
     )
     _mount(app)
     _answer_errors(app)
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(CountRequests)
     app.add_middleware(OneSlash)
     return app

@@ -110,12 +110,17 @@ def shown(settings: Settings, row: Row, live: DeployProgress | None = None) -> D
         gpu_name=lease.gpu_name if lease else None,
         num_gpus=lease.num_gpus if lease else None,
         dph_total=lease.dph_total if lease else None,
-        phase_timings_ms=(said.phase_timings_ms if said else {}) or deployment.phase_timings_ms,
+        phase_timings_ms=_in_order((said.phase_timings_ms if said else {}) or deployment.phase_timings_ms),
         workflow_id=deploy_workflow_id(deployment.id),
         created_at=deployment.created_at,
         ready_at=deployment.ready_at,
         ended_at=deployment.ended_at,
     )
+
+
+def _in_order(timings: dict[str, int]) -> dict[str, int]:
+    """As the phases follow each other; a JSONB column forgets the order."""
+    return {stage.value: timings[stage] for stage in DeploymentStage if stage in timings}
 
 
 def shown_status(

@@ -10,12 +10,11 @@ from sqlalchemy import text
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.service import RPCError
 
 from api import SERVICE, VERSION
 from api.deps import App
 from api.errors import RETRY_SECONDS, Down
-from api.parts import Parts
+from api.parts import TEMPORAL_DOWN, Parts
 from api.shapes import Answer
 from domain.flows import TASK_QUEUE
 
@@ -110,5 +109,5 @@ async def require_temporal(app: Parts) -> None:
     """
     try:
         await app.temporal.service_client.check_health(timeout=timedelta(seconds=DEADLINE_SECONDS))
-    except RPCError as error:
+    except TEMPORAL_DOWN as error:
         raise Down("temporal_unavailable", "The workflow engine does not answer. Nothing was done.") from error

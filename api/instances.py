@@ -92,12 +92,12 @@ async def destroy_instance(
     if found.status.is_over:
         response.status_code = 200
         return await show_instance(found, session)
-    deployments = await deployments_of_instance(session, found.id)
-    for each in deployments:
-        await end_deployment(session, each.id, DeploymentStatus.STOPPED, "Its instance was destroyed by its owner.")
     if found.desired is not Desired.DESTROYED:
         await record_event(session, found.user_id, f"instance:{found.id}", "destroy", "Its owner wants it destroyed.")
     found.desired = Desired.DESTROYED
+    deployments = await deployments_of_instance(session, found.id)
+    for each in deployments:
+        await end_deployment(session, each.id, DeploymentStatus.STOPPED, "Its instance was destroyed by its owner.")
     after.add_task(tell_changed, app.flows, found.id, [each.id for each in deployments])
     return await show_instance(found, session)
 

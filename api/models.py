@@ -1,5 +1,6 @@
 """What can be served, and what is."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import httpx
@@ -20,6 +21,7 @@ from api.errors import Conflict
 from api.once import OnlyOnce, Starting
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer, problem
 from api.pages import ListPage
+from api.parts import TEMPORAL_DOWN
 from api.shapes import Answer
 from api.telling import tell_changed
 from db.deployments import end_deployment, hash_key, new_endpoint_key, new_endpoint_path, route
@@ -163,7 +165,9 @@ async def model_status(found: OwnDeployment, app: App, session: Session) -> Depl
 async def _live(app: App, deployment: Deployment) -> DeployProgress | None:
     if deployment.status is not DeploymentStatus.DEPLOYING:
         return None
-    return await app.flows.progress_of_deploy(deployment.id)
+    with suppress(*TEMPORAL_DOWN):
+        return await app.flows.progress_of_deploy(deployment.id)
+    return None
 
 
 @router.get("/{id}/health", summary="Does the model answer", responses=NOT_FOUND)

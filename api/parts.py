@@ -10,6 +10,7 @@ import httpx
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
 
 from activities.clouds import Clouds
 from activities.flows import Flows
@@ -23,6 +24,9 @@ from domain.refusals import Refusal
 from settings import Settings
 
 _AGAIN_SECONDS = 2.0
+
+TEMPORAL_DOWN = (RPCError, RuntimeError)
+"""What the client raises when the server does not answer: a RuntimeError until the first connection was made."""
 
 log = logging.getLogger(__name__)
 

@@ -3,11 +3,9 @@
 import asyncio
 import logging
 
-from temporalio.exceptions import TemporalError
-from temporalio.service import RPCError
-
 from activities.flows import Flows
 from activities.instances import machine_summary
+from api.parts import TEMPORAL_DOWN
 from db.tables import Deployment, Instance, Lease
 from domain.flows import deploy_workflow_id, instance_workflow_id
 
@@ -34,5 +32,5 @@ async def tell_changed(flows: Flows, instance_id: int, deployment_ids: list[str]
     for name in names:
         try:
             await flows.changed(name)
-        except (RPCError, TemporalError) as error:
+        except TEMPORAL_DOWN as error:
             log.warning("%s is left to the reconciler: %s", name, type(error).__name__)

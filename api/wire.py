@@ -1,7 +1,8 @@
-"""What happens to every request before routing: one spelling of its path, and a count when it is done."""
+"""What happens to every request before routing: one spelling of its path, a limit to its body, a count."""
 
 import time
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.counting import requests_seen
@@ -19,6 +20,26 @@ class OneSlash:
         if scope["type"] == "http" and scope["path"].endswith("/") and len(scope["path"]) > 1:
             scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
         await self._app(scope, receive, send)
+
+
+class BodyLimit:
+    """No body is longer than that. Said as an HTTPException where the body is read, so that it gets our shape."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app, self._max_bytes = app, max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        read = 0
+
+        async def limited() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._max_bytes:
+                raise HTTPException(413, f"A request may have {self._max_bytes} bytes.")
+            return message
+
+        await self._app(scope, limited, send)
 
 
 class CountRequests:
