@@ -76,8 +76,9 @@ async def _part(asked: Awaitable[bool]) -> Part:
 
 
 async def _database(app: Parts) -> bool:
+    """It answers, and this process has found or made its first rows there: without them nobody can log in."""
     async with app.database.begin() as session:
-        return bool(await session.scalar(text("SELECT 1")))
+        return bool(await session.scalar(text("SELECT 1"))) and app.prepared.is_set()
 
 
 async def _temporal(app: Parts) -> bool:

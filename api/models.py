@@ -1,5 +1,6 @@
 """What can be served, and what is."""
 
+import asyncio
 from contextlib import suppress
 from typing import Annotated
 
@@ -32,6 +33,7 @@ from domain.models import FAMILIES, ModelFamily
 from domain.phases import AccessType, DeploymentStatus
 
 HEALTH_DEADLINE_SECONDS = 5.0
+QUERY_SECONDS = 1.0
 
 router = APIRouter(
     prefix="/models", tags=["models"], route_class=Starting, dependencies=[Security(bearer)], responses=UNAUTHORIZED
@@ -165,8 +167,9 @@ async def model_status(found: OwnDeployment, app: App, session: Session) -> Depl
 async def _live(app: App, deployment: Deployment) -> DeployProgress | None:
     if deployment.status is not DeploymentStatus.DEPLOYING:
         return None
-    with suppress(*TEMPORAL_DOWN):
-        return await app.flows.progress_of_deploy(deployment.id)
+    with suppress(*TEMPORAL_DOWN, TimeoutError):
+        async with asyncio.timeout(QUERY_SECONDS):  # the client's own deadline is one of each try, and it may try again
+            return await app.flows.progress_of_deploy(deployment.id)
     return None
 
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
@@ -45,6 +45,8 @@ class Parts:
     flows: Flows
     passwords: Passwords
     tokens: Tokens
+    prepared: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the first rows are there: the installation, its key, the demo login."""
 
 
 @asynccontextmanager
@@ -84,7 +86,7 @@ async def _first_rows(parts: Parts) -> None:
     while True:
         try:
             await make_first_rows(parts)
-            return
+            return parts.prepared.set()
         except (SQLAlchemyError, Refusal) as error:
             log.warning("not all first rows are there yet: %s", type(error).__name__)
         await asyncio.sleep(_AGAIN_SECONDS)
