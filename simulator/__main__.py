@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import fcntl
 import logging
 import signal
 import sys
@@ -23,12 +24,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8700, help="0 takes a free one")
     parser.add_argument("--speed", choices=("fast", "realistic"), default="fast")
     parser.add_argument("--seed", type=int, default=1, help="of the market and of the faults' chances")
+    parser.add_argument(
+        "--way-out", type=int, action="append", default=[], metavar="PORT",
+        help="a port of 127.0.0.1 that machines reach as host.simulator:PORT (may be repeated)",
+    )  # fmt: skip
     parser.add_argument("--no-namespaces", action="store_true", help="machines as plain folders, without isolation")
     return parser.parse_args()
 
 
 async def serve(options: argparse.Namespace, folder: Path, privileges: Privileges) -> None:
     cloud = await open_cloud(folder, options.speed, options.seed, privileges)
+    cloud.settings.way_out = options.way_out
     runner = web.AppRunner(make_app(cloud), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, options.host, options.port, backlog=512)
@@ -59,6 +65,11 @@ def main() -> None:
         asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
     folder: Path = options.data_dir.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("w")  # held until the process ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        sys.exit(f"another simulator uses {folder}")
     asyncio.run(serve(options, folder, find_out(folder, options.no_namespaces)))
 
 

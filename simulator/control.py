@@ -55,6 +55,8 @@ async def change_settings(request: web.Request) -> web.Response:
         cloud.settings = Settings.model_validate(merged)
     except ValidationError as problem:
         raise invalid(str(problem)) from None
+    for machine in cloud.fleet.all():
+        machine.open_ways_out(cloud.settings.way_out)
     return answer(cloud.settings.model_dump())
 
 

@@ -148,7 +148,10 @@ class Lifecycle:
         host = cloud.hosts[contract.machine_id]
         spec = order(contract, host, cloud.keys_of(contract), cloud.settings.auto_tmux)
         try:
-            await machine.boot(spec, sshd_after=None if refused else clocks.sshd, ports_after=clocks.ports)
+            await machine.boot(
+                spec, sshd_after=None if refused else clocks.sshd, ports_after=clocks.ports,
+                ways_out=cloud.settings.way_out,
+            )  # fmt: skip
         except BootFailed as error:
             self.put(contract, actual_status="exited", status_msg=f"Error response from daemon: {error}")
             return

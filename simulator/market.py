@@ -65,10 +65,15 @@ def _host(draw: random.Random, gpu: Gpu, size: int, number: int) -> Host:
 
 
 def gpus_held(host: Host, contracts: Iterable[Contract], but: int | None = None) -> int:
-    """How many of the host's GPUs are taken: by contracts that hold theirs (cur_state running), and by others."""
+    """How many of one host's GPUs are taken, not counting the contract ``but``."""
     holders = (c for c in contracts if c.machine_id == host.id and c.alive and c.cur_state == "running")
     return host.taken + sum(c.num_gpus for c in holders if c.id != but)
 
 
-def available(offer: Offer, host: Host, contracts: Iterable[Contract]) -> bool:
-    return gpus_held(host, contracts) + offer.num_gpus <= host.gpus
+def held_by_host(hosts: Iterable[Host], contracts: Iterable[Contract]) -> dict[int, int]:
+    """How many GPUs of each host are taken: by contracts that hold theirs (cur_state running), and by others."""
+    held = {host.id: host.taken for host in hosts}
+    for contract in contracts:
+        if contract.alive and contract.cur_state == "running":
+            held[contract.machine_id] += contract.num_gpus
+    return held

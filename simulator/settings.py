@@ -72,6 +72,8 @@ class Settings(BaseModel):
     """how fast money goes compared with the wall clock"""
     auto_tmux: bool = True
     """interactive logins land in tmux, unless ~/.no_auto_tmux exists"""
+    way_out: list[int] = Field(default_factory=list)
+    """ports of this computer's 127.0.0.1 that machines reach, as ``host.simulator:PORT`` (their internet, so to say)"""
     toggles: Toggles = Field(default_factory=Toggles)
 
 

@@ -10,6 +10,9 @@ from simulator.machines.spec import MachineSpec
 BOARD_ADDRESS = "169.254.77.1"
 """an address of the machine's own loopback where its (simulated) hardware answers"""
 
+HOST_ADDRESS = "169.254.77.2"
+"""an address of the machine's own loopback that stands for the computer which the simulator runs on"""
+
 
 class BootFailed(RuntimeError):
     """The machine's first process did not come up; the text has the reason."""
@@ -51,6 +54,9 @@ class Box(Protocol):
 
     def enter_files(self) -> None:
         """Move the calling thread into the machine's file system, for good."""
+
+    def host_address(self) -> str:
+        """Under which address programs in the machine find this computer's opened ports."""
 
     def port_inside(self, port: int) -> int:
         """Where a program finds its own port (the same, except without namespaces)."""

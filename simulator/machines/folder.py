@@ -107,6 +107,9 @@ class FolderBox:
     def enter_files(self) -> None:
         """There is nothing to enter; names start at the machine's home."""
 
+    def host_address(self) -> str:
+        return "127.0.0.1"
+
     def port_inside(self, port: int) -> int:
         return port
 

@@ -17,7 +17,7 @@ ETC = ("alternatives", "bash.bashrc", "ssl/certs", "ssl/openssl.cnf", "ca-certif
 OWN_ETC = {
     "passwd": "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     "group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
-    "hosts": "127.0.0.1 localhost\n::1 localhost\n169.254.77.1 hardware.simulator\n",
+    "hosts": "127.0.0.1 localhost\n::1 localhost\n169.254.77.1 hardware.simulator\n169.254.77.2 host.simulator\n",
     "resolv.conf": "# a simulated machine has no name server\n",
     "environment": "",
     "motd": "This is a simulated machine: no GPU is here.\n",

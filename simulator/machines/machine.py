@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -22,16 +23,19 @@ class Machine:
         self._board = board
         self._sshd = SshServer(box)
         self._relays: list[network.Relay] = []
+        self._ways_out: dict[int, network.Relay] = {}
         self._opening: list[asyncio.Task[None]] = []
         self.spec: MachineSpec | None = None
 
-    async def boot(self, spec: MachineSpec, *, sshd_after: float | None, ports_after: float) -> None:
+    async def boot(
+        self, spec: MachineSpec, *, sshd_after: float | None, ports_after: float, ways_out: list[int]
+    ) -> None:
         """Start the processes, then open the doors as their clocks say (``sshd_after`` None: SSH never answers).
 
         Raises BootFailed.
         """
         self.spec = spec
-        self.box.on_wired = self._wire
+        self.box.on_wired = lambda: self._wire(ways_out)
         await self.box.start(spec)
         if spec.ssh and sshd_after is not None:
             proxied = [end for end in spec.ssh_ends if end[0] != spec.address]
@@ -40,8 +44,20 @@ class Machine:
             self._later(max(sshd_after, ports_after), lambda: self._open_ssh(direct))
         self._later(ports_after, lambda: self._open_ports(spec))
 
-    def _wire(self) -> None:
-        self._opening.append(asyncio.create_task(self._board.open(self.box)))
+    def _wire(self, ways_out: list[int]) -> None:
+        self._later(0, lambda: self._board.open(self.box))
+        self.open_ways_out(ways_out)
+
+    def open_ways_out(self, ports: list[int]) -> None:
+        """Let programs in the machine reach these ports of the computer's own 127.0.0.1."""
+        address = self.box.host_address()
+        for port in ports if address != "127.0.0.1" and self.box.running() else ():
+            if port not in self._ways_out:
+                relay = self._ways_out[port] = network.Relay(lambda: network.stream_socket(None), ("127.0.0.1", port))
+                self._later(0, functools.partial(self._open_way_out, relay, address, port))
+
+    async def _open_way_out(self, relay: network.Relay, address: str, port: int) -> None:
+        await relay.listen(self.box.listen(address, port))
 
     def _later(self, seconds: float, opening: Callable[[], Coroutine[Any, Any, None]]) -> None:
         async def wait_and_open() -> None:
@@ -79,9 +95,10 @@ class Machine:
                 await task
         self._opening.clear()
         self._sshd.close()
-        for relay in self._relays:
+        for relay in (*self._relays, *self._ways_out.values()):
             relay.close()
         self._relays.clear()
+        self._ways_out.clear()
         self._board.close()
 
     def set_keys(self, keys: list[str]) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from simulator.machines import files, network
-from simulator.machines.box import BOARD_ADDRESS, BootFailed
+from simulator.machines.box import BOARD_ADDRESS, HOST_ADDRESS, BootFailed
 from simulator.machines.layers import Layers
 from simulator.machines.spec import MachineSpec
 
@@ -67,7 +67,7 @@ class NamespaceBox:
             raise BootFailed(tail)
         self._init = _only_child(process.pid)
         self._network = os.open(f"/proc/{self._init}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        network.raise_loopback(self._network, BOARD_ADDRESS)
+        network.raise_loopback(self._network, BOARD_ADDRESS, HOST_ADDRESS)
         if self.on_wired:
             self.on_wired()
         process.stdin.write(b"go\n")
@@ -142,6 +142,9 @@ class NamespaceBox:
 
     def listen(self, address: str, port: int) -> socket.socket:
         return network.listening_socket(self._namespace(), address, port)
+
+    def host_address(self) -> str:
+        return HOST_ADDRESS
 
     def port_inside(self, port: int) -> int:
         return port

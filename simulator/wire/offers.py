@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from simulator.market import available
+from simulator.market import held_by_host
 from simulator.offer_rows import offer_row, search
 from simulator.query import BadQuery
 from simulator.wire.answers import add, answer, cloud_of, fault_of, json_body
@@ -42,9 +42,9 @@ def _found(request: web.Request, query: dict[str, Any], columns: list[str] | Non
     cloud = cloud_of(request)
     bid = query.get("type") in ("bid", "interruptible")
     gigabytes = float(query.get("allocated_storage") or 5.0)
-    living = cloud.living()
+    held = held_by_host(cloud.hosts.values(), cloud.living())
     rows = [
-        offer_row(offer, host, available(offer, host, living), gigabytes, bid)
+        offer_row(offer, host, held[host.id] + offer.num_gpus <= host.gpus, gigabytes, bid)
         for offer in cloud.offers.values()
         for host in (cloud.hosts[offer.machine_id],)
     ]

@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from simulator.cloud import Cloud
-from simulator.market import available
+from simulator.market import gpus_held
 from simulator.offer_rows import storage_hourly
 from simulator.ports import assign_ports
 from simulator.records import Account, Contract, Offer
@@ -51,7 +51,8 @@ async def rent(request: web.Request) -> web.Response:
         raise refused(400, "insufficient_credit", "Your account has no credit left; add some to rent instances.")
     if fault_of(request, "phantom"):
         return _rented(request, cloud.next_contract_id() + 100_000, secrets.token_hex(32))
-    free = available(offer, cloud.hosts[offer.machine_id], cloud.living())
+    host = cloud.hosts[offer.machine_id]
+    free = gpus_held(host, cloud.living()) + offer.num_gpus <= host.gpus
     if not free and not fault_of(request, "double_sale"):
         raise no_such_ask(cloud.settings.toggles, number)
     contract = _contract(cloud, account, offer, body)

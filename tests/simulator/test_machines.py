@@ -141,6 +141,20 @@ async def test_forwards_both_ways(box: Row, key: Key) -> None:
         assert str((await connection.run(fetch, check=True)).stdout).strip() == "200"
 
 
+async def test_an_interactive_login_lands_in_tmux(box: Row, key: Key) -> None:
+    host, port = address(box)
+    async with asyncssh.connect(host, port, username="root", client_keys=[key.file], known_hosts=None) as connection:
+        await connection.run("rm -f ~/.no_auto_tmux", check=True)
+        if (await connection.run("command -v tmux")).exit_status:
+            pytest.skip("this computer has no tmux for machines to share")
+        async with connection.create_process(term_type="xterm", encoding="utf-8") as shell:
+            poll_tmux = "tmux list-sessions -F '#{session_name}' 2>/dev/null | head -1"
+            while str((await connection.run(poll_tmux)).stdout).strip() != "ssh_tmux":
+                pass
+            shell.stdin.write("tmux kill-server\n")
+            await shell.wait_closed()
+
+
 def test_two_machines_listen_on_the_same_port_inside(simulator: Simulator, key: Key) -> None:
     serve = "mkdir /srv/w; cd /srv/w; hostname > name; exec python3 -m http.server 8000 --bind 0.0.0.0"
     rows = [machine(simulator, key, env={"-p 8000:8000": "1"}, onstart=serve) for _ in range(2)]
@@ -234,3 +248,12 @@ def memory_of(folder: Path) -> int:
             continue
     assert total
     return total
+
+
+def test_the_way_out(simulator: Simulator, key: Key) -> None:
+    row = machine(simulator, key)
+    port = int(simulator.url.rsplit(":", 1)[1])
+    fetch = f"python3 -c \"import urllib.request as u; print(u.urlopen('http://host.simulator:{port}/health').status)\""
+    assert ssh(row, key, fetch).returncode == 1
+    simulator.control.patch("/simulator/settings", json={"way_out": [port]}).raise_for_status()
+    poll(lambda: ssh(row, key, fetch).stdout.strip() == "200")
