@@ -159,9 +159,10 @@ async def show_model(found: OwnDeployment, app: App, session: Session) -> Deploy
 @router.get("/{id}/status", summary="How a deploy is coming along", responses=NOT_FOUND)
 async def model_status(found: OwnDeployment, app: App, session: Session) -> DeployStatusAnswer:
     """Asked of the running workflow, with a second to answer; else from the record."""
-    live = await _live(app, found)
     tried = await leases_of_instance(session, found.instance_id)
-    return shown_status(app.settings, await one_row(session, found), live, tried)
+    row = await one_row(session, found)
+    await session.commit()  # nobody who waits for an answer keeps a connection
+    return shown_status(app.settings, row, await _live(app, found), tried)
 
 
 async def _live(app: App, deployment: Deployment) -> DeployProgress | None:
@@ -177,6 +178,7 @@ async def _live(app: App, deployment: Deployment) -> DeployProgress | None:
 async def model_health(found: OwnDeployment, app: App, session: Session, request: Request) -> ModelHealth:
     """Asks the endpoint's own `/health` at the gateway, as the caller would."""
     _, endpoint, _ = await one_row(session, found)
+    await session.commit()
     url = endpoint_url(app.settings, endpoint.path)
     http_status, said = await _ask(app, url, request.headers["Authorization"])
     return ModelHealth(

@@ -62,6 +62,12 @@ async def test_ending(rita: httpx.AsyncClient, way: str) -> None:
     assert (await rita.post(f"/api/models/{made['id']}/rotate")).status_code == 409
 
 
+async def test_no_log_before_there_is_a_machine(rita: httpx.AsyncClient) -> None:
+    made = await deploy(rita)
+    answer = await rita.get(f"/api/models/{made['id']}/logs")
+    assert (answer.status_code, answer.json()["error"]) == (409, "wrong_state")
+
+
 async def test_events(rita: httpx.AsyncClient) -> None:
     made = await deploy(rita)
     await rita.delete(f"/api/instances/{made['instance_id']}")
