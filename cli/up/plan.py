@@ -77,7 +77,7 @@ class Plan:
         return Spec(
             name="simulator",
             command=(*PYTHON, "-m", "simulator", *options, "--speed", self.speed),
-            ready=answers(f"http://127.0.0.1:{port}/health"),
+            ready=answers(port, "/health"),
             umask=0o022,  # its machines' users read each other's files as on any machine
         )
 
@@ -87,11 +87,12 @@ class Plan:
 
     def _ours(self) -> list[Spec]:
         after = ("migrations", "temporal", "simulator")
-        gateway = f"http://127.0.0.1:{self.ports['gateway']}/health"
+        gateway = answers(self.ports["gateway"], "/health")
+        api = answers(self.ports["api"], self._api_health())
         return [
             Spec("worker", (*PYTHON, "-m", "worker"), after, environment=self.environment, stop_seconds=5.5),
-            Spec("gateway", (*PYTHON, "-m", "gateway"), after, answers(gateway), self.environment),
-            Spec("api", self._api_command(), after, answers(self._api_health()), self.environment),
+            Spec("gateway", (*PYTHON, "-m", "gateway"), after, gateway, self.environment),
+            Spec("api", self._api_command(), after, api, self.environment),
         ]
 
     def _api_command(self) -> tuple[str, ...]:
@@ -104,7 +105,7 @@ class Plan:
     def _api_health(self) -> str:
         """Its health covers the others'; with one left out on purpose it would never be well."""
         whole = {"worker", "gateway", "api"} <= self.parts
-        return f"http://127.0.0.1:{self.ports['api']}/health" + ("" if whole else "/live")
+        return "/health" if whole else "/health/live"
 
 
 def chosen_parts(without: tuple[str, ...], given: Mapping[str, str]) -> frozenset[str]:

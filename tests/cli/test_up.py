@@ -4,15 +4,23 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psycopg
 
+from cli.up.folder import Folder
 from tests.cli.installation import Installation, await_database, await_none_left
 
 
 def libpq(url: str) -> str:
     """The settings' form of the database's address as psycopg takes it."""
     return url.replace("postgresql+psycopg://", "postgresql://")
+
+
+def dumont(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a command on the folder."""
+    words = [sys.executable, "-m", "cli", command, "--data-dir", str(folder)]
+    return subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
 
 
 def test_what_dies_is_started_again_and_nothing_is_left_after_a_stop(installation: Installation) -> None:
@@ -23,12 +31,14 @@ def test_what_dies_is_started_again_and_nothing_is_left_after_a_stop(installatio
     now = installation.await_new_pid("postgres", before["pids"]["postgres"])
     await_database(libpq(before["database"]))
     os.kill(now, 0)
-    assert installation.stop() == 0
+    assert dumont("down", installation.folder).returncode == 0
+    assert installation.process is not None
+    assert installation.process.wait(1) == 0
     assert installation.left() == []
     assert not installation.addresses.exists()
 
 
-def test_data_and_addresses_outlive_kill_9_of_everything(installation: Installation) -> None:
+def test_data_and_addresses_outlive_kill_9_and_no_process_does(installation: Installation) -> None:
     before = installation.start()
     with psycopg.connect(libpq(before["database"])) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
@@ -37,23 +47,18 @@ def test_data_and_addresses_outlive_kill_9_of_everything(installation: Installat
     with psycopg.connect(libpq(after["database"])) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
     assert {**after, "pids": None} == {**before, "pids": None}
-
-
-def test_killing_the_supervisor_leaves_no_process(installation: Installation) -> None:
-    installation.start()
     installation.stop(signal.SIGKILL)
     await_none_left(installation)
 
 
-def test_a_second_start_on_the_same_folder_is_refused(installation: Installation) -> None:
-    installation.start()
-    command = [sys.executable, "-m", "cli", "up", "--data-dir", str(installation.folder)]
-    second = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_a_second_start_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    Folder(tmp_path).lock()
+    second = dumont("up", tmp_path)
     assert second.returncode == 1
-    assert "already runs" in second.stderr
+    assert f"already runs on {tmp_path}" in second.stderr.replace("\n", "")
     assert "Traceback" not in second.stderr
-    assert installation.addresses.exists()
-    ended = subprocess.run([*command[:3], "down", *command[4:]], check=False)
-    assert ended.returncode == 0
-    assert installation.process is not None
-    assert installation.process.wait(1) == 0
+
+
+def test_down_says_when_nothing_runs(tmp_path: Path) -> None:
+    ran = dumont("down", tmp_path)
+    assert (ran.returncode, "Nothing runs" in ran.stderr) == (1, True)
