@@ -52,10 +52,11 @@ def test_data_and_addresses_outlive_kill_9_and_no_process_does(installation: Ins
 
 
 def test_a_second_start_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    Folder(tmp_path).lock()
+    folder = Folder(tmp_path)  # its lock goes with it
+    folder.lock()
     second = dumont("up", tmp_path)
     assert second.returncode == 1
-    assert f"already runs on {tmp_path}" in second.stderr.replace("\n", "")
+    assert f"already runs on {folder.path}" in second.stderr.replace("\n", "")
     assert "Traceback" not in second.stderr
 
 
