@@ -24,6 +24,10 @@ _BROKE_OFF = Refusal(502, Code.UPSTREAM_BROKEN, "The model server broke off in t
 log = logging.getLogger(__name__)
 
 
+SMALL_ANSWER = 64 * 1024
+"""Bytes up to which an answer of known length is read whole: one packet, and one that breaks off can be refused."""
+
+
 class UpstreamCut(Exception):
     """The answer ended before its end."""
 
@@ -40,15 +44,31 @@ async def relay(request: web.Request, serving: Serving, path: str, upstream: Ups
         if answer.status == 401:  # it was our key that the server refused: no fault of the caller's
             log.error("endpoint %s: the model server refuses our key", serving.route.id)
             raise Refusal(502, Code.UPSTREAM_BROKEN, "The model server refused the gateway.", retry_after=RETRY_SECONDS)
-        response = web.StreamResponse(status=answer.status, headers=_passing(answer.headers, RESPONSE_HEADERS))
-        await response.prepare(request)
-        try:
-            async for piece in _pieces(answer):
-                await response.write(piece)
-        except UpstreamCut as cut:
-            log.warning("endpoint %s: an answer was cut off: %s", serving.route.id, cut)
-            await _cut(request, response)
-        return response
+        passing = _passing(answer.headers, RESPONSE_HEADERS)
+        if answer.content_length is not None and answer.content_length <= SMALL_ANSWER:
+            return web.Response(status=answer.status, headers=passing, body=await _whole(answer))
+        return await _streamed(request, serving, answer, passing)
+
+
+async def _whole(answer: ClientResponse) -> bytes:
+    try:
+        return await answer.read()
+    except (ClientError, OSError) as error:
+        raise _BROKE_OFF from error
+
+
+async def _streamed(
+    request: web.Request, serving: Serving, answer: ClientResponse, headers: dict[str, str]
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    await response.prepare(request)
+    try:
+        async for piece in _pieces(answer):
+            await response.write(piece)
+    except UpstreamCut as cut:
+        log.warning("endpoint %s: an answer was cut off: %s", serving.route.id, cut)
+        await _cut(request, response)
+    return response
 
 
 def _passing(headers: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:

@@ -9,9 +9,10 @@ CHAT = "/v1/chat/completions"
 PATIENCE_SECONDS = 20.0
 
 
-async def ask(gateway: Gateway, path: str) -> int:
+async def ask(gateway: Gateway, path: str, token: str | None = None) -> int:
     """The status that one chat request gets."""
-    async with gateway.http.post(gateway.at(path, CHAT), json={}) as answer:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with gateway.http.post(gateway.at(path, CHAT), json={}, headers=headers) as answer:
         return answer.status
 
 

@@ -27,6 +27,7 @@ class Machine:
         """Set when a caller left before the answer's end."""
         self.sent = 0
         self.healthy = True
+        self.breaks_off = False
         self.doorway = asyncio.Event()
         """Channels are opened only while it is set."""
         self.doorway.set()
@@ -95,6 +96,8 @@ class Machine:
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         asked = await self._read(request)
+        if self.breaks_off:
+            return await self._half(request)
         if not asked.get("stream"):
             headers = {"Set-Cookie": "spy=1", "X-Machine": "1"}
             return web.json_response(
@@ -109,6 +112,14 @@ class Machine:
         except (asyncio.CancelledError, ConnectionError):
             self.left.set()
             raise
+        return response
+
+    async def _half(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000", "Content-Type": "application/json"})
+        await response.prepare(request)
+        await response.write(b'{"half":')
+        if request.transport is not None:
+            request.transport.close()
         return response
 
     async def _flood(self, request: web.Request) -> web.StreamResponse:

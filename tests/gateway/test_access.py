@@ -13,16 +13,10 @@ import pytest
 from db.tables import ApiKey, RevokedToken, User
 from domain.ids import new_id
 from gateway import access
-from tests.gateway.asking import CHAT
+from tests.gateway.asking import ask
 from tests.gateway.conftest import Gateway
 from tests.gateway.machine import Machine
 from tests.gateway.rows import Rows
-
-
-async def _status(gateway: Gateway, path: str, token: str | None) -> int:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with gateway.http.post(gateway.at(path, CHAT), json={}, headers=headers) as answer:
-        return answer.status
 
 
 def _token(rows: Rows, **changes: Any) -> str:
@@ -40,7 +34,7 @@ async def _api_key(rows: Rows, user_id: int) -> str:
 
 
 async def test_a_public_endpoint_asks_nobody(gateway: Gateway, rows: Rows, machine: Machine) -> None:
-    assert await _status(gateway, await rows.published(machine), None) == 200
+    assert await ask(gateway, await rows.published(machine)) == 200
 
 
 async def test_a_private_endpoint_opens_to_its_key_and_its_owner(
@@ -48,7 +42,7 @@ async def test_a_private_endpoint_opens_to_its_key_and_its_owner(
 ) -> None:
     path = await rows.published(machine, key="dumont_ep_key")
     good = ["dumont_ep_key", await _api_key(rows, rows.user_id), _token(rows), _token(rows, aud="dumont")]
-    assert [await _status(gateway, path, token) for token in good] == [200] * len(good)
+    assert [await ask(gateway, path, token) for token in good] == [200] * len(good)
 
 
 async def test_a_private_endpoint_stays_shut_to_all_others(gateway: Gateway, rows: Rows, machine: Machine) -> None:
@@ -69,7 +63,7 @@ async def test_a_private_endpoint_stays_shut_to_all_others(gateway: Gateway, row
         ),
         "é" * 100,
     ]
-    assert [await _status(gateway, path, token) for token in bad] == [401] * len(bad)
+    assert [await ask(gateway, path, token) for token in bad] == [401] * len(bad)
     assert machine.requests == []
     async with gateway.http.get(gateway.at(path, "/health")) as answer:
         assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
@@ -83,12 +77,12 @@ async def test_a_revoked_login_is_over(gateway: Gateway, rows: Rows, machine: Ma
     token = _token(rows, jti="revoked-" + path)
     async with rows.database.begin() as session:
         session.add(RevokedToken(jti="revoked-" + path, expires_at=datetime.now(UTC) + timedelta(hours=1)))
-    assert await _status(gateway, path, token) == 401
+    assert await ask(gateway, path, token) == 401
     async with rows.database.begin() as session:
         user = await session.get(User, rows.user_id)
         assert user is not None
         user.tokens_valid_from = datetime.now(UTC) + timedelta(hours=1)
-    assert await _status(gateway, path, _token(rows)) == 401
+    assert await ask(gateway, path, _token(rows)) == 401
 
 
 async def test_a_public_endpoint_has_a_rate(
@@ -96,10 +90,10 @@ async def test_a_public_endpoint_has_a_rate(
 ) -> None:
     path = await rows.published(machine)
     asked = 0
-    while (status := await _status(gateway, path, None)) == 200:
+    while (status := await ask(gateway, path)) == 200:
         asked += 1
         assert asked < 20 * access.PUBLIC_BURST
     assert status == 429
     assert asked >= access.PUBLIC_BURST
     other = await rows.published(machine)
-    assert await _status(gateway, other, None) == 200
+    assert await ask(gateway, other) == 200

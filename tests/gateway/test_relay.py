@@ -160,6 +160,14 @@ async def test_the_official_client_sees_a_cut_stream_as_an_error(
         await anext(stream)
 
 
+async def test_an_answer_that_breaks_off_is_refused_whole(gateway: Gateway, rows: Rows, machine: Machine) -> None:
+    path = await rows.published(machine)
+    machine.breaks_off = True
+    async with gateway.http.post(gateway.at(path, CHAT), json={}) as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (502, "model_server_broke_off")
+        assert "Retry-After" in answer.headers
+
+
 async def test_a_slow_reader_holds_the_machine_back(gateway: Gateway, rows: Rows, machine: Machine) -> None:
     path = await rows.published(machine)
     async with gateway.http.post(gateway.at(path, "/v1/completions"), json={}):
