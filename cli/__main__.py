@@ -25,6 +25,8 @@ def main() -> None:
     except Refused as refused:
         Console(stderr=True).print(str(refused), style="red", markup=False)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ from cli.errors import Refused
 
 JSON = dict[str, Any]
 
+# What runs on this computer is never asked through a proxy.
+DIRECT: dict[str, httpx.BaseTransport | None] = {"all://127.0.0.1": None, "all://localhost": None}
+
 
 class ApiRefused(Refused):
     """The API answered with an error; `code` is the API's stable name for it."""
@@ -24,8 +27,9 @@ class Api:
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url.rstrip("/")
+        self._token = token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=30)
+        self._http = httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=30, mounts=DIRECT)
 
     def __enter__(self) -> Self:
         return self
@@ -54,6 +58,8 @@ class Api:
                 f"The api at {self.url} does not answer ({error or type(error).__name__}). Is it running? `dumont up` "
                 "starts one here, `dumont doctor` says what is wrong, --api names another."
             ) from error
+        if answer.status_code == httpx.codes.UNAUTHORIZED and self._token:
+            raise Refused(f"{refusal(answer)} The login is not good any more: run `dumont login --api {self.url}`.")
         if answer.is_error:
             raise refusal(answer)
         return body_of(answer)

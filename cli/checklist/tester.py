@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 
+from cli.api import DIRECT
+
 LOOK_SECONDS = 0.3
 
 
@@ -45,7 +47,7 @@ class Tester:
     email: str = ""
     password: str = ""
     made: Made = field(default_factory=Made)
-    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=120))
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=120, mounts=DIRECT))
 
     def ask(self, method: str, path: str, *, expect: tuple[int, ...] = (200,), **request: Any) -> dict[str, Any]:
         """The answer's JSON object; another status than expected fails the row."""
