@@ -10,7 +10,8 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
 
@@ -33,7 +34,6 @@ from api.errors import Conflict, Down, Invalid, PaymentNeeded, Problem, answer, 
 from api.parts import running_parts
 from api.wire import BodyLimit, CountRequests, OneSlash
 from clients.vast_errors import VastError, VastKeyRefused, VastRefused, VastThrottled
-from db.sealing import CannotOpen
 from domain.refusals import AccountInUse, NoOfferFree, ProviderKeyRefused, Refusal, SpendingCapReached
 from settings import Settings
 
@@ -104,7 +104,7 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    for kind in (Problem, Refusal, VastError, SQLAlchemyError, RPCError, CannotOpen):
+    for kind in (Problem, Refusal, VastError, SQLAlchemyError, RPCError):
         app.add_exception_handler(kind, _known)
 
 
@@ -142,21 +142,22 @@ def as_problem(error: Exception) -> Problem | None:
     return None
 
 
-_UNSTORABLE_STATES = ("22",)
+_UNSTORABLE = "22"
 """SQLSTATE class of data exceptions: a value that got past our checks and that a column cannot hold."""
+
+_AWAY = ("08", "40", "53", "55", "57")
+"""SQLSTATE classes: connection lost, transaction lost to another, no resources, locked, shutting down or starting."""
 
 
 def _of_database(error: SQLAlchemyError) -> Problem | None:
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    if state is not None and state.startswith(_UNSTORABLE_STATES):
+    """A database that is not there now is said to be; what else it says is a mistake of ours."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    if state.startswith(_UNSTORABLE):
         return Invalid("invalid", "", "A value in the request cannot be stored.")
-    if state is None or not isinstance(error, DBAPIError) or state.startswith(_GONE_STATES):
+    unreachable = isinstance(error, OperationalError | InterfaceError | PoolTimeout) and not state
+    if unreachable or state.startswith(_AWAY):
         return Down("database_unavailable", "The database does not answer.")
     return None
-
-
-_GONE_STATES = ("08", "53", "57")
-"""SQLSTATE classes: connection lost, resources exhausted, server shutting down or starting."""
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -95,7 +95,12 @@ def _again(found: Idempotency, sealer: Sealer) -> Response:
     return JSONResponse(answer, found.status_code or 200, {"Idempotent-Replayed": "true"})
 
 
-async def _once(request: Request) -> Once:
+async def _once(
+    request: Request,
+    _: Annotated[
+        str | None, Header(alias=HEADER, description="The same key and body: the same answer, for 24 h.")
+    ] = None,
+) -> Once:
     parts: Parts = request.app.state.parts
     return Once(getattr(request.state, "claim", None), parts.sealer)
 

@@ -13,16 +13,19 @@ log = logging.getLogger(__name__)
 
 
 async def start_flows(flows: Flows, instance: Instance, deployment: Deployment, lease: Lease) -> None:
-    """Start what was just committed. What cannot be started now is started by the reconciler."""
+    """Start what was just committed; the machine first, for it is what everybody waits for.
+
+    What cannot be started now is started by the reconciler.
+    """
     summary = machine_summary(lease)
     model = f"{deployment.model_id} on instance {instance.id}"
-    begun = await asyncio.gather(
-        flows.start_machine(lease.id, summary),
+    first = await asyncio.gather(flows.start_machine(lease.id, summary), return_exceptions=True)
+    others = await asyncio.gather(
         flows.start_instance(instance.id, summary),
         flows.start_deploy(deployment.id, instance.id, model),
         return_exceptions=True,
     )
-    for error in filter(None, begun):
+    for error in filter(None, [*first, *others]):
         log.warning("instance %s is left to the reconciler: %s", instance.id, type(error).__name__)
 
 

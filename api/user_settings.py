@@ -109,6 +109,7 @@ def _checked(body: SettingsBody) -> dict[str, Any]:
     """The settings to merge, with the known ones of the right kind."""
     if body.gcp_credentials is not None:
         raise Invalid("not_supported_yet", "gcp_credentials", "GCP standbys are not built yet.")
+    _check_size(body.settings)
     try:
         KnownSettings.model_validate(body.settings)
     except ValidationError as error:
@@ -135,9 +136,13 @@ async def _merge(session: AsyncSession, user_id: int, patch: dict[str, Any]) -> 
     await session.execute(insert(UserSettings).values(user_id=user_id, settings={}).on_conflict_do_nothing())
     row = await session.get_one(UserSettings, user_id, with_for_update=True)
     merged = {name: value for name, value in (row.settings | patch).items() if value is not None}
-    if len(json.dumps(merged)) > MAX_SETTINGS_BYTES:
-        raise Invalid("too_large", "settings", f"All settings together may have {MAX_SETTINGS_BYTES // 1024} KB.")
+    _check_size(merged)
     row.settings = merged
+
+
+def _check_size(settings: dict[str, Any]) -> None:
+    if len(json.dumps(settings)) > MAX_SETTINGS_BYTES:
+        raise Invalid("too_large", "settings", f"All settings together may have {MAX_SETTINGS_BYTES // 1024} KB.")
 
 
 async def _mine(session: AsyncSession, user_id: int) -> tuple[UserSettings | None, ProviderKey | None]:

@@ -53,12 +53,17 @@ class CountRequests:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        method = scope["method"] if scope["method"] in _METHODS else "other"
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "unmatched")
-                method = scope["method"] if scope["method"] in _METHODS else "other"
                 requests_seen.count(method, route, message["status"], time.perf_counter() - began)
             await send(message)
 
-        await self._app(scope, receive, counted)
+        try:
+            await self._app(scope, receive, counted)
+        except Exception:
+            # what nobody handled is answered outside of us, as a 500
+            requests_seen.count(method, "unhandled", 500, time.perf_counter() - began)
+            raise

@@ -1,9 +1,15 @@
 """Flow 1: the market."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from sqlalchemy import func, update
+
+from db.tables import Lease
+from domain.phases import LeaseOutcome, LeaseState
 
 FIELDS = {
     *("id", "gpu_name", "num_gpus", "gpu_ram", "cpu_cores", "cpu_ram", "disk_space", "inet_down", "inet_up"),
@@ -80,6 +86,20 @@ async def test_other_filters(rita: httpx.AsyncClient) -> None:
 )
 async def test_bad_filters(rita: httpx.AsyncClient, bad: str) -> None:
     assert (await rita.get(f"/api/instances/offers?{bad}")).status_code == 422
+
+
+async def test_what_we_know_of_a_machine(app: FastAPI, rita: httpx.AsyncClient) -> None:
+    """Two attempts at one machine, one of which came up."""
+    best = (await offers(rita, gpu_name="RTX 3090", num_gpus=1))[-1]
+    for outcome in (LeaseOutcome.BOOT_FAILED, LeaseOutcome.SERVED):
+        deployed = await rita.post("/api/models/deploy", json={"model": "BAAI/bge-m3", "offer_id": best["id"]})
+        came_up = {"running_at": func.now()} if outcome is LeaseOutcome.SERVED else {}
+        ended = update(Lease).where(Lease.holder_id == str(deployed.json()["instance_id"]))
+        async with app.state.parts.database.begin() as session:
+            long_ago = func.now() - timedelta(hours=1)
+            await session.execute(ended.values(outcome=outcome, state=LeaseState.CLOSED, closed_at=long_ago, **came_up))
+    known = next(each for each in await offers(rita, gpu_name="RTX 3090") if each["id"] == best["id"])
+    assert (known["success_rate"], known["total_attempts"], known["reliability_status"]) == (0.5, 2, "mixed")
 
 
 async def test_without_a_key(app: Any, ana: httpx.AsyncClient) -> None:

@@ -5,8 +5,10 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
+from api.app import create_app
 from db.tables import ProviderKey
-from tests.api.people import Cloud
+from settings import Settings
+from tests.api.people import Cloud, client
 
 
 async def put(user: httpx.AsyncClient, body: dict[str, object], query: str = "") -> httpx.Response:
@@ -85,6 +87,16 @@ async def test_the_cloud_is_down(rita: httpx.AsyncClient, ana: httpx.AsyncClient
         assert (await ana.get("/api/balance")).status_code == 503
     assert (await ana.get("/api/balance")).status_code == 200
     assert (await ana.get("/api/settings")).json()["key_status"] == "valid"
+
+
+async def test_a_key_is_shared_only_where_the_operator_says_so(settings: Settings, ana: httpx.AsyncClient) -> None:
+    app = create_app(settings.model_copy(update={"share_provider_key": False}))
+    async with app.router.lifespan_context(app):
+        alone = client(app, ana.headers["Authorization"].removeprefix("Bearer "))
+        deploy = await alone.post("/api/models/deploy", json={"model": "BAAI/bge-m3"})
+        for answer in (deploy, await alone.get("/api/balance"), await alone.get("/api/instances/offers")):
+            assert (answer.status_code, answer.json()["error"]) == (400, "provider_key_missing")
+    assert (await ana.get("/api/balance")).status_code == 200
 
 
 async def test_the_account_changes_only_when_nothing_is_rented(
