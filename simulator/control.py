@@ -109,7 +109,10 @@ def _book(cloud: Cloud, contract: Contract, now: float) -> dict[str, Any]:
 
 
 async def requests(request: web.Request) -> web.Response:
-    since = float(request.query.get("since", "0"))
+    try:
+        since = float(request.query.get("since", "0"))
+    except ValueError:
+        raise invalid("since is not a number of seconds") from None
     return answer({"requests": [entry for entry in cloud_of(request).requests if entry["time"] >= since]})
 
 

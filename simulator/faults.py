@@ -8,13 +8,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 FaultName = Literal[
-    "drop_before_commit", "drop_after_commit", "delay", "delay_after_commit", "status", "status_after_commit",
-    "garbage", "empty_body", "success_false", "wrong_content_type", "empty_list", "ignored", "stale", "duplicates",
-    "phantom", "double_sale", "success_without_id", "missing_fields",
+    "drop_before_commit", "drop_after_commit", "late_commit", "delay", "delay_after_commit",
+    "status", "status_after_commit", "garbage", "empty_body", "success_false", "wrong_content_type",
+    "empty_list", "truncated_list", "empty_page", "duplicates", "missing_fields", "stale", "ignored",
+    "phantom", "double_sale", "success_without_id", "listed_late",
     "never_boots", "exits", "never_healthy", "crashes", "refuses",
 ]  # fmt: skip
-BEFORE: frozenset[str] = frozenset({"drop_before_commit", "delay", "status", "ignored"})
-AROUND: frozenset[str] = frozenset({"phantom", "double_sale"})
 
 
 class Fault(BaseModel):
@@ -90,9 +89,7 @@ class Faults:
 
     def fire(self, method: str, path: str, text: str = "") -> list[Fault]:
         """The faults that strike this call, in the order they were set; each counts as fired."""
-        return [
-            fault for fault in self._set.values() if fault.concerns(method, path, text) and self._strikes(fault)
-        ]
+        return [fault for fault in self._set.values() if fault.concerns(method, path, text) and self._strikes(fault)]
 
     def fire_machine(self, where: str, text: str) -> str | None:
         """The fault for a machine at ``boot``, ``model_server`` or ``sshd``."""

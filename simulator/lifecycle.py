@@ -78,6 +78,8 @@ class Lifecycle:
             elif contract.intended_status == "running" and contract.actual_status != "exited":
                 again = contract.booted_at is not None
                 self._move(contract, self._boot(contract) if again else self._first_boot(contract))
+            elif contract.intended_status == "stopped" and contract.actual_status not in (None, "exited", "stopped"):
+                self.stop(contract)
 
     async def close(self) -> None:
         """Stop every machine for good, keeping rows and files."""

@@ -21,7 +21,7 @@ if [ -z "$TMUX" ] && [ -n "$SSH_CONNECTION" ] && [ ! -e ~/.no_auto_tmux ] && com
     exec tmux new-session -A -s ssh_tmux
 fi
 """
-PROFILE = "[ -n \"$BASH_VERSION\" ] && [ -f ~/.bashrc ] && . ~/.bashrc\n"
+PROFILE = '[ -n "$BASH_VERSION" ] && [ -f ~/.bashrc ] && . ~/.bashrc\n'
 MARKER = "# put here by the platform"
 
 

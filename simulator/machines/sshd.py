@@ -91,5 +91,3 @@ def host_key(folder: Path) -> asyncssh.SSHKey:
     file.touch(0o600)
     file.write_bytes(key.export_private_key())
     return key
-
-

@@ -42,10 +42,8 @@ def no_such_ask(toggles: Toggles, number: int) -> Refused:
 
 def too_frequent(toggles: Toggles, threshold: float, search: bool) -> Refused:
     text = f"API requests too frequent: endpoint threshold={threshold}"
-    if search or toggles.rate_limit_body == "code":
-        code = "search_quota_exceeded" if search and toggles.rate_limit_body == "code" else "rate_limit_exceeded"
-        if toggles.rate_limit_body == "code":
-            return refused(429, code, text)
+    if toggles.rate_limit_body == "code":
+        return refused(429, "search_quota_exceeded" if search else "rate_limit_exceeded", text)
     if toggles.rate_limit_body == "detail":
         return Refused(429, {"detail": text.replace(":", "")})
     headers = {"Retry-After": str(max(1, round(threshold)))} if toggles.rate_limit_body == "retry_after" else {}

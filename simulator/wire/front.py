@@ -17,6 +17,8 @@ OPEN = ("/simulator", "/health", "/uploads/", "/api/v0/gpu_names/unique")
 SEARCHES = ("/api/v0/bundles", "/api/v0/search/asks")
 # Searching needs no key on the live service (gpuhunt sends none).
 PUBLIC = (*OPEN, *SEARCHES)
+LATE: set[asyncio.Task[None]] = set()
+"""requests that are done after their connection was cut"""
 
 
 @web.middleware
@@ -39,6 +41,8 @@ async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
     text = f"{request.path_qs}\n{(await request.read()).decode(errors='replace')}"
     struck = request["faults"] = cloud_of(request).faults.fire(request.method, request.path, text)
     for fault in struck:
+        if fault.fault == "late_commit":
+            _do_later(fault.delay_seconds, handler, request)
         early = await _before(request, fault)
         if early is not None:
             return early
@@ -49,7 +53,7 @@ async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _before(request: web.Request, fault: Fault) -> web.Response | None:
-    if fault.fault == "drop_before_commit":
+    if fault.fault in ("drop_before_commit", "late_commit"):
         return _drop(request)
     if fault.fault == "delay":
         await asyncio.sleep(fault.delay_seconds)
@@ -58,6 +62,18 @@ async def _before(request: web.Request, fault: Fault) -> web.Response | None:
     if fault.fault == "ignored":
         return answer({"success": True})
     return None
+
+
+def _do_later(seconds: float, handler: Handler, request: web.Request) -> None:
+    """What was asked happens, but only when the asker has long been cut off."""
+
+    async def wait_and_do() -> None:
+        await asyncio.sleep(seconds)
+        await handler(request)
+
+    task = asyncio.create_task(wait_and_do())
+    LATE.add(task)
+    task.add_done_callback(LATE.discard)
 
 
 async def _after(request: web.Request, fault: Fault, response: web.StreamResponse) -> web.StreamResponse:
@@ -160,4 +176,3 @@ def _allowed_to_machines(request: web.Request) -> bool:
     """A machine's own key may show, stop, start and destroy that machine; ``own_contract`` checks which."""
     parts = request.path.rstrip("/").split("/")
     return parts[:4] == ["", "api", "v0", "instances"] and len(parts) == 5
-

@@ -56,7 +56,8 @@ def _set_state(request: web.Request, contract: Contract, state: Any) -> dict[str
     elif state == "running":
         if cloud.credit(caller_of(request).account) <= 0:
             raise refused(400, "missing_billing", "Your account has no credit left.")
-        if contract.intended_status != "running" and not lifecycle.start(contract):
+        asleep = contract.intended_status != "running" or contract.actual_status in ("exited", "stopped")
+        if asleep and not lifecycle.start(contract):
             return {"success": False, "error": "resources_unavailable", "msg": QUEUED}
     else:
         raise invalid("state must be running or stopped")
@@ -95,11 +96,18 @@ def _many(request: web.Request, ids: Any) -> list[Contract]:
     return found
 
 
+def _running(request: web.Request) -> Contract:
+    contract = own_contract(request)
+    if contract.cur_state != "running":
+        raise invalid("instance is not running")
+    return contract
+
+
 async def reboot(request: web.Request) -> web.Response:
-    lifecycle_of(request).reboot(own_contract(request))
+    lifecycle_of(request).reboot(_running(request))
     return answer({"success": True})
 
 
 async def recycle(request: web.Request) -> web.Response:
-    lifecycle_of(request).recycle(own_contract(request))
+    lifecycle_of(request).recycle(_running(request))
     return answer({"success": True})

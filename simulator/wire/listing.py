@@ -44,6 +44,10 @@ async def list_instances(request: web.Request) -> web.Response:
     for row in rows:
         if row["label"]:
             counts[row["label"]] = counts.get(row["label"], 0) + 1
+    if fault_of(request, "truncated_list"):
+        token = None
+    if fault_of(request, "empty_page"):
+        page = []
     return answer({
         "success": True, "instances_found": len(found), "total_instances": total, "label_counts": counts,
         "next_token": token, "instances": [_shown(request, row) for row in page],

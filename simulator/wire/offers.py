@@ -7,7 +7,6 @@ from aiohttp import web
 
 from simulator.market import held_by_host
 from simulator.offer_rows import offer_row, search
-from simulator.query import BadQuery
 from simulator.wire.answers import add, answer, cloud_of, fault_of, json_body
 from simulator.wire.errors import invalid, refused
 
@@ -41,8 +40,11 @@ def _found(request: web.Request, query: dict[str, Any], columns: list[str] | Non
         return answer({"success": True, "offers": []})
     cloud = cloud_of(request)
     bid = query.get("type") in ("bid", "interruptible")
-    gigabytes = float(query.get("allocated_storage") or 5.0)
     held = held_by_host(cloud.hosts.values(), cloud.living())
+    try:
+        gigabytes = float(query.get("allocated_storage") or 5.0)
+    except (TypeError, ValueError):
+        raise invalid("allocated_storage is not a number") from None
     rows = [
         offer_row(offer, host, held[host.id] + offer.num_gpus <= host.gpus, gigabytes, bid)
         for offer in cloud.offers.values()
@@ -50,7 +52,7 @@ def _found(request: web.Request, query: dict[str, Any], columns: list[str] | Non
     ]
     try:
         found = search(rows, query, cloud.settings.toggles.search_cap)
-    except BadQuery as problem:
+    except (AttributeError, TypeError, ValueError) as problem:  # BadQuery is a ValueError
         raise refused(400, "invalid_request", str(problem)) from None
     if columns and "*" not in columns:
         found = [{name: row.get(name) for name in columns} for row in found]

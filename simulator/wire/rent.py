@@ -40,27 +40,33 @@ def routes(app: web.Application) -> None:
 
 
 async def rent(request: web.Request) -> web.Response:
-    cloud, account = cloud_of(request), caller_of(request).account
+    cloud, number = cloud_of(request), number_in(request, "id")
     cloud.rent_requests += 1
-    number = number_in(request, "id")
     body = _checked(cloud, await json_body(request))
     offer = cloud.offers.get(number)
     if offer is None:
         raise no_such_ask(cloud.settings.toggles, number)
-    if cloud.credit(account) <= 0:
+    if cloud.credit(caller_of(request).account) <= 0:
         raise refused(400, "insufficient_credit", "Your account has no credit left; add some to rent instances.")
     if fault_of(request, "phantom"):
         return _rented(request, cloud.next_contract_id() + 100_000, secrets.token_hex(32))
+    return _sell(request, offer, body)
+
+
+def _sell(request: web.Request, offer: Offer, body: RentBody) -> web.Response:
+    cloud, lifecycle = cloud_of(request), lifecycle_of(request)
     host = cloud.hosts[offer.machine_id]
     free = gpus_held(host, cloud.living()) + offer.num_gpus <= host.gpus
     if not free and not fault_of(request, "double_sale"):
-        raise no_such_ask(cloud.settings.toggles, number)
-    contract = _contract(cloud, account, offer, body)
+        raise no_such_ask(cloud.settings.toggles, offer.id)
+    contract = _contract(cloud, caller_of(request).account, offer, body)
     contract.doomed = not free
-    if body.price is not None and body.price < offer.min_bid and body.price > 0:
+    if late := fault_of(request, "listed_late"):
+        contract.visible_from = time.time() + late.delay_seconds
+    if body.price is not None and 0 < body.price < offer.min_bid:
         return _underbid(request, contract)
-    lifecycle_of(request).put(contract)
-    lifecycle_of(request).create(contract)
+    lifecycle.put(contract)
+    lifecycle.create(contract)
     return _rented(request, contract.id, contract.api_key)
 
 

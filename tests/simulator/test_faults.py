@@ -69,6 +69,23 @@ def test_phantom_and_success_without_id(simulator: Simulator) -> None:
     assert alive(simulator) == 1
 
 
+def test_a_commit_that_comes_late(simulator: Simulator) -> None:
+    simulator.fault(ASKS, "late_commit", times=1, delay_seconds=0.3)
+    with pytest.raises(httpx.TransportError):
+        simulator.rent(label="late")
+    assert alive(simulator) == 0
+    poll(lambda: alive(simulator) == 1)
+    assert simulator.vast.get("/api/v1/instances/").json()["instances"][0]["label"] == "late"
+
+
+def test_an_instance_that_is_listed_late(simulator: Simulator) -> None:
+    simulator.fault(ASKS, "listed_late", times=1, delay_seconds=0.3)
+    number = simulator.rent()
+    assert simulator.show(number) == {}
+    assert alive(simulator) == 1
+    poll(lambda: simulator.show(number))
+
+
 def test_double_sale(simulator: Simulator) -> None:
     offer = simulator.offers()[0]["id"]
     simulator.fault(ASKS, "double_sale")
@@ -87,6 +104,7 @@ def test_double_sale(simulator: Simulator) -> None:
         ("empty_body", lambda a: a.content == b""),
         ("success_false", lambda a: a.status_code == 200 and a.json()["success"] is False),
         ("wrong_content_type", lambda a: a.headers["content-type"] == "text/html"),
+        ("empty_page", lambda a: a.json()["instances"] == [] and a.json()["total_instances"] == 1),
         ("duplicates", lambda a: len(a.json()["instances"]) == 2),
         ("missing_fields", lambda a: a.json()["instances"][0]["start_date"] is None),
     ],

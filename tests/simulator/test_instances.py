@@ -62,6 +62,8 @@ def test_pages_labels_and_filters(simulator: Simulator) -> None:
     assert exact["label_counts"] == {"job-1": 2}
     several = listing(simulator, select_filters={"label": {"in": ["job-1", "job-12"]}})
     assert len(several["instances"]) == 3
+    simulator.fault("GET /api/v1/instances/", "truncated_list", times=1)
+    assert listing(simulator)["next_token"] is None
     newest = listing(simulator, order_by=[{"col": "id", "dir": "desc"}], limit="0")
     assert len(newest["instances"]) == 5
     assert newest["instances"][0]["id"] > last

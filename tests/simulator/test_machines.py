@@ -115,8 +115,7 @@ def test_sftp_sees_the_machines_files(box: Row, key: Key, tmp_path: Path) -> Non
     (tmp_path / "here.bin").write_bytes(bytes(range(256)) * 5000)
     say(box, key, "ln -sfn /etc /workspace/link; mkdir -p /workspace/d")
     batch = (
-        "put here.bin /workspace/d/there.bin\nget /workspace/d/there.bin back.bin\n"
-        "get /workspace/link/hostname.none\n"
+        "put here.bin /workspace/d/there.bin\nget /workspace/d/there.bin back.bin\nget /workspace/link/hostname.none\n"
     )
     sftp(box, key, batch, tmp_path)
     assert (tmp_path / "back.bin").read_bytes() == (tmp_path / "here.bin").read_bytes()

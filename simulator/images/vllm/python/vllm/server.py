@@ -43,11 +43,11 @@ class Server(ThreadingHTTPServer):
     def metrics(self) -> str:
         name = self.model.name
         return (
-            f'# HELP vllm:num_requests_running Number of requests in model execution batches (simulated).\n'
-            f'# TYPE vllm:num_requests_running gauge\n'
+            f"# HELP vllm:num_requests_running Number of requests in model execution batches (simulated).\n"
+            f"# TYPE vllm:num_requests_running gauge\n"
             f'vllm:num_requests_running{{model_name="{name}"}} {self._in_flight}\n'
             f'# TYPE vllm:num_requests_waiting gauge\nvllm:num_requests_waiting{{model_name="{name}"}} 0\n'
-            f'# TYPE vllm:request_success_total counter\n'
+            f"# TYPE vllm:request_success_total counter\n"
             f'vllm:request_success_total{{model_name="{name}"}} {self.requests - self._in_flight}\n'
         )
 
