@@ -91,8 +91,10 @@ async def test_bad_filters(rita: httpx.AsyncClient, bad: str) -> None:
 async def test_what_we_know_of_a_machine(app: FastAPI, rita: httpx.AsyncClient) -> None:
     """Two attempts at one machine, one of which came up."""
     best = (await offers(rita, gpu_name="RTX 3090", num_gpus=1))[-1]
+    body = {"model": "BAAI/bge-m3", "gpu_type": "RTX 3090", "offer_id": best["id"]}
     for outcome in (LeaseOutcome.BOOT_FAILED, LeaseOutcome.SERVED):
-        deployed = await rita.post("/api/models/deploy", json={"model": "BAAI/bge-m3", "offer_id": best["id"]})
+        deployed = await rita.post("/api/models/deploy", json=body)
+        assert deployed.status_code == 201, deployed.text
         came_up = {"running_at": func.now()} if outcome is LeaseOutcome.SERVED else {}
         ended = update(Lease).where(Lease.holder_id == str(deployed.json()["instance_id"]))
         async with app.state.parts.database.begin() as session:
