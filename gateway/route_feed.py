@@ -66,6 +66,7 @@ class RouteFeed:
             if self._look_ups.take(time.monotonic()) > 0:
                 raise TooManyLookUps
             self._looking[path] = asyncio.create_task(self._look_up(path), name="route-look-up")
+            self._looking[path].add_done_callback(_noted)
         return await asyncio.shield(self._looking[path])
 
     async def _look_up(self, path: str) -> Route | None:
@@ -133,3 +134,9 @@ class RouteFeed:
                 "the database is away (%s); serving the %d routes known", type(error).__name__, len(self._table)
             )
         self._away = True
+
+
+def _noted(task: asyncio.Task[Route | None]) -> None:
+    """A failure that no caller waited for is nobody's; unasked for, asyncio would log it with the path in it."""
+    if not task.cancelled():
+        task.exception()

@@ -92,7 +92,10 @@ class Tunnel:
             raise SshUnreachable("the machine's key cannot be unsealed") from error
         async with self._logins:
             target = SshTarget(address.host, address.port, key, address.host_key)
-            return await connect(target, timeout=CONNECT_SECONDS)
+            try:
+                return await connect(target, timeout=CONNECT_SECONDS)
+            except ValueError as error:
+                raise SshUnreachable("the lease's keys cannot be read") from error
 
     def _attempt_over(self, attempt: asyncio.Task[asyncssh.SSHClientConnection]) -> None:
         self._attempt = None
