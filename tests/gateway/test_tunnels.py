@@ -33,7 +33,12 @@ async def test_an_address_that_changed_hands_never_gets_a_prompt(
 async def test_no_machine_is_spoken_to_before_its_key_is_pinned_or_after_it_is_given_back(
     gateway: Gateway, rows: Rows, machine: Machine
 ) -> None:
-    unreachable: list[dict[str, Any]] = [{"host_key": None}, {"host_key": "junk"}, {"state": LeaseState.RELEASING}, {"seen": {}}]
+    unreachable: list[dict[str, Any]] = [
+        {"host_key": None},
+        {"host_key": "junk"},
+        {"state": LeaseState.RELEASING},
+        {"seen": {}},
+    ]
     for changes in unreachable:
         path = await rows.endpoint(machine, await rows.lease(machine, **changes))
         assert await ask(gateway, path) == 503
