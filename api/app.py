@@ -19,6 +19,7 @@ from api import (
     VERSION,
     auth,
     balance,
+    catalogue,
     deploy,
     health,
     instances,
@@ -46,13 +47,14 @@ ROUTERS: list[APIRouter] = [
     keys.router,
     user_settings.router,
     balance.router,
+    catalogue.router,
     models.router,
     model_logs.router,
     deploy.router,
     offers.router,
     instances.router,
 ]
-"""`offers` before `instances`: `/instances/offers` is no instance."""
+"""`offers` before `instances`, `catalogue` before `models`: `/instances/offers` is no instance."""
 
 
 def create_app(settings: Settings) -> FastAPI:

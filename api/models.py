@@ -1,4 +1,4 @@
-"""What can be served, and what is."""
+"""Deployments: list, look, end, turn the lock."""
 
 import asyncio
 from contextlib import suppress
@@ -8,6 +8,7 @@ import httpx
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response, Security
 from sqlalchemy import func, select, update
 
+from api.catalogue import TYPES, TypeAnswer
 from api.deployment_answers import (
     DeploymentAnswer,
     DeployStatusAnswer,
@@ -29,7 +30,6 @@ from db.deployments import end_deployment, hash_key, new_endpoint_key, new_endpo
 from db.leases import leases_of_instance
 from db.tables import Deployment, Endpoint
 from domain.flows import DeployProgress
-from domain.models import FAMILIES, ModelFamily
 from domain.phases import AccessType, DeploymentStatus
 
 HEALTH_DEADLINE_SECONDS = 5.0
@@ -40,22 +40,6 @@ router = APIRouter(
 )
 
 
-class PopularAnswer(Answer):
-    id: str
-    name: str
-    size: str
-
-
-class TypeAnswer(Answer):
-    type: str
-    name: str
-    description: str
-    runtime: str
-    default_port: int
-    gpu_memory_gb: float
-    popular_models: list[PopularAnswer]
-
-
 class ModelsAnswer(Answer):
     """`types` can be served; `models` are the caller's deployments."""
 
@@ -64,20 +48,6 @@ class ModelsAnswer(Answer):
     count: int
     total: int
     next_cursor: str | None
-
-
-class TemplatesAnswer(Answer):
-    templates: list[TypeAnswer]
-    types: list[TypeAnswer]
-    count: int
-
-
-class AvailableAnswer(Answer):
-    name: str
-    id: str
-    type: str
-    size: str
-    provider: str
 
 
 class ModelHealth(Answer):
@@ -102,15 +72,6 @@ class Rotated(Answer):
     message: str = "The old address and key are void."
 
 
-def _type_answer(family: ModelFamily) -> TypeAnswer:
-    fields = family.model_dump(exclude={"popular"})
-    popular = [PopularAnswer.model_validate(model.model_dump()) for model in family.popular]
-    return TypeAnswer(**fields, gpu_memory_gb=family.gpu_memory_gb, popular_models=popular)
-
-
-_TYPES = [_type_answer(family) for family in FAMILIES]
-
-
 @router.get("", summary="Types of models, and my deployments")
 async def list_models(
     me: Me,
@@ -131,24 +92,7 @@ async def list_models(
     rows = (await session.execute(deployment_rows(*wanted, *after).limit(page.limit + 1))).all()
     models = [shown(app.settings, (row[0], row[1], row[2])) for row in rows[: page.limit]]
     cursor = page.next_cursor([model.instance_id for model in models], len(rows) > page.limit)
-    return ModelsAnswer(types=_TYPES, models=models, count=len(models), total=total or 0, next_cursor=cursor)
-
-
-@router.get("/templates", summary="Types of models")
-async def list_templates() -> TemplatesAnswer:
-    return TemplatesAnswer(templates=_TYPES, types=_TYPES, count=len(_TYPES))
-
-
-@router.get("/available", summary="Models known by name")
-async def list_available() -> list[AvailableAnswer]:
-    """Others work too: any model that vLLM can load."""
-    return [
-        AvailableAnswer(
-            name=model.name, id=model.id, type=family.type, size=model.size, provider=model.id.split("/")[0]
-        )
-        for family in FAMILIES
-        for model in family.popular
-    ]
+    return ModelsAnswer(types=TYPES, models=models, count=len(models), total=total or 0, next_cursor=cursor)
 
 
 @router.get("/{id}", summary="One deployment", responses=NOT_FOUND)
