@@ -54,7 +54,6 @@ class InstanceActivities:
             attempts_allowed=self._clouds.settings.attempts_per_instance,
             open_leases=sum(each.state.is_open for each in tried),
             was_running=instance.running_at is not None,
-            message=instance.message,
         )
 
     @activity.defn

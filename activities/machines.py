@@ -19,7 +19,7 @@ from db import leases
 from db.tables import Instance, Lease
 from domain.flows import LeaseView
 from domain.instances import InstanceSpec
-from domain.machines import MachineSeen
+from domain.machines import MachineSeen, ssh_address
 from domain.offers import MachineType
 from domain.phases import LeaseState
 
@@ -202,16 +202,6 @@ class MachineActivities:
     async def _unask(self, lease: Lease) -> None:
         async with self._database.begin() as session:
             await leases.unmark_asked(session, lease.id)
-
-
-def ssh_address(seen: MachineSeen) -> tuple[str, int] | None:
-    """Direct port first: the relay is slower (clouds.md B2.7)."""
-    direct = seen.ports.get("22/tcp")
-    if direct and seen.public_ipaddr:
-        return seen.public_ipaddr, direct
-    if seen.ssh_host and seen.ssh_port:
-        return seen.ssh_host, seen.ssh_port
-    return None
 
 
 def _late() -> bool:

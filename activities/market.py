@@ -1,6 +1,6 @@
 """The market as we see it: offers searched once per GPU and kept for a short while, filtered here."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -18,6 +18,7 @@ NAMES_FRESH = timedelta(hours=1)
 STALE_BUT_USABLE = timedelta(minutes=5)
 """With the search budget (10 a minute) spent, an answer this old is better than none: a rent notices what went."""
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _KINDS = {MachineType.ON_DEMAND: "on-demand", MachineType.INTERRUPTIBLE: "bid"}
 
 
@@ -27,28 +28,44 @@ class Market:
     def __init__(self, database: Database, clouds: Clouds) -> None:
         self._database = database
         self._clouds = clouds
+        self._parsed: dict[tuple[str, str], tuple[datetime, list[Offer]]] = {}
+        self._names: dict[str, tuple[datetime, set[str]]] = {}
 
     async def offers(self, key: ProviderKey, query: OfferQuery) -> list[Offer]:
         """What the query accepts, cheapest first. Raises the client's errors when the cloud is asked in vain."""
         names = None if query.gpu_name is None else matching_gpus(query.gpu_name, await self.gpu_names(key))
         if names is not None and not names:
             return []
-        rows = await self._search(key, names, query.machine_type)
-        return select_offers(query, [Offer.model_validate(row) for row in rows])
+        return select_offers(query, await self._search(key, names, query.machine_type))
 
     async def gpu_names(self, key: ProviderKey) -> set[str]:
         """Every GPU name of the market."""
+        fetched_at, names = self._names.get(key.url, (_LONG_AGO, set()))
+        if datetime.now(UTC) - fetched_at < NAMES_FRESH:
+            return names
         cached = await self._cached(key.url, "gpu_names", NAMES_FRESH)
         if cached is None:
-            cached = list(await (await self._clouds.client(key.id)).gpu_names())
-            await self._keep(key.url, "gpu_names", cached)
-        return set(cached)
+            cached = datetime.now(UTC), list(await (await self._clouds.client(key.id)).gpu_names())
+            await self._keep(key.url, "gpu_names", cached[1])
+        self._names[key.url] = cached[0], set(cached[1])
+        return self._names[key.url][1]
 
-    async def _search(self, key: ProviderKey, names: set[str] | None, kind: MachineType) -> list[Any]:
+    async def _search(self, key: ProviderKey, names: set[str] | None, kind: MachineType) -> list[Offer]:
         query = f"{kind}:" + ("*" if names is None else ",".join(sorted("_".join(gpu_words(name)) for name in names)))
+        fetched_at, offers = self._parsed.get((key.url, query), (_LONG_AGO, []))
+        if datetime.now(UTC) - fetched_at < FRESH:
+            return offers
         cached = await self._cached(key.url, query, FRESH)
-        if cached is not None:
-            return cached
+        if cached is None:
+            cached = await self._fetch(key, names, kind, query)
+        fetched_at, rows = cached
+        offers = [Offer.model_validate(row) for row in rows]
+        self._parsed[key.url, query] = fetched_at, offers
+        return offers
+
+    async def _fetch(
+        self, key: ProviderKey, names: set[str] | None, kind: MachineType, query: str
+    ) -> tuple[datetime, list[Any]]:
         wait = await self._clouds.seconds_to_wait(account_of(key), Endpoint.SEARCH)
         if wait:
             stale = await self._cached(key.url, query, STALE_BUT_USABLE)
@@ -59,17 +76,19 @@ class Market:
         found = await (await self._clouds.client(key.id)).search_offers(filters, kind=_KINDS[kind])
         rows = [to_offer(row).model_dump(mode="json") for row in found]
         await self._keep(key.url, query, rows)
-        return rows
+        return datetime.now(UTC), rows
 
-    async def _cached(self, url: str, query: str, age: timedelta) -> list[Any] | None:
+    async def _cached(self, url: str, query: str, age: timedelta) -> tuple[datetime, list[Any]] | None:
         async with self._database.begin() as session:
-            return await session.scalar(
-                select(OfferSearch.offers).where(
+            found = await session.execute(
+                select(OfferSearch.fetched_at, OfferSearch.offers).where(
                     OfferSearch.url == url,
                     OfferSearch.query == query,
                     OfferSearch.fetched_at > func.clock_timestamp() - age,
                 )
             )
+        row = found.one_or_none()
+        return None if row is None else (row[0], row[1])
 
     async def _keep(self, url: str, query: str, rows: list[Any]) -> None:
         values = {"offers": rows, "fetched_at": func.clock_timestamp()}

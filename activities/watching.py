@@ -19,6 +19,7 @@ UP = {"running"}
 BOOTING = {None, "created", "loading", "rebooting"}
 STOPPED = {"exited", "stopped", "stopping", "frozen"}
 ABANDONED = "OCI runtime create failed"
+LABELS_IN_A_FILTER = 50
 
 
 class WatchActivities:
@@ -40,7 +41,7 @@ class WatchActivities:
             raise NotYet("waiting for our turn to list", wait)
         client = await self._clouds.client(held[0].provider_key_id)
         with vast_errors():
-            listed = {each.id: each for each in await client.list_instances([lease.label for lease in held])}
+            listed = {each.id: each for each in await client.list_instances(_labels(held))}
         for lease in held:
             await self._tell(client, lease, listed)
         raise NotYet("machines are held", self._pause(held))
@@ -76,6 +77,11 @@ class WatchActivities:
             return False
         with vast_errors():
             return await client.show_instance(lease.cloud_id) is None
+
+
+def _labels(held: list[Lease]) -> list[str] | None:
+    """The filter, while it fits into an address; beyond that the whole account is listed."""
+    return [lease.label for lease in held] if len(held) <= LABELS_IN_A_FILTER else None
 
 
 def _unsettled(lease: Lease) -> bool:

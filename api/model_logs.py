@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Security
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.machines import LEASE_KEY_PURPOSE, ssh_address
+from activities.machines import LEASE_KEY_PURPOSE
 from activities.serve_script import LOG_FILE
 from api.deps import App, OwnDeployment, Session
 from api.errors import Conflict, Down
@@ -16,7 +16,7 @@ from clients.ssh import SshError, SshTarget, connect, run
 from db.deployments import ENDPOINT_KEY_PURPOSE
 from db.sealing import Sealer
 from db.tables import Deployment, Endpoint, Instance, Lease
-from domain.machines import MachineSeen
+from domain.machines import MachineSeen, ssh_address
 from domain.phases import LeaseState
 
 SSH_SECONDS = 10.0

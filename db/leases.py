@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.tables import Account, Installation, Instance, Lease
@@ -29,28 +29,21 @@ def open_leases() -> Select[Lease]:
 
 
 async def committed_usd(session: AsyncSession, user_id: int, window: timedelta = timedelta(hours=24)) -> float:
-    """What a user's leases cost in the window up to now, at their full hourly price from rent to end."""
+    """What a user's leases cost in the window up to now, at their full hourly price from rent to end, and the next
+    hour of those that are open; reserved ones count, for they are about to."""
     since = func.now() - window
-    began = func.greatest(Lease.rented_at, since)
+    began = func.greatest(func.coalesce(Lease.rented_at, Lease.created_at), since)
     ended = func.coalesce(Lease.closed_at, func.now())
     hours = func.greatest(func.extract("epoch", ended - began), 0) / 3600
-    spent = await session.scalar(
-        select(func.sum(hours * Lease.dph_total)).where(
-            Lease.user_id == user_id, Lease.rented_at.is_not(None), ended > since
-        )
-    )
-    return float(spent or 0.0)
-
-
-async def hourly_usd(session: AsyncSession, user_id: int) -> float:
-    """What a user's open leases cost an hour; reserved ones count, for they are about to."""
-    total = await session.scalar(select(func.sum(Lease.dph_total)).where(Lease.user_id == user_id, OPEN))
+    spent = case((Lease.asked_at.is_not(None), hours * Lease.dph_total), else_=0)
+    to_come = case((OPEN, Lease.dph_total), else_=0)
+    total = await session.scalar(select(func.sum(spent + to_come)).where(Lease.user_id == user_id, ended > since))
     return float(total or 0.0)
 
 
 async def check_cap(session: AsyncSession, user_id: int, price: float, cap: float) -> None:
     """Refuse when a machine more, for one hour, would pass the user's daily cap (USD)."""
-    committed = await committed_usd(session, user_id) + await hourly_usd(session, user_id)
+    committed = await committed_usd(session, user_id)
     if committed + price > cap:
         raise SpendingCapReached(committed, price, cap)
 
@@ -85,15 +78,20 @@ async def reserve(
 
 
 async def _shunned(session: AsyncSession, account_id: int, instance_id: int) -> tuple[set[int], set[int]]:
-    taken = (await session.execute(select(Lease.offer_id).where(Lease.account_id == account_id, OPEN))).scalars()
-    tried = (await session.execute(select(Lease.offer_id).where(of_instance(instance_id)))).scalars()
-    failed = await session.execute(
-        select(Lease.machine_id).where(
-            Lease.closed_at > func.now() - RECENT_FAILURE,
-            Lease.outcome.in_([LeaseOutcome.BOOT_FAILED, LeaseOutcome.LOST]),
-        )
+    """Offers that are taken or were tried for this instance; hosts that failed one of ours lately."""
+    taken_or_tried = or_(and_(Lease.account_id == account_id, OPEN), of_instance(instance_id))
+    failed = and_(
+        Lease.closed_at > func.now() - RECENT_FAILURE,
+        Lease.outcome.in_([LeaseOutcome.BOOT_FAILED, LeaseOutcome.LOST]),
     )
-    return {*taken, *tried}, set(failed.scalars())
+    rows = await session.execute(
+        select(Lease.offer_id, Lease.machine_id, taken_or_tried, failed).where(or_(taken_or_tried, failed))
+    )
+    offers, hosts = set(), set()
+    for offer_id, machine_id, is_taken, has_failed in rows:
+        offers |= {offer_id} if is_taken else set()
+        hosts |= {machine_id} if has_failed else set()
+    return offers, hosts
 
 
 def _lease(installation: str, instance: Instance, account_id: int, offer: Offer, keys: tuple[str, str]) -> Lease:

@@ -10,7 +10,10 @@ class Database:
     """A pool of connections. Cheap to pass around, made once by each entry point."""
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
-        self.engine = create_async_engine(url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True)
+        # an error never carries values: a path or a token is as good as a key
+        self.engine = create_async_engine(
+            url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, hide_parameters=True
+        )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager

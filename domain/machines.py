@@ -36,6 +36,16 @@ class MachineSeen(BaseModel):
         return self.model_dump(exclude=ignored) == other.model_dump(exclude=ignored)
 
 
+def ssh_address(seen: MachineSeen) -> tuple[str, int] | None:
+    """Where SSH answers: the direct port first, for the cloud's relay is slower (clouds.md B2.7)."""
+    direct = seen.ports.get("22/tcp")
+    if direct and seen.public_ipaddr:
+        return seen.public_ipaddr, direct
+    if seen.ssh_host and seen.ssh_port:
+        return seen.ssh_host, seen.ssh_port
+    return None
+
+
 class Verdict(StrEnum):
     WAIT = "wait"
     UP = "up"

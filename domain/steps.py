@@ -32,7 +32,8 @@ class InstanceSituation(BaseModel):
     attempts_allowed: int = 5
     open_leases: int = 0
     was_running: bool = False
-    message: str = ""
+    gave_up: bool = False
+    """No offer could be reserved: it only remains to see everything released."""
 
 
 class Step(StrEnum):
@@ -68,6 +69,8 @@ def _towards_destroyed(situation: InstanceSituation) -> Step:
 
 def _towards_running(situation: InstanceSituation) -> Step:
     lease = situation.lease
+    if situation.gave_up:
+        return Step.WAIT_FOR_RELEASE if situation.open_leases else Step.CONCLUDE_FAILED
     if lease is None:
         return Step.RESERVE
     if lease.state in (LeaseState.RELEASING, LeaseState.CLOSED) or not lease.wanted:

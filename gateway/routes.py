@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Select, select
 
 from db.tables import Endpoint, Lease
-from domain.machines import MachineSeen
+from domain.machines import MachineSeen, ssh_address
 from domain.phases import AccessType, EndpointState, LeaseState, ModelType
 
 log = logging.getLogger(__name__)
@@ -82,9 +82,7 @@ def address_of(lease: Lease) -> LeaseAddress | None:
 
     None while its host key is not pinned (nobody would know whom we speak to), and once it is given back.
     """
-    seen = MachineSeen.model_validate(lease.seen)
-    direct = seen.ports.get("22/tcp")
-    host, port = (seen.public_ipaddr, direct) if direct and seen.public_ipaddr else (seen.ssh_host, seen.ssh_port)
+    host, port = ssh_address(MachineSeen.model_validate(lease.seen)) or (None, None)
     over = lease.state in (LeaseState.RELEASING, LeaseState.CLOSED)
     if over or not lease.host_key:
         return None

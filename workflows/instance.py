@@ -26,6 +26,7 @@ class InstanceWorkflow:
         self._progress = InstanceProgress()
         self._changed = True
         self._served_lease: str | None = None
+        self._gave_up = ""
 
     @workflow.query
     def progress(self) -> InstanceProgress:
@@ -63,7 +64,7 @@ class InstanceWorkflow:
         elif step is Step.CONCLUDE_DESTROYED:
             await self._record(InstanceStatus.DESTROYED, "destroyed; its machine is released")
         elif step is Step.CONCLUDE_FAILED:
-            await self._record(InstanceStatus.FAILED, _why(situation))
+            await self._record(InstanceStatus.FAILED, self._gave_up or _why(situation))
 
     async def _reserve(self, situation: InstanceSituation) -> None:
         """The next offer. When there is none, the reason of the last attempt says more than that."""
@@ -71,10 +72,10 @@ class InstanceWorkflow:
             await workflow.execute_activity_method(
                 InstanceActivities.reserve_machine, self._id, summary="choose and reserve the best free offer", **CLOUD
             )
-            self._changed = True
         except ActivityError as error:
             before = "" if situation.lease is None else f" Before that: {situation.lease.reason}."
-            await self._record(InstanceStatus.FAILED, f"{sentence_of(error)}{before}")
+            self._gave_up = f"{sentence_of(error)}{before}"
+        self._changed = True
 
     async def _serve(self, lease: LeaseFacts) -> None:
         """See that the lease's MachineWorkflow runs (the api may have started it already), and say how far it is."""
@@ -95,6 +96,7 @@ class InstanceWorkflow:
         situation = await workflow.execute_local_activity_method(
             InstanceActivities.look_at_instance, self._id, **RECORD
         )
+        situation.gave_up = bool(self._gave_up)
         self._progress.attempts = situation.attempts
         return situation
 

@@ -79,9 +79,8 @@ class MachineWorkflow:
         self._say("booting", LeaseState.RENTED)
         deadline = workflow.now() + self._input.boot_deadline
         await self._watch()
-        attaching = asyncio.create_task(self._attach_key())
+        self._attaching = asyncio.create_task(self._attach_key())  # beside the boot, and nobody waits for it
         await self._await_up(deadline)
-        attaching.cancel()
         self._say("checking SSH and the GPU", LeaseState.RENTED)
         await self._probe(deadline)
 

@@ -12,31 +12,43 @@ class Options(TypedDict, total=False):
     retry_policy: RetryPolicy
 
 
+class Outside(Options, total=False):
+    """For activities that call the outside; local ones cannot have a heartbeat."""
+
+    heartbeat_timeout: timedelta
+
+
+MISSED_AFTER = timedelta(seconds=6)
+"""Activities beat by themselves (activities/heartbeats.py): one whose worker died is tried again after this."""
+
 RECORD: Options = {
     "start_to_close_timeout": timedelta(seconds=10),
     "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)),
 }
 """Our own database or Temporal: short, retried until it is back."""
 
-CLOUD: Options = {
+CLOUD: Outside = {
     "start_to_close_timeout": timedelta(seconds=60),
+    "heartbeat_timeout": MISSED_AFTER,
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
 }
 """Requests to a cloud. `NotYet` says itself when to come back; the backoff is for what nobody foresaw."""
 
-SHELL: Options = {
+SHELL: Outside = {
     "start_to_close_timeout": timedelta(seconds=60),
+    "heartbeat_timeout": MISSED_AFTER,
     "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)),
 }
 """Commands on a machine over SSH."""
 
-RELEASE: Options = {
+RELEASE: Outside = {
     "start_to_close_timeout": timedelta(seconds=120),
+    "heartbeat_timeout": MISSED_AFTER,
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
 }
 """Giving a machine back: never given up."""
 
 
-def within(options: Options, limit: timedelta) -> Options:
+def within(options: Outside, limit: timedelta) -> Outside:
     """The same, but all attempts together may take no longer than `limit`."""
     return {**options, "schedule_to_close_timeout": max(limit, timedelta(seconds=1))}

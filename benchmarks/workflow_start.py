@@ -1,0 +1,39 @@
+"""What starting a workflow costs here: the call alone, and a whole one-activity workflow, one after the other."""
+
+import asyncio
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from activities.flows import connect
+from benchmarks.figures import Figure
+from benchmarks.system import running
+from domain.flows import TASK_QUEUE
+from settings import Settings
+
+RUNS = 100
+
+
+def measure() -> list[Figure]:
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data") as addresses:
+        calls, wholes = asyncio.run(_many(addresses))
+    return [
+        Figure("workflow start call", calls, 20),
+        Figure("one-activity workflow, start → result", wholes),
+    ]
+
+
+async def _many(addresses: dict[str, Any]) -> tuple[list[float], list[float]]:
+    temporal = await connect(Settings(temporal_address=addresses["temporal"]))
+    calls, wholes = [], []
+    for _ in range(RUNS):
+        began = time.monotonic()
+        handle: Any = await temporal.start_workflow(
+            "ReconcileWorkflow", id=f"bench-{uuid.uuid4()}", task_queue=TASK_QUEUE
+        )
+        calls.append(1000 * (time.monotonic() - began))
+        await handle.result()
+        wholes.append(1000 * (time.monotonic() - began))
+    return calls, wholes

@@ -1,0 +1,46 @@
+"""What is believed of a machine, and when."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.labels import Label, parse_label
+from domain.machines import MachineSeen, Seen, Verdict, boot_verdict, is_lost
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PATIENCE = timedelta(seconds=60)
+
+
+def seen(state: Seen, seconds_ago: float) -> MachineSeen:
+    return MachineSeen(state=state, since=NOW - timedelta(seconds=seconds_ago))
+
+
+@pytest.mark.parametrize(
+    ("look", "verdict"),
+    [
+        (MachineSeen(), Verdict.WAIT),
+        (seen(Seen.UP, 0), Verdict.UP),
+        (seen(Seen.BOOTING, 3600), Verdict.WAIT),
+        (seen(Seen.UNKNOWN, 3600), Verdict.WAIT),
+        (seen(Seen.OFFLINE, 3600), Verdict.WAIT),
+        (seen(Seen.ABSENT, 59), Verdict.WAIT),
+        (seen(Seen.ABSENT, 60), Verdict.FAILED),
+        (seen(Seen.STOPPED, 10), Verdict.WAIT),
+        (seen(Seen.STOPPED, 61), Verdict.FAILED),
+        (seen(Seen.BROKEN, 61), Verdict.FAILED),
+    ],
+)
+def test_a_booting_machine_is_given_time(look: MachineSeen, verdict: Verdict) -> None:
+    assert boot_verdict(look, NOW, PATIENCE) is verdict
+
+
+@pytest.mark.parametrize("state", [Seen.UNKNOWN, Seen.OFFLINE, Seen.BOOTING, Seen.UP])
+def test_what_is_not_surely_gone_is_not_lost(state: Seen) -> None:
+    assert not is_lost(seen(state, 86_400), NOW, PATIENCE)
+
+
+def test_a_label_is_ours_only_when_it_is_whole_and_exact() -> None:
+    label = Label("inst", "lease_1")
+    assert parse_label(str(label)) == label
+    for other in (None, "", "dumont", "dumont/inst", "dumont/inst/", "dumont/inst/lease_1/x", "dumontx/inst/lease_1"):
+        assert parse_label(other) is None

@@ -1,0 +1,28 @@
+"""What workflows leave behind: no secret in any history, and every history replays with the code of today."""
+
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
+
+from activities.flows import connect
+from settings import Settings
+from tests.system.histories import all_histories, secrets_of, text_of
+from tests.system.running import PASSWORD, Running
+from worker import SANDBOX, WORKFLOWS
+
+
+async def test_no_history_holds_a_secret_and_each_replays(system: Running) -> None:
+    ready = await system.deploy(access_type="private")
+    await system.ready(ready["id"])
+    failed = await system.deploy(model_id="nobody/does-not-exist")
+    await system.ended(failed["id"])
+    token = system.api.headers["Authorization"].removeprefix("Bearer ")
+    secrets = secrets_of(system.installation) | {PASSWORD, token, ready["api_key"]}
+    temporal = await connect(Settings(temporal_address=system.addresses["temporal"]))
+    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=SANDBOX)
+    seen = 0
+    async for history in all_histories(temporal):
+        text = text_of(history)
+        assert [name[:8] for name in secrets if name in text] == [], history.workflow_id
+        await replayer.replay_workflow(history)
+        seen += 1
+    assert seen > 6

@@ -1,0 +1,95 @@
+"""`python -m tests.workflows.record NAME…`: scenarios on a real system, their histories kept for the replay test.
+
+A history stands for flows that are under way at somebody's when they update. One that no longer replays is therefore
+never recorded again to get green: the change to the workflow needs `workflow.patched`. Record only what is new.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from activities.flows import connect
+from settings import Settings
+from tests.cli.installation import Installation
+from tests.system.conftest import DEADLINES
+from tests.system.histories import all_histories
+from tests.system.running import Running, until
+
+HISTORIES = Path(__file__).parent / "histories"
+KINDS = ("deploy-", "instance-", "machine-", "watch-")
+
+
+async def ready_then_stopped(system: Running) -> None:
+    deployment = await system.deploy()
+    await system.ready(deployment["id"])
+    await system.stop(deployment["id"])
+    await system.alive(0)
+
+
+async def second_offer(system: Running) -> None:
+    await system.fault("machine:boot", "never_boots")
+    await ready_then_stopped(system)
+
+
+async def reply_lost(system: Running) -> None:
+    await system.fault("PUT /api/v0/asks/", "drop_after_commit")
+    await ready_then_stopped(system)
+
+
+async def model_failed(system: Running) -> None:
+    deployment = await system.deploy(model_id="nobody/does-not-exist")
+    await system.ended(deployment["id"])
+
+
+async def machine_lost(system: Running) -> None:
+    deployment = await system.deploy()
+    await system.ready(deployment["id"])
+    (machine,) = await system.machines()
+    await system.simulator.post(f"/simulator/machines/{machine['id']}/kill")
+
+    async def noticed() -> bool | None:
+        return (await system.status(deployment["id"]))["status"] == "failed" or None
+
+    await until(noticed, 30, "the loss to be noticed")
+    await system.alive(0)
+
+
+async def worker_killed(system: Running) -> None:
+    deployment = await system.deploy()
+    system.kill("worker")
+    await system.ready(deployment["id"])
+    await system.stop(deployment["id"])
+    await system.alive(0)
+
+
+SCENARIOS: dict[str, Callable[[Running], Awaitable[None]]] = {
+    scenario.__name__: scenario
+    for scenario in (ready_then_stopped, second_offer, reply_lost, model_failed, machine_lost, worker_killed)
+}
+
+
+async def record(name: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / ".env").write_text(DEADLINES)
+        installation = Installation(Path(folder) / "data")
+        installation.start()
+        system = Running(installation)
+        await system.register()
+        await SCENARIOS[name](system)
+        await asyncio.sleep(1)  # the last workflow tasks
+        temporal = await connect(Settings(temporal_address=system.addresses["temporal"]))
+        counts = dict.fromkeys(KINDS, 0)
+        async for history in all_histories(temporal):
+            kind = next((kind for kind in KINDS if history.workflow_id.startswith(kind)), None)
+            if kind is not None:
+                counts[kind] += 1
+                (HISTORIES / f"{name}.{kind}{counts[kind]}.json").write_text(history.to_json())
+        await system.close()
+        installation.stop()
+
+
+if __name__ == "__main__":
+    for chosen in sys.argv[1:] or SCENARIOS:
+        asyncio.run(record(chosen))
