@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from simulator.cloud import FIRST_CREDIT, Cloud
 from simulator.faults import Fault
+from simulator.limits import Limiter
 from simulator.records import Contract
 from simulator.settings import Settings
 from simulator.wire.answers import add, answer, cloud_of, json_body, lifecycle_of, number_in
@@ -194,6 +195,7 @@ async def reset(request: web.Request) -> web.Response:
     cloud.faults.clear()
     cloud.requests.clear()
     cloud.rent_requests = 0
+    cloud.limiter = Limiter()
     cloud.populate()
     for account in cloud.accounts.values():
         account.credit = FIRST_CREDIT

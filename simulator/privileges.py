@@ -7,13 +7,13 @@ machines fall back to plain folders.
 
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulator.machines.files import wipe
 from simulator.machines.namespace import missing_tools
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def enter_user_namespace() -> None:
     try:
         allowed = _trial([*prefix, "--"], scratch, ",userxattr")
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        wipe(scratch)
     if allowed:
         command = [*prefix, "--", sys.executable, "-m", "simulator", *sys.argv[1:]]
         os.execvpe(command[0], command, {**os.environ, INSIDE: "1"})  # noqa: S606 (our own interpreter again)
@@ -63,7 +63,7 @@ def find_out(folder: Path, unwanted: bool) -> Privileges:
     try:
         allowed = _trial([], scratch, ",userxattr" if inside else "")
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        wipe(scratch)
     return Privileges(allowed, inside)
 
 

@@ -221,6 +221,7 @@ def test_ssh_through_the_proxy_and_refusing(simulator: Simulator, key: Key) -> N
 def test_logs_and_a_machine_in_entrypoint_mode(simulator: Simulator) -> None:
     number = simulator.rent(runtype="args", onstart="/bin/sh", args=["-c", "echo out; echo err >&2; sleep 0.2; exit 3"])
     simulator.await_status(number, "exited")
+    simulator.control.patch("/simulator/settings", json={"clocks": {"logs": 1}}).raise_for_status()
     answer = simulator.vast.put(f"/api/v0/instances/request_logs/{number}/", json={"tail": "10"}).json()
     assert httpx.get(answer["result_url"]).status_code == 404
     poll(lambda: httpx.get(answer["result_url"]).text == "out\nerr\n")

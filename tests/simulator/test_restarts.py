@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Key, Simulator, poll, running
+from .conftest import ROOT, Key, Simulator, poll, running
 from .shells import address, say
 from .test_machines import answers, machine
 
@@ -57,6 +57,14 @@ def test_ends_with_no_process_left_and_goes_on_as_it_was(tmp_path: Path, key: Ke
         poll(lambda: answers(*address(seen)))
         poll(lambda: say(seen, key, "wc -l < /workspace/starts") == "2")
         assert again.control.get("/simulator/books").json()["alive"] == 2
+
+
+def test_one_simulator_per_folder(tmp_path: Path) -> None:
+    with running(tmp_path / "data"):
+        argv = [sys.executable, "-m", "simulator", "--data-dir", str(tmp_path / "data"), "--port", "0"]
+        second = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False, cwd=ROOT)
+    assert second.returncode == 1
+    assert "another simulator uses" in second.stderr
 
 
 def test_what_was_being_booted_boots(tmp_path: Path) -> None:
