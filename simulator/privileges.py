@@ -47,7 +47,7 @@ def enter_user_namespace() -> None:
     finally:
         wipe(scratch)
     if allowed:
-        command = [*prefix, "--", sys.executable, "-m", "simulator", *sys.argv[1:]]
+        command = [*prefix, "--", sys.executable, *sys.orig_argv[1:]]
         os.execvpe(command[0], command, {**os.environ, INSIDE: "1"})  # noqa: S606 (our own interpreter again)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+from collections import deque
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,21 +23,44 @@ if [ -z "$TMUX" ] && [ -n "$SSH_CONNECTION" ] && [ ! -e ~/.no_auto_tmux ] && com
 fi
 """
 PROFILE = '[ -n "$BASH_VERSION" ] && [ -f ~/.bashrc ] && . ~/.bashrc\n'
+MOST_LINKS = 40
 MARKER = "# put here by the platform"
+
+
+def resolve(root: Path, name: str) -> Path:
+    """The file that ``/name`` means in the machine: links are followed as a program there would follow them, so that
+    somebody's ``/root/.ssh -> /workspace/.ssh`` never leads us to the computer's own ``/workspace``."""
+    here, parts, hops = root, deque(Path(name).parts), 0
+    while parts:
+        step = _step(root, here, parts.popleft())
+        if not step.is_symlink() or hops > MOST_LINKS:
+            here = step
+            continue
+        hops += 1
+        parts.extendleft(reversed(Path(os.readlink(step)).parts))
+    return here
+
+
+def _step(root: Path, here: Path, part: str) -> Path:
+    if part == "/":
+        return root
+    if part == "..":
+        return root if here == root else here.parent
+    return here / part
 
 
 def lay_out(root: Path, spec: MachineSpec) -> None:
     """Everything that does not change from one start to the next; keeps what is there."""
     for name in OWN_FOLDERS:
-        (root / name).mkdir(parents=True, exist_ok=True)
-    for shared in (root / "tmp", root / "var/tmp"):
-        shared.chmod(0o1777)
-    for home in (root / "root", root / "root/.ssh"):
-        home.chmod(0o700)
+        resolve(root, name).mkdir(parents=True, exist_ok=True)
+    for shared in ("tmp", "var/tmp"):
+        resolve(root, shared).chmod(0o1777)
+    for home in ("root", "root/.ssh"):
+        resolve(root, home).chmod(0o700)
     if not os.path.lexists(root / "var/run"):
         (root / "var/run").symlink_to("/run")
-    _write_once(root / "root/.bashrc", BASHRC if spec.auto_tmux else BASHRC.split("if [", maxsplit=1)[0])
-    _write_once(root / "root/.profile", PROFILE)
+    _write_once(resolve(root, "root/.bashrc"), BASHRC if spec.auto_tmux else BASHRC.split("if [", maxsplit=1)[0])
+    _write_once(resolve(root, "root/.profile"), PROFILE)
 
 
 def link_system_folders(root: Path) -> list[str]:
@@ -55,24 +79,26 @@ def link_system_folders(root: Path) -> list[str]:
 
 def write_start_files(root: Path, spec: MachineSpec) -> None:
     """What the platform writes before every start (clouds: on-instance conventions of Vast's base image)."""
-    home = root / "root"
-    for old in (home / "onstart.sh", root / "run/simulator/command"):
+    onstart, command = resolve(root, "root/onstart.sh"), resolve(root, "run/simulator/command")
+    for old in (onstart, command):
         old.unlink(missing_ok=True)
     if spec.command:
-        (root / "run/simulator/command").write_text(shlex.join(spec.command) + "\n")
+        command.write_text(shlex.join(spec.command) + "\n")
     elif spec.onstart:
-        (home / "onstart.sh").write_text(spec.onstart + "\n")
-        (home / "onstart.sh").chmod(0o755)
+        onstart.write_text(spec.onstart + "\n")
+        onstart.chmod(0o755)
     if spec.ssh:
-        (root / ".launch").write_text("#!/bin/sh\n# Launch script of a simulated machine: its SSH server is outside.\n")
-    (home / "hasbooted").touch()
+        resolve(root, ".launch").write_text(
+            "#!/bin/sh\n# Launch script of a simulated machine: its SSH server is outside.\n"
+        )
+    resolve(root, "root/hasbooted").touch()
     write_authorized_keys(root, spec.authorized_keys)
     write_gpu(root, spec, utilization=0.0, memory_used_mb=0)
 
 
 def write_authorized_keys(root: Path, keys: list[str]) -> None:
     """Put the platform's keys first and keep the lines that somebody else added."""
-    file = root / "root/.ssh/authorized_keys"
+    file = resolve(root, "root/.ssh/authorized_keys")
     old = file.read_text(errors="replace").splitlines() if file.exists() else []
     kept = [line for line in old if line.strip() and not line.endswith(MARKER) and line not in keys]
     file.write_text("".join(f"{line}\n" for line in [*(f"{key} {MARKER}" for key in keys), *kept]))
@@ -82,7 +108,7 @@ def write_authorized_keys(root: Path, keys: list[str]) -> None:
 def write_gpu(root: Path, spec: MachineSpec, utilization: float, memory_used_mb: int) -> None:
     """What nvidia-smi reads; utilisation in percent, memory in MB over all GPUs together."""
     state = {**asdict(spec.gpu), "utilization": utilization, "memory_used_mb": memory_used_mb, "host": spec.id}
-    file = root / "run/simulator/gpu.json"
+    file = resolve(root, "run/simulator/gpu.json")
     file.with_suffix(".new").write_text(json.dumps(state))
     file.with_suffix(".new").replace(file)
 

@@ -56,7 +56,7 @@ def _environment(box: Box, session: Session) -> dict[str, str]:
 def _etc_environment(box: Box) -> dict[str, str]:
     found: dict[str, str] = {}
     for layer in (box.folder / "upper/etc/environment", box.root / "etc/environment"):
-        if layer.is_file():
+        if layer.is_file() and not layer.is_symlink():
             lines = [line.strip() for line in layer.read_text(errors="replace").splitlines()]
             pairs = [line.removeprefix("export ").partition("=") for line in lines if "=" in line and line[0] != "#"]
             found |= {name: value.strip("\"'") for name, _, value in pairs}

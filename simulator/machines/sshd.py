@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncssh
 
 from simulator.machines.box import Box
+from simulator.machines.files import resolve
 from simulator.machines.forwards import InsideListener, carry
 from simulator.machines.sessions import serve_session
 from simulator.machines.sftp import InsideFiles
@@ -38,7 +39,7 @@ class Door(asyncssh.SSHServer):
             self._connections.discard(self._connection)
 
     def begin_auth(self, username: str) -> bool:
-        file = self._box.root / "root/.ssh/authorized_keys"
+        file = resolve(self._box.root, "root/.ssh/authorized_keys")
         with contextlib.suppress(OSError, ValueError):  # no file or no valid key in it: nobody enters
             keys = asyncssh.import_authorized_keys(file.read_text(errors="replace"))
             if self._connection and username == "root":

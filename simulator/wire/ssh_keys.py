@@ -118,5 +118,5 @@ def _put_on(request: web.Request, contract: Contract, key: SshKey) -> None:
 
 def _write(cloud: Cloud, contract: Contract) -> None:
     machine = cloud.fleet.known(contract.id)
-    if machine and contract.alive and (machine.box.root / "root/.ssh").is_dir():
+    if machine and contract.alive and machine.spec:
         machine.set_keys(cloud.keys_of(contract))

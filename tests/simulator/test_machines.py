@@ -190,6 +190,16 @@ def test_stop_keeps_files_recycle_and_destroy_wipe(simulator: Simulator, key: Ke
     assert not answers(*address(row))
 
 
+def test_links_stay_in_the_machine(simulator: Simulator, key: Key) -> None:
+    row = machine(simulator, key)
+    say(row, key, "mv ~/.ssh /workspace/keys && ln -s /workspace/keys ~/.ssh && ln -s /usr/../../tmp/x /workspace/x")
+    for state, status in (("stopped", "exited"), ("running", "running")):
+        simulator.vast.put(f"/api/v0/instances/{row['id']}/", json={"state": state}).raise_for_status()
+        row = simulator.await_status(row["id"], status)
+    poll(lambda: answers(*address(row)))
+    assert say(row, key, "readlink ~/.ssh") == "/workspace/keys"
+
+
 def test_keys_attached_and_detached(simulator: Simulator, key: Key) -> None:
     row = simulator.await_status(simulator.rent(), "running")
     number = row["id"]
