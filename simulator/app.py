@@ -40,6 +40,7 @@ async def open_cloud(folder: Path, speed: Speed, seed: int, privileges: Privileg
     fleet = Fleet(folder / "machines", number, privileges.namespaces, layers)
     cloud = Cloud(folder, speed, seed, for_speed(speed), store, fleet, Faults(seed))
     open_account(cloud)
+    fleet.sweep({contract.id for contract in cloud.living()})
     last_seen, now = float(store.fact("last_seen") or time.time()), time.time()
     for contract in cloud.living():
         ledger.skip_downtime(contract, last_seen, now)

@@ -47,6 +47,12 @@ class Fleet:
         self._machines.pop(number, None)
         files.wipe(self.folder / str(number))
 
+    def sweep(self, living: set[int]) -> None:
+        """Wipe the files of machines that ended just as the simulator was killed."""
+        for folder in self.folder.iterdir():
+            if folder.name.isdigit() and int(folder.name) not in living:
+                files.wipe(folder)
+
     def address(self, number: int) -> str:
         """An address of this machine's own in 127.64.0.0/10, or plain loopback where only that exists."""
         if not network.can_bind("127.77.0.1"):
