@@ -5,6 +5,7 @@ environment by itself. `dumont up` fills in what a local installation needs.
 """
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -39,6 +40,9 @@ class Settings(BaseSettings):
     )
     local: bool = Field(default=False, description="One person's computer: makes a demo login, shares the key.")
     registration_open: bool = True
+    default_access_type: Literal["public", "private"] = Field(
+        default="public", description="Who may call an endpoint: all who have its address, or its owner."
+    )
     demo_email: str = "demo@dumont.local"
     demo_password: SecretStr = SecretStr("dumont123")
 

@@ -1,10 +1,14 @@
 """`python -m worker`: runs every workflow and activity. Any number of these may run, on any number of hosts."""
 
 import asyncio
+import contextlib
 import logging
+import os
 import signal
+import socket
 from datetime import timedelta
 
+from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
@@ -21,6 +25,7 @@ from activities.model_server import ModelActivities
 from activities.reconciling import ReconcileActivities
 from activities.schedules import make_sure_of_schedules
 from activities.watching import WatchActivities
+from db import beats
 from db.sealing import Sealer
 from db.session import Database
 from domain.flows import TASK_QUEUE
@@ -105,6 +110,17 @@ async def keep_schedules(temporal: Client, settings: Settings) -> None:
         await asyncio.sleep(SCHEDULE_CHECK)
 
 
+async def give_signs_of_life(database: Database, name: str) -> None:
+    """For `/health`: Temporal itself takes over a minute to miss a worker that was killed."""
+    while True:
+        try:
+            async with database.begin() as session:
+                await beats.beat(session, name)
+        except SQLAlchemyError as error:
+            log.warning("no sign of life for now: %s", type(error).__name__)
+        await asyncio.sleep(beats.EVERY.total_seconds())
+
+
 async def main() -> None:
     settings = Settings()
     database = Database(settings.database_url, pool_size=20)
@@ -113,11 +129,19 @@ async def main() -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    housekeeping = asyncio.create_task(keep_schedules(temporal, settings))
+    name = f"worker-{socket.gethostname()}-{os.getpid()}"
     async with build_worker(temporal, database, clouds, settings):
         log.info("working on queue %s of %s", TASK_QUEUE, settings.temporal_address)
+        housekeeping = [
+            asyncio.create_task(keep_schedules(temporal, settings)),
+            asyncio.create_task(give_signs_of_life(database, name)),
+        ]
         await stopped.wait()
-    housekeeping.cancel()
+    for task in housekeeping:
+        task.cancel()
+    with contextlib.suppress(SQLAlchemyError):
+        async with database.begin() as session:
+            await beats.ended(session, name)
     await clouds.close()
     await database.close()
 

@@ -119,11 +119,15 @@ def _attributes(kind: str, instance_id: int | None) -> TypedSearchAttributes:
     return TypedSearchAttributes(pairs)
 
 
-async def connect(settings: Settings, runtime: Runtime | None = None) -> Client:
-    """The one way to reach Temporal: every process must agree on how inputs are written."""
+async def connect(settings: Settings, runtime: Runtime | None = None, *, lazy: bool = False) -> Client:
+    """The one way to reach Temporal: every process must agree on how inputs are written.
+
+    `lazy`: connect at the first call, so that a process can start while Temporal is away.
+    """
     return await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
         data_converter=pydantic_data_converter,
         runtime=runtime,
+        lazy=lazy,
     )

@@ -8,7 +8,7 @@ from activities.errors import Fault, Final, NotYet, ssh_errors
 from activities.machines import MachineActivities
 from activities.serve_script import SCRIPT, installing
 from clients.ssh import CommandTimedOut, PortClosed, SshTarget, SshUnreachable, connect, http_get, run
-from db.deployments import ENDPOINT_KEY_PURPOSE, end_deployment, publish
+from db.deployments import ENDPOINT_KEY_PURPOSE, end_deployment, plan_of, publish
 from db.sealing import Sealer
 from db.session import Database
 from db.tables import Deployment, Endpoint, Instance, Lease
@@ -70,7 +70,7 @@ class ModelActivities:
     async def start_model_server(self, deployment_id: str) -> None:
         """Put the model server on the machine and start it, detached; one that runs already is left alone."""
         deployment, target, key = await self._machine_of(deployment_id)
-        plan = ServePlan.model_validate(deployment.plan)
+        plan = plan_of(deployment, self._sealer)
         with ssh_errors(HEALTH_PAUSE):
             async with await connect(target, timeout=SSH_DEADLINE) as connection:
                 try:

@@ -63,7 +63,7 @@ class DeployBody(Body):
     port: int = Field(default=DEFAULT_PORT, ge=1024, le=65535, description="Of the model server on its machine.")
     env: dict[EnvName, EnvValue] = Field(default={}, max_length=ENV_ENTRIES)
     label: Short | None = Field(default=None, validation_alias=AliasChoices("label", "name"))
-    access_type: AccessType = AccessType.PUBLIC
+    access_type: AccessType | None = Field(default=None, description="Absent: as the operator has set, else public.")
     quantization: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]{1,40}$")] | None = None
     instance_id: Annotated[Any, AfterValidator(_not_yet)] = Field(default=None, description="Not taken yet.")
     auto_pause_minutes: Annotated[Any, AfterValidator(_not_yet)] = Field(default=None, description="Not taken yet.")
@@ -160,7 +160,7 @@ async def _write(
         provider_key_id=place.key.id,
         spec=_spec(place.query, plan, num_gpus),
         plan=plan,
-        access_type=body.access_type,
+        access_type=body.access_type or AccessType(app.settings.default_access_type),
         label=body.label,
     )
     cap = await cap_of(session, place.user_id, app.settings.default_spending_cap_per_day)

@@ -2,25 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 from sqlalchemy import text
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
 from api import SERVICE, VERSION
 from api.deps import App
 from api.errors import RETRY_SECONDS, Down
 from api.parts import TEMPORAL_DOWN, Parts
 from api.shapes import Answer
-from domain.flows import TASK_QUEUE
+from db.beats import is_alive
 
 DEADLINE_SECONDS = 1.0
-POLL_SECONDS = 75.0
-"""A worker's poll waits up to a minute at the server, so a live one was seen within that and a little."""
 
 Part = Literal["ok", "down"]
 
@@ -86,15 +81,8 @@ async def _temporal(app: Parts) -> bool:
 
 
 async def _worker(app: Parts) -> bool:
-    """Whether somebody took work from our queue lately. One that was killed is missed only after a poll's time."""
-    asked = DescribeTaskQueueRequest(
-        namespace=app.settings.temporal_namespace,
-        task_queue=TaskQueue(name=TASK_QUEUE),
-        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-    )
-    found = await app.temporal.workflow_service.describe_task_queue(asked, timeout=timedelta(seconds=DEADLINE_SECONDS))
-    oldest = datetime.now(UTC) - timedelta(seconds=POLL_SECONDS)
-    return any(each.last_access_time.ToDatetime(UTC) > oldest for each in found.pollers)
+    async with app.database.begin() as session:
+        return await is_alive(session, "worker")
 
 
 async def _gateway(app: Parts) -> bool:

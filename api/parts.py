@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from activities.clouds import Clouds
-from activities.flows import Flows
+from activities.flows import Flows, connect
 from activities.market import Market
 from api.passwords import Passwords
 from api.tokens import Tokens
@@ -54,12 +53,7 @@ async def running_parts(settings: Settings) -> AsyncIterator[Parts]:
     """Connect what connects by itself later, and keep making sure of the first rows until they are there."""
     database, sealer = Database(settings.database_url), Sealer(settings.secret_keys.get_secret_value())
     clouds = Clouds(database, sealer, settings)
-    temporal = await Client.connect(
-        settings.temporal_address,
-        namespace=settings.temporal_namespace,
-        data_converter=pydantic_data_converter,
-        lazy=True,
-    )
+    temporal = await connect(settings, lazy=True)
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as http:
         parts = Parts(
             settings=settings,

@@ -29,7 +29,9 @@ async def find_offers(app: Parts, key: ProviderKey, query: OfferQuery, memory_gb
         Problem: unknown_gpu, offer_gone, no_offers, model_too_large, balance_too_low. VastError, Down.
     """
     offers, user, _ = await asyncio.gather(
-        _in_market(app, key, query), app.clouds.balance(key, BALANCE_AGE_SECONDS), require_temporal(app)
+        _in_market(app, key, _with_memory(query, memory_gb)),
+        app.clouds.balance(key, BALANCE_AGE_SECONDS),
+        require_temporal(app),
     )
     roomy = [offer for offer in offers if memory_gb is None or memory_of(offer) >= memory_gb]
     if not roomy:
@@ -40,6 +42,13 @@ async def find_offers(app: Parts, key: ProviderKey, query: OfferQuery, memory_gb
     if user.credit < affordable[0].dph_total:
         raise PaymentNeeded("balance_too_low", _too_poor(user.credit, affordable[0]))
     return affordable
+
+
+def _with_memory(query: OfferQuery, memory_gb: float | None) -> OfferQuery:
+    """Any GPU will do when none is named, so only those with room are asked for; a named one may be too small."""
+    if query.gpu_name is not None or query.offer_id is not None or memory_gb is None:
+        return query
+    return query.model_copy(update={"min_gpu_ram": memory_gb / (query.num_gpus or 1)})
 
 
 def memory_of(offer: Offer) -> float:
@@ -67,7 +76,7 @@ def _check_known(wanted: str, names: set[str]) -> None:
 async def _too_large(app: Parts, key: ProviderKey, query: OfferQuery, needed: float, available: float) -> Invalid:
     gpu = query.gpu_name or "the largest GPU"
     message = f"The model needs about {needed:g} GB of GPU memory, and {gpu} has {available:g} GB. "
-    wider = OfferQuery(num_gpus=query.num_gpus, min_disk=query.min_disk)
+    wider = _with_memory(OfferQuery(num_gpus=query.num_gpus, min_disk=query.min_disk), needed)
     fits = [offer for offer in await app.market.offers(key, wider) if memory_of(offer) >= needed]
     if fits:
         best = fits[0]

@@ -1,6 +1,7 @@
 """Making and ending deployments: an instance, a deployment and its endpoint are born and end together."""
 
 import hashlib
+import json
 import secrets
 
 from sqlalchemy import func, select, text, update
@@ -21,6 +22,7 @@ from domain.phases import (
 )
 
 ENDPOINT_KEY_PURPOSE = "endpoint-upstream-key"
+ENV_PURPOSE = "deployment-env"
 ENDPOINT_KEY_PREFIX = "dumont_ep_"
 ROUTES_CHANNEL = "routes"
 
@@ -80,12 +82,21 @@ async def create_deployment(
         endpoint_id=endpoint.id,
         model_type=plan.model_type.value,
         model_id=plan.model_id,
-        plan=plan.model_dump(mode="json"),
+        plan=plan.model_dump(mode="json", exclude={"env"}),
+        sealed_env=sealer.seal(json.dumps(plan.env), ENV_PURPOSE) if plan.env else None,
         label=label,
     )
     session.add(deployment)
     await session.flush()
     return instance, deployment, endpoint, key
+
+
+def plan_of(deployment: Deployment, sealer: Sealer) -> ServePlan:
+    """The plan with its environment opened: users put tokens there."""
+    plan = ServePlan.model_validate(deployment.plan)
+    if deployment.sealed_env is None:
+        return plan
+    return plan.model_copy(update={"env": json.loads(sealer.open(deployment.sealed_env, ENV_PURPOSE))})
 
 
 async def publish(session: AsyncSession, deployment_id: str, lease_id: str) -> bool:

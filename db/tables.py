@@ -196,6 +196,7 @@ class Deployment(Table):
     model_type: Mapped[str]
     model_id: Mapped[str]
     plan: Mapped[dict[str, Any]]
+    sealed_env: Mapped[str | None]
     label: Mapped[str | None]
     wanted: Mapped[bool] = mapped_column(default=True)
     status: Mapped[DeploymentStatus] = mapped_column(default=DeploymentStatus.DEPLOYING, index=True)
@@ -205,6 +206,14 @@ class Deployment(Table):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ready_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+
+
+class Beat(Table):
+    """When a process that nobody can ask last said that it is alive."""
+
+    __tablename__ = "beats"
+    process: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Endpoint(Table):

@@ -63,7 +63,8 @@ async def test_floors(rita: httpx.AsyncClient, query: str, field: str) -> None:
     values = sorted(offer[field] for offer in await offers(rita))
     floor = values[len(values) // 2]
     found = await offers(rita, **{query: floor})
-    assert len(found) == sum(value >= floor for value in values)
+    # of everything the cloud shows the 64 cheapest only; a floor makes room for dearer ones
+    assert len(found) >= sum(value >= floor for value in values)
     assert min(offer[field] for offer in found) >= floor
 
 

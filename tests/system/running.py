@@ -114,3 +114,8 @@ async def until(ask: Callable[[], Awaitable[Answer | None]], seconds: float, wha
             last = error
         await asyncio.sleep(0.05)
     raise AssertionError(f"waited {seconds:g} s in vain for {what}; last error: {last}")
+
+
+async def at_stage(system: Running, deployment_id: str, stage: str) -> bool | None:
+    """For `until`: whether a deploy is at this stage now."""
+    return (await system.status(deployment_id))["stage"] == stage or None

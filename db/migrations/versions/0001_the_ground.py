@@ -23,6 +23,11 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('url', 'cloud_user_id')
     )
+    op.create_table('beats',
+    sa.Column('process', sa.String(), nullable=False),
+    sa.Column('at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.PrimaryKeyConstraint('process')
+    )
     op.create_table('installation',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('uid', sa.String(), nullable=False),
@@ -220,6 +225,7 @@ def upgrade() -> None:
     sa.Column('model_type', sa.String(), nullable=False),
     sa.Column('model_id', sa.String(), nullable=False),
     sa.Column('plan', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('sealed_env', sa.String(), nullable=True),
     sa.Column('label', sa.String(), nullable=True),
     sa.Column('wanted', sa.Boolean(), nullable=False),
     sa.Column('status', sa.Enum('deploying', 'ready', 'failed', 'stopped', name='deploymentstatus', native_enum=False, length=32), nullable=False),
@@ -276,5 +282,6 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_login_failures_at'), table_name='login_failures')
     op.drop_table('login_failures')
     op.drop_table('installation')
+    op.drop_table('beats')
     op.drop_table('accounts')
     # ### end Alembic commands ###
