@@ -14,7 +14,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """What an operator can set. Times in seconds unless the name says otherwise, money in USD."""
 
-    model_config = SettingsConfigDict(env_prefix="DUMONT_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="DUMONT_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     database_url: str = "postgresql+psycopg://dumont@127.0.0.1:5432/dumont"
     temporal_address: str = "127.0.0.1:7233"
@@ -28,6 +30,9 @@ class Settings(BaseSettings):
     gateway_url: str = "http://127.0.0.1:8080"
     gateway_host: str = "127.0.0.1"
     gateway_port: int = 8080
+    gateway_check_url: str | None = Field(
+        default=None, description="Where the api asks for the gateway's health, if not at its public address."
+    )
     gateway_name: str = Field(default="gateway", description="Distinguishes gateway replicas.")
 
     vast_url: str = "https://console.vast.ai"
@@ -59,12 +64,26 @@ class Settings(BaseSettings):
     )
     boot_deadline_seconds: float = Field(default=900.0, description="From rent to a working GPU over SSH.")
     model_deadline_seconds: float = Field(default=1800.0, description="From model server start to healthy.")
+    reap_seconds: float = Field(default=60.0, description="Between two sweeps for machines that nobody should hold.")
+    reap_apart_seconds: float = Field(default=30.0, description="Between the two listings that a verdict needs.")
+    stray_grace_seconds: float = Field(
+        default=86_400.0, description="From stopping an unknown machine of ours to its end."
+    )
+    pairing_seconds: float = Field(default=600.0, description="Between renewals of what pairs our two databases.")
     reconcile_seconds: float = Field(default=10.0, description="Between two looks for rows that nobody serves.")
     attempts_per_instance: int = Field(default=5, description="Offers tried before an instance fails.")
+    default_max_gpus: int = Field(default=32, description="GPUs that a user may hold at once, unless theirs says less.")
     default_spending_cap_per_day: float = Field(default=50.0, description="For users who set none of their own.")
 
+    points_dir: Path | None = Field(default=None, description="For drills: see activities/points.py.")
     metrics_token: SecretStr | None = None
     data_dir: Path = Path(".dumont")
+
+    @property
+    def gateway_health(self) -> str:
+        """Where the gateway says how it is: nearby when it runs on this computer, for its public address may be far."""
+        near = f"http://{self.gateway_host}:{self.gateway_port}" if self.local else self.gateway_url
+        return f"{(self.gateway_check_url or near).rstrip('/')}/health"
 
     @property
     def shares_provider_key(self) -> bool:

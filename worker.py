@@ -14,6 +14,7 @@ from temporalio.service import RPCError
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities import points
 from activities.clouds import Clouds
 from activities.flows import Flows, connect
 from activities.heartbeats import Heartbeats
@@ -22,6 +23,8 @@ from activities.leases import LeaseActivities
 from activities.machines import MachineActivities
 from activities.market import Market
 from activities.model_server import ModelActivities
+from activities.pairing import PairingActivities
+from activities.reaping import ReapActivities
 from activities.reconciling import ReconcileActivities
 from activities.schedules import make_sure_of_schedules
 from activities.watching import WatchActivities
@@ -33,6 +36,7 @@ from settings import Settings
 from workflows.deploy import DeployWorkflow
 from workflows.instance import InstanceWorkflow
 from workflows.machine import MachineWorkflow
+from workflows.reap import ReapWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.watch import WatchWorkflow
 
@@ -43,7 +47,7 @@ SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_
 
 log = logging.getLogger("worker")
 
-WORKFLOWS = [DeployWorkflow, InstanceWorkflow, MachineWorkflow, ReconcileWorkflow, WatchWorkflow]
+WORKFLOWS = [DeployWorkflow, InstanceWorkflow, MachineWorkflow, ReapWorkflow, ReconcileWorkflow, WatchWorkflow]
 SCHEDULE_CHECK = 30.0
 """Seconds between looks whether our schedules are still there (a lost Temporal database loses them)."""
 
@@ -57,6 +61,7 @@ def build_worker(temporal: Client, database: Database, clouds: Clouds, settings:
     models = ModelActivities(database, clouds.sealer, machines)
     watching = WatchActivities(clouds, flows)
     reconciling = ReconcileActivities(database, temporal, flows)
+    reaping = ReapActivities(clouds)
     return Worker(
         temporal,
         task_queue=TASK_QUEUE,
@@ -85,6 +90,10 @@ def build_worker(temporal: Client, database: Database, clouds: Clouds, settings:
             models.record_deploy_ending,
             watching.look_at_account,
             reconciling.start_what_rows_demand,
+            PairingActivities(database, temporal, settings).check_pairing,
+            reaping.accounts_to_sweep,
+            reaping.sweep_account,
+            reaping.carry_out,
         ],
         max_concurrent_workflow_tasks=20,
         max_concurrent_activities=200,
@@ -123,6 +132,8 @@ async def give_signs_of_life(database: Database, name: str) -> None:
 
 async def main() -> None:
     settings = Settings()
+    if settings.points_dir is not None:
+        points.install(points.obey_files(settings.points_dir))
     database = Database(settings.database_url, pool_size=20)
     clouds = Clouds(database, Sealer(settings.secret_keys.get_secret_value()), settings)
     temporal = await connect(settings)

@@ -1,21 +1,26 @@
 """Accounts and keys: which cloud account a user works on, and a client for it. The only place where keys are opened."""
 
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from enum import Enum
 
 import httpx
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from activities.errors import vast_errors
 from clients.vast import VastClient
 from clients.vast_errors import VastKeyRefused, VastThrottled, VastUnavailable
 from clients.vast_types import VastUser
+from db.alarms import raise_alarm
 from db.leases import OPEN
 from db.limits import take_slot
 from db.sealing import Sealer
 from db.session import Database
+from db.spending import Limits
 from db.tables import Account, Lease, ProviderKey, UserSettings
 from domain.phases import KeyStatus
 from domain.refusals import AccountInUse, NoProviderKey, ProviderKeyRefused
@@ -44,6 +49,17 @@ class Endpoint(Enum):
         return int(self.value[2])
 
 
+class Urgency(Enum):
+    """Who goes first at a shared endpoint: destroying and renting, then what moves, then sweeps.
+
+    The value is how many spacings the endpoint has to lie idle before such a request may take it.
+    """
+
+    HIGH = 0.0
+    MOVING = 0.25
+    SWEEP = 1.0
+
+
 class Clouds:
     """Opens provider keys and hands out clients; keeps the shared limiter."""
 
@@ -51,6 +67,7 @@ class Clouds:
         self.database = database
         self.sealer = sealer
         self.settings = settings
+        self.default_limits = Limits(settings.default_spending_cap_per_day, settings.default_max_gpus)
         self._clients: dict[int, VastClient] = {}
         self._http = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=20), follow_redirects=False)
 
@@ -60,6 +77,8 @@ class Clouds:
     async def key_for_user(self, user_id: int) -> ProviderKey:
         """The key that a user's flows work with: their own, else the installation's where it is shared.
 
+        A key of another cloud than the present one (a simulator's, after the switch to the live service) is not used.
+
         Raises:
             NoProviderKey, ProviderKeyRefused
         """
@@ -67,7 +86,7 @@ class Clouds:
             key = await session.scalar(
                 select(ProviderKey)
                 .join(UserSettings, UserSettings.provider_key_id == ProviderKey.id)
-                .where(UserSettings.user_id == user_id)
+                .where(UserSettings.user_id == user_id, ProviderKey.url == self.settings.vast_url)
             )
             if key is None and self.settings.shares_provider_key:
                 key = await self._installation_key(session)
@@ -82,13 +101,52 @@ class Clouds:
     async def _installation_key(self, session: AsyncSession) -> ProviderKey | None:
         return await session.scalar(
             select(ProviderKey)
-            .where(ProviderKey.user_id.is_(None), ProviderKey.retired_at.is_(None))
+            .where(
+                ProviderKey.user_id.is_(None),
+                ProviderKey.retired_at.is_(None),
+                ProviderKey.url == self.settings.vast_url,
+            )
             .order_by(ProviderKey.id.desc())
         )
 
     async def _recheck(self, key: ProviderKey) -> ProviderKey:
         """A key kept while its cloud was away, or refused before: ask again now that somebody needs it."""
         return await self._save(key.user_id, self.sealer.open(key.sealed, KEY_PURPOSE), key.url, strict=False)
+
+    @asynccontextmanager
+    async def calling(self, provider_key_id: int) -> AsyncIterator[VastClient]:
+        """A client for one activity's requests, its errors as Temporal should see them.
+
+        A key that the cloud refuses is remembered as refused; while it is, another valid key of the same account serves
+        in its place, so that what was rented with it can still be released.
+        """
+        key = await self._serving_key(provider_key_id)
+        with vast_errors():
+            try:
+                yield await self.client(key.id)
+            except VastKeyRefused:
+                await self.remember_refused(key.id)
+                raise
+
+    async def _serving_key(self, provider_key_id: int) -> ProviderKey:
+        async with self.database.begin() as session:
+            key = await session.get_one(ProviderKey, provider_key_id)
+            if key.status is not KeyStatus.REFUSED:
+                return key
+            other = await session.scalar(
+                select(ProviderKey)
+                .where(ProviderKey.account_id == key.account_id, ProviderKey.status == KeyStatus.VALID)
+                .order_by(ProviderKey.id.desc())
+            )
+        return other or key
+
+    async def remember_refused(self, provider_key_id: int) -> None:
+        """The cloud does not take this key (any more): flows that need it are refused, and its user is told."""
+        async with self.database.begin() as session:
+            key = await session.get_one(ProviderKey, provider_key_id, with_for_update=True)
+            key.status, key.checked_at = KeyStatus.REFUSED, func.clock_timestamp()
+            text = f"The cloud refuses the key ending in {key.last4}; machines rented with it wait for a working one."
+            await raise_alarm(session, "key_refused", text, user_id=key.user_id)
 
     async def client(self, provider_key_id: int) -> VastClient:
         """A client for one saved key. What a row of keys says never changes, so it is opened once a process."""
@@ -98,11 +156,18 @@ class Clouds:
             self._clients[provider_key_id] = VastClient(key.url, self.sealer.open(key.sealed, KEY_PURPOSE), self._http)
         return self._clients[provider_key_id]
 
-    async def seconds_to_wait(self, account_id: int, endpoint: Endpoint) -> float:
-        """Take our turn at an endpoint; 0.0 when it is ours now."""
+    async def seconds_to_wait(
+        self, account_id: int, endpoint: Endpoint, urgency: Urgency | None = None, attempt: int = 1
+    ) -> float:
+        """Take our turn at an endpoint; 0.0 when it is ours now.
+
+        The less urgent leave the endpoint idle for a moment first, in which the more urgent get in; from try to try
+        they insist more, so that nobody waits for ever.
+        """
         spacing = endpoint.spacing * self.settings.cloud_pace
+        idle = spacing * (urgency or Urgency.HIGH).value / max(1, attempt)
         async with self.database.begin() as session:
-            return await take_slot(session, account_id, endpoint.value[0], spacing, endpoint.burst)
+            return await take_slot(session, account_id, endpoint.value[0], spacing, endpoint.burst, idle)
 
     async def keep_key(self, user_id: int | None, key: str, *, strict: bool = False) -> ProviderKey:
         """Save a user's key (None: the installation's) and try it at the cloud.
@@ -125,6 +190,9 @@ class Clouds:
             row = await self._upsert(session, user_id, key, url)
             row.status, row.checked_at = status, func.clock_timestamp()
             row.account_id = account_id or row.account_id
+            row.retired_at = None
+            if user_id is None:
+                await _retire_others(session, row, key_url=url)
             await session.flush()
             if user_id is not None:
                 await _use(session, user_id, row.id)
@@ -196,6 +264,16 @@ def account_of(key: ProviderKey) -> int:
     if key.account_id is None:
         raise VastUnavailable("the cloud has not told yet whose key this is")
     return key.account_id
+
+
+async def _retire_others(session: AsyncSession, kept: ProviderKey, key_url: str) -> None:
+    """One installation key a cloud; the others only serve what was rented with them."""
+    await session.flush()
+    await session.execute(
+        update(ProviderKey)
+        .where(ProviderKey.user_id.is_(None), ProviderKey.url == key_url, ProviderKey.id != kept.id)
+        .values(retired_at=func.coalesce(ProviderKey.retired_at, func.clock_timestamp()))
+    )
 
 
 async def _use(session: AsyncSession, user_id: int, provider_key_id: int) -> None:

@@ -9,6 +9,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.points import Point, reach
 from domain import flows
 from domain.flows import DeployInput, DeployProgress, InstanceInput, MachineInput, WatchInput
 from domain.machines import MachineSeen
@@ -29,7 +30,7 @@ class Flows:
         self._temporal = temporal
         self._settings = settings
 
-    async def start_machine(self, lease_id: str, summary: str = "") -> None:
+    async def start_machine(self, lease_id: str, summary: str = "", instance_id: int | None = None) -> None:
         """Serve an open lease."""
         settings = self._settings
         machine = MachineInput(
@@ -38,7 +39,10 @@ class Flows:
             boot_deadline=timedelta(seconds=settings.boot_deadline_seconds),
             patience=timedelta(seconds=3 * settings.settle_seconds),
         )
-        await self._start(flows.MACHINE_WORKFLOW, machine, flows.machine_workflow_id(lease_id), "machine", summary)
+        await self._start(
+            flows.MACHINE_WORKFLOW, machine, flows.machine_workflow_id(lease_id), "machine", summary, instance_id
+        )
+        await reach(Point.MACHINE_STARTED)
 
     async def start_instance(self, instance_id: int, summary: str = "") -> None:
         """Serve an instance that is not over."""

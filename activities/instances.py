@@ -10,17 +10,18 @@ from activities.errors import Fault, Final, vast_errors
 from activities.flows import Flows
 from activities.machines import LEASE_KEY_PURPOSE
 from activities.market import Market
+from activities.points import Point, reach
 from clients.ssh import generate_keypair
 from db import leases
 from db.deployments import deployments_of_instance, end_deployment
 from db.events import record_event
 from db.sealing import Sealer
-from db.spending import cap_of
+from db.spending import limits_of
 from db.tables import Instance, Lease, ProviderKey
 from domain.flows import deploy_workflow_id, instance_workflow_id, machine_workflow_id
 from domain.instances import InstanceSpec
-from domain.phases import DeploymentStatus, Desired, InstanceStatus
-from domain.refusals import NoOfferFree, SpendingCapReached
+from domain.phases import DeploymentStatus, Desired, InstanceStatus, KeyStatus
+from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
 from domain.steps import WORTHLESS, InstanceSituation, LeaseFacts
 
 
@@ -30,6 +31,13 @@ class InstanceNews(BaseModel):
     instance_id: int
     status: InstanceStatus
     message: str = ""
+
+
+class Parting(BaseModel):
+    """Which holder lets go of which lease."""
+
+    lease_id: str
+    instance_id: int
 
 
 class InstanceActivities:
@@ -66,6 +74,8 @@ class InstanceActivities:
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, instance_id)
             key = await session.get_one(ProviderKey, instance.provider_key_id)
+        if key.status is KeyStatus.REFUSED:
+            raise Final(Fault.KEY_REFUSED, "The cloud refuses the key; save a working one in the settings.")
         query = InstanceSpec.model_validate(instance.spec).query
         with vast_errors():
             offers = await self._market.offers(key, query)
@@ -73,28 +83,34 @@ class InstanceActivities:
             instance = await session.get_one(Instance, instance_id, with_for_update=True)
             if instance.desired is not Desired.RUNNING:
                 raise Final(Fault.NOT_WANTED, "no longer wanted")
-            cap = await cap_of(session, instance.user_id, self._clouds.settings.default_spending_cap_per_day)
+            limits = await limits_of(session, instance.user_id, self._clouds.default_limits)
             try:
-                await leases.reserve(session, instance, account_of(key), offers, lease_keys(self._clouds.sealer), cap)
+                await leases.reserve(
+                    session, instance, account_of(key), offers, lease_keys(self._clouds.sealer), limits
+                )
             except NoOfferFree as error:
                 raise Final(Fault.NO_OFFERS, str(error)) from error
-            except SpendingCapReached as error:
+            except (SpendingCapReached, GpuLimitReached) as error:
                 raise Final(Fault.SPENDING_CAP, str(error)) from error
+        await reach(Point.RESERVED_AGAIN)
 
     @activity.defn
     async def start_machine(self, lease_id: str) -> None:
         """See that the lease's MachineWorkflow runs."""
         async with self._database.begin() as session:
             lease = await session.get_one(Lease, lease_id)
-        await self._flows.start_machine(lease_id, machine_summary(lease))
+        await self._flows.start_machine(lease_id, machine_summary(lease), int(lease.holder_id))
 
     @activity.defn
-    async def let_go(self, lease_id: str) -> None:
-        """The instance wants this lease no longer: say so in the row, then to its MachineWorkflow."""
+    async def let_go(self, parting: Parting) -> None:
+        """The instance wants this lease no longer: say so in the row, then to its MachineWorkflow.
+
+        Ignored when the lease serves another holder by now.
+        """
         async with self._database.begin() as session:
-            lease = await session.get_one(Lease, lease_id)
-            await leases.unwant(session, lease_id, (lease.holder_kind, lease.holder_id))
-        await self._flows.changed(machine_workflow_id(lease_id))
+            await leases.unwant(session, parting.lease_id, ("instance", str(parting.instance_id)))
+        await reach(Point.LET_GO)
+        await self._flows.changed(machine_workflow_id(parting.lease_id))
 
     @activity.defn
     async def wish_destroyed(self, instance_id: int) -> None:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from temporalio import activity
 
 from activities.clouds import Clouds, Endpoint
-from activities.errors import Fault, Final, NotYet, ssh_errors, vast_errors
+from activities.errors import Fault, Final, NotYet, ssh_errors
 from activities.leases import lease_view
 from activities.onstart import onstart_script
+from activities.points import Point, reach
 from clients.ssh import CommandTimedOut, SshTarget, connect, host_key_of, run
 from clients.vast import VastClient
 from clients.vast_errors import VastKeyRefused, VastNotSent, VastRefused, VastThrottled, VastUnavailable, is_offer_gone
@@ -37,7 +38,7 @@ class MachineActivities:
     def __init__(self, clouds: Clouds) -> None:
         self._clouds = clouds
         self._database = clouds.database
-        self._settle = timedelta(seconds=clouds.settings.settle_seconds)
+        self._settle = clouds.settings.settle_seconds
 
     @activity.defn
     async def rent_machine(self, lease_id: str) -> LeaseView:
@@ -60,11 +61,13 @@ class MachineActivities:
         client = await self._clouds.client(lease.provider_key_id)
         request = await self._rent_request(lease)
         await self._turn(lease, Endpoint.RENT)
+        await reach(Point.RENT_BEGUN)
         if _late():
             raise NotYet("this attempt was held up; the next one asks", 0)
         async with self._database.begin() as session:
             if not await leases.mark_asked(session, lease.id):
                 raise NotYet("another attempt asked", LOOK_AGAIN)
+        await reach(Point.RENT_MARKED)
         await self._buy(client, lease, request)
 
     async def _buy(self, client: VastClient, lease: Lease, request: RentRequest) -> None:
@@ -76,28 +79,30 @@ class MachineActivities:
         except VastUnavailable as error:
             raise NotYet(f"the answer was lost ({error}); looking whether we have the machine", LOOK_AGAIN) from error
         except VastKeyRefused as error:
+            await self._clouds.remember_refused(lease.provider_key_id)
             raise Final(Fault.KEY_REFUSED, "the cloud refuses the key") from error
         except VastRefused as error:
             if error.new_contract is not None:  # made although refused: known, so that it is released
                 await self._rented(lease, error.new_contract)
             fault = Fault.OFFER_GONE if is_offer_gone(error) else Fault.REFUSED
             raise Final(fault, "the offer was taken by someone else" if is_offer_gone(error) else str(error)) from error
+        await reach(Point.RENT_ANSWERED)
         if cloud_id is None:
             raise NotYet("the cloud said yes without naming the machine; looking for it", LOOK_AGAIN)
         await self._rented(lease, cloud_id)
+        await reach(Point.RENT_RECORDED)
 
     async def _look_up(self, lease: Lease) -> None:
         """Somebody asked before and the answer is not known: look for the machine by its label while it settles."""
-        client = await self._clouds.client(lease.provider_key_id)
         await self._turn(lease, Endpoint.LIST)
-        with vast_errors():
-            found = await client.list_instances([lease.label])
+        async with self._clouds.calling(lease.provider_key_id) as client:
+            found = [each.id for each in await client.list_instances([lease.label]) if each.label == lease.label]
         if found:
-            await self._rented(lease, min(each.id for each in found if each.label == lease.label))
-        elif lease.asked_at is not None and datetime.now(UTC) - lease.asked_at > self._settle:
+            await self._rented(lease, min(found))
+        elif await self._has_settled(lease):
             raise Final(Fault.ANSWER_LOST, "the rent request got no answer and no machine came of it")
         else:
-            raise NotYet("asked before, not listed yet", min(LOOK_AGAIN, self._settle.total_seconds() / 5))
+            raise NotYet("asked before, not listed yet", min(LOOK_AGAIN, self._settle / 5))
 
     async def _rent_request(self, lease: Lease) -> RentRequest:
         async with self._database.begin() as session:
@@ -119,9 +124,8 @@ class MachineActivities:
         lease = await self._lease(lease_id)
         if lease.cloud_id is None:
             return
-        client = await self._clouds.client(lease.provider_key_id)
         await self._turn(lease, Endpoint.SSH_KEYS)
-        with vast_errors():
+        async with self._clouds.calling(lease.provider_key_id) as client:
             await client.attach_ssh_key(lease.cloud_id, lease.public_key)
 
     @activity.defn
@@ -133,6 +137,7 @@ class MachineActivities:
         with ssh_errors(SSH_PAUSE):
             async with await connect(self.target(lease), timeout=SSH_DEADLINE) as connection:
                 host_key = host_key_of(connection)
+                await reach(Point.PROBE_LOGGED_IN)
                 try:
                     smi = await run(connection, "nvidia-smi -L", timeout=SSH_DEADLINE)
                 except CommandTimedOut as error:
@@ -141,6 +146,7 @@ class MachineActivities:
             raise Final(Fault.BOOT_FAILED, "the machine has no working GPU (nvidia-smi failed)")
         async with self._database.begin() as session:
             await leases.mark_running(session, lease_id, host_key)
+        await reach(Point.PROBE_RECORDED)
 
     @activity.defn
     async def release_machine(self, lease_id: str) -> None:
@@ -148,34 +154,35 @@ class MachineActivities:
         lease = await self._lease(lease_id)
         if lease.state is LeaseState.CLOSED:
             return
+        await reach(Point.RELEASE_BEGUN)
         if lease.asked_at is not None:
-            await self._destroy(lease)
+            async with self._clouds.calling(lease.provider_key_id) as client:
+                await self._destroy(client, lease)
+        await reach(Point.RELEASE_CONFIRMED)
         async with self._database.begin() as session:
             await leases.mark_closed(session, lease_id)
+        await reach(Point.RELEASE_RECORDED)
 
-    async def _destroy(self, lease: Lease) -> None:
-        client = await self._clouds.client(lease.provider_key_id)
+    async def _destroy(self, client: VastClient, lease: Lease) -> None:
         first = activity.info().attempt == 1 and lease.cloud_id is not None
         alive = [lease.cloud_id] if first and lease.cloud_id else await self._still_there(client, lease)
         for cloud_id in alive:
             await self._turn(lease, Endpoint.DESTROY)
-            with vast_errors():
-                await client.destroy_instance(cloud_id)
+            await client.destroy_instance(cloud_id)
+            await reach(Point.RELEASE_ASKED)
         if alive:
             raise NotYet("asked the cloud to destroy it; waiting until it is gone", 0.5 if first else LOOK_AGAIN)
-        if lease.cloud_id is None and lease.asked_at and datetime.now(UTC) - lease.asked_at <= self._settle:
+        if lease.cloud_id is None and not await self._has_settled(lease):
             raise NotYet("a late answer may still make a machine; looking a while longer", LOOK_AGAIN)
 
     async def _still_there(self, client: VastClient, lease: Lease) -> list[int]:
         """By label and by id: a listing may lag, and a machine may have been relabelled."""
         await self._turn(lease, Endpoint.LIST)
-        with vast_errors():
-            listed = {each.id for each in await client.list_instances([lease.label]) if each.label == lease.label}
+        listed = {each.id for each in await client.list_instances([lease.label]) if each.label == lease.label}
         if lease.cloud_id is not None and lease.cloud_id not in listed:
             await self._turn(lease, Endpoint.SHOW)
-            with vast_errors():
-                if await client.show_instance(lease.cloud_id) is not None:
-                    listed.add(lease.cloud_id)
+            if await client.show_instance(lease.cloud_id) is not None:
+                listed.add(lease.cloud_id)
         return sorted(listed)
 
     def target(self, lease: Lease) -> SshTarget:
@@ -194,6 +201,11 @@ class MachineActivities:
         wait = await self._clouds.seconds_to_wait(lease.account_id, endpoint)
         if wait:
             raise NotYet(f"waiting for our turn to call the cloud ({endpoint.value[0]})", wait)
+
+    async def _has_settled(self, lease: Lease) -> bool:
+        """Whether a machine that came of the request would be listed by now. What comes even later is the reaper's."""
+        async with self._database.begin() as session:
+            return await leases.seconds_since_asked(session, lease.id) > self._settle
 
     async def _rented(self, lease: Lease, cloud_id: int) -> None:
         async with self._database.begin() as session:

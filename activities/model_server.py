@@ -6,6 +6,7 @@ from temporalio import activity
 
 from activities.errors import Fault, Final, NotYet, ssh_errors
 from activities.machines import MachineActivities
+from activities.points import Point, reach
 from activities.serve_script import SCRIPT, installing
 from clients.ssh import CommandTimedOut, PortClosed, SshTarget, SshUnreachable, connect, http_get, run
 from db.deployments import ENDPOINT_KEY_PURPOSE, end_deployment, plan_of, publish
@@ -77,6 +78,7 @@ class ModelActivities:
                     done = await run(connection, installing(plan), input=key, timeout=SSH_DEADLINE)
                 except CommandTimedOut as error:
                     raise NotYet("the machine is slow to start the model server", 1.0) from error
+        await reach(Point.SERVER_STARTED)
         if done.exit_code != 0:
             raise Final(Fault.MODEL_FAILED, f"the model server could not be started: {done.stderr.strip()[-300:]}")
 
@@ -88,7 +90,7 @@ class ModelActivities:
         with ssh_errors(HEALTH_PAUSE):
             async with await connect(target, timeout=SSH_DEADLINE) as connection:
                 if await _is_healthy(connection, plan, key):
-                    return
+                    return await reach(Point.MODEL_HEALTHY)
                 said = await run(connection, f"{SCRIPT} status", timeout=SSH_DEADLINE)
         if said.stdout.startswith("exited"):
             raise Final(Fault.MODEL_FAILED, f"the model server ended: {_last_line(said.stdout)}")
@@ -103,6 +105,7 @@ class ModelActivities:
             deployment.phase_timings_ms = dict(news.phase_timings_ms)
             if instance.lease_id is None or not await publish(session, deployment.id, instance.lease_id):
                 raise Final(Fault.NOT_WANTED, "no longer wanted")
+        await reach(Point.PUBLISHED)
 
     @activity.defn
     async def record_stage(self, news: DeployNews) -> None:

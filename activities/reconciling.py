@@ -11,6 +11,7 @@ from temporalio import activity
 from temporalio.client import Client
 
 from activities.flows import Flows
+from activities.instances import machine_summary
 from db.leases import OPEN
 from db.session import Database
 from db.tables import Deployment, Instance, Lease
@@ -52,7 +53,7 @@ class ReconcileActivities:
         for lease in leases:
             workflow_id = flows.machine_workflow_id(lease.id)
             if workflow_id not in running:
-                await self._flows.start_machine(lease.id)
+                await self._flows.start_machine(lease.id, machine_summary(lease), int(lease.holder_id))
                 started += 1
             elif not lease.wanted and lease.state is not LeaseState.RELEASING:
                 await self._flows.changed(workflow_id)

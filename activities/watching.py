@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from temporalio import activity
 
-from activities.clouds import Clouds, Endpoint
-from activities.errors import NotYet, vast_errors
+from activities.clouds import Clouds, Endpoint, Urgency
+from activities.errors import NotYet
 from activities.flows import Flows
+from activities.points import Point, reach
 from clients.vast import VastClient
 from clients.vast_types import VastInstance
 from db.leases import OPEN, mark_seen
@@ -36,14 +37,15 @@ class WatchActivities:
         held = [lease for lease in await self._leases(account_id) if lease.asked_at is not None]
         if not held:
             return
-        wait = await self._clouds.seconds_to_wait(account_id, Endpoint.LIST)
+        attempt = activity.info().attempt
+        wait = await self._clouds.seconds_to_wait(account_id, Endpoint.LIST, Urgency.MOVING, attempt)
         if wait:
             raise NotYet("waiting for our turn to list", wait)
-        client = await self._clouds.client(held[0].provider_key_id)
-        with vast_errors():
+        async with self._clouds.calling(held[0].provider_key_id) as client:
             listed = {each.id: each for each in await client.list_instances(_labels(held))}
-        for lease in held:
-            await self._tell(client, lease, listed)
+            await reach(Point.WATCH_LISTED)
+            for lease in held:
+                await self._tell(client, lease, listed)
         raise NotYet("machines are held", self._pause(held))
 
     def _pause(self, held: list[Lease]) -> float:
@@ -67,6 +69,7 @@ class WatchActivities:
             return
         new.since = datetime.now(UTC) if new.state is not old.state else old.since
         await self._flows.seen(lease.id, new)  # told first: dying in between tells it twice, never not at all
+        await reach(Point.WATCH_TOLD)
         lease.seen = new.model_dump(mode="json")
         async with self._clouds.database.begin() as session:
             await mark_seen(session, lease.id, lease.seen)
@@ -75,8 +78,7 @@ class WatchActivities:
         """A listing without it is a hint; its own page without it is the second, independent word."""
         if lease.cloud_id is None or await self._clouds.seconds_to_wait(lease.account_id, Endpoint.SHOW):
             return False
-        with vast_errors():
-            return await client.show_instance(lease.cloud_id) is None
+        return await client.show_instance(lease.cloud_id) is None
 
 
 def _labels(held: list[Lease]) -> list[str] | None:

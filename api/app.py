@@ -24,6 +24,7 @@ from api import (
     health,
     instances,
     keys,
+    leases,
     metrics,
     model_logs,
     models,
@@ -35,7 +36,7 @@ from api.errors import Conflict, Down, Invalid, PaymentNeeded, Problem, answer, 
 from api.parts import running_parts
 from api.wire import BodyLimit, CountRequests, OneSlash
 from clients.vast_errors import VastError, VastKeyRefused, VastRefused, VastThrottled
-from domain.refusals import AccountInUse, NoOfferFree, ProviderKeyRefused, Refusal, SpendingCapReached
+from domain.refusals import AccountInUse, GpuLimitReached, NoOfferFree, ProviderKeyRefused, Refusal, SpendingCapReached
 from settings import Settings
 
 MAX_BODY_BYTES = 1_000_000
@@ -53,6 +54,7 @@ ROUTERS: list[APIRouter] = [
     deploy.router,
     offers.router,
     instances.router,
+    leases.router,
 ]
 """`offers` before `instances`, `catalogue` before `models`: `/instances/offers` is no instance."""
 
@@ -125,7 +127,7 @@ def as_problem(error: Exception) -> Problem | None:
             return error
         case SpendingCapReached():
             return PaymentNeeded(error.code, str(error))
-        case AccountInUse() | NoOfferFree():
+        case AccountInUse() | NoOfferFree() | GpuLimitReached():
             return Conflict(error.code, str(error))
         case Refusal():
             return Problem(error.code, str(error))

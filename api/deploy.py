@@ -7,8 +7,10 @@ from pydantic import AfterValidator, AliasChoices, Field, StringConstraints, mod
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.instances import lease_keys, machine_summary
+from activities.points import Point, reach
 from api.deployment_answers import endpoint_url
 from api.deps import App, Me
+from api.errors import Invalid
 from api.once import OnlyOnce, Starting
 from api.openapi import UNAUTHORIZED, bearer, problem
 from api.parts import Parts
@@ -18,7 +20,7 @@ from api.shapes import Answer, BigId, Body, Short
 from api.telling import start_flows
 from db.deployments import create_deployment
 from db.leases import reserve
-from db.spending import cap_of
+from db.spending import limits_of
 from db.tables import Deployment, Endpoint, Instance, Lease, ProviderKey
 from domain.flows import deploy_workflow_id
 from domain.instances import DEFAULT_DISK_GB, InstanceSpec
@@ -104,14 +106,22 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 async def deploy(body: DeployBody, me: Me, app: App, once: OnlyOnce) -> DeployAnswer:
     """Every refusal comes before anything is written or rented. Follow it at `GET /models/{id}/status`."""
     key, account_id = await working_key(app, me.id)
+    _check_served(body)
     plan, query = _wish(body, await price_limit(app, me.id, body.max_price))
     offers = await find_offers(app, key, query, plan.memory_needed_gb)
     async with app.database.begin() as session:
         await once.claim(session)
         answer, rows = await _write(session, app, Place(me.id, key, account_id, query, offers), body)
         await once.keep(session, 201, answer)
+    await reach(Point.DEPLOY_COMMITTED)
     await start_flows(app.flows, *rows)
     return answer
+
+
+def _check_served(body: DeployBody) -> None:
+    kind = body.model_type or guess_type(body.model_id)
+    if kind is ModelType.SPEECH:
+        raise Invalid("not_supported_yet", "model_type", "Speech models are not served yet; llm and embeddings are.")
 
 
 def _wish(body: DeployBody, max_price: float) -> tuple[ServePlan, OfferQuery]:
@@ -163,8 +173,8 @@ async def _write(
         access_type=body.access_type or AccessType(app.settings.default_access_type),
         label=body.label,
     )
-    cap = await cap_of(session, place.user_id, app.settings.default_spending_cap_per_day)
-    lease = await reserve(session, instance, place.account_id, place.offers, lease_keys(app.sealer), cap)
+    limits = await limits_of(session, place.user_id, app.clouds.default_limits)
+    lease = await reserve(session, instance, place.account_id, place.offers, lease_keys(app.sealer), limits)
     return _answer(app, deployment, endpoint, lease, api_key), (instance, deployment, lease)
 
 

@@ -15,7 +15,7 @@ from api.parts import TEMPORAL_DOWN, Parts
 from api.shapes import Answer
 from db.beats import is_alive
 
-DEADLINE_SECONDS = 1.0
+DEADLINE_SECONDS = 3.0
 
 Part = Literal["ok", "down"]
 
@@ -86,7 +86,7 @@ async def _worker(app: Parts) -> bool:
 
 
 async def _gateway(app: Parts) -> bool:
-    answer = await app.http.get(f"{app.settings.gateway_url}/health", timeout=DEADLINE_SECONDS)
+    answer = await app.http.get(app.settings.gateway_health, timeout=DEADLINE_SECONDS)
     return answer.is_success
 
 

@@ -19,7 +19,7 @@ async def start_flows(flows: Flows, instance: Instance, deployment: Deployment, 
     """
     summary = machine_summary(lease)
     model = f"{deployment.model_id} on instance {instance.id}"
-    first = await asyncio.gather(flows.start_machine(lease.id, summary), return_exceptions=True)
+    first = await asyncio.gather(flows.start_machine(lease.id, summary, instance.id), return_exceptions=True)
     others = await asyncio.gather(
         flows.start_instance(instance.id, summary),
         flows.start_deploy(deployment.id, instance.id, model),

@@ -31,6 +31,7 @@ class KnownSettings(Body):
     idle_pause_minutes: float | None = Field(default=None, gt=0, le=525_600)
     idle_hibernate_minutes: float | None = Field(default=None, gt=0, le=525_600)
     default_max_price: float | None = Field(default=None, gt=0, le=1_000)
+    max_gpus: int | None = Field(default=None, ge=1, le=100_000)
     spending_cap_per_day: float | None = Field(default=None, ge=0, le=1_000_000)
     notify: bool | str | list[Any] | dict[str, Any] | None = None
 

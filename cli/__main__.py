@@ -8,14 +8,24 @@ from rich.console import Console
 from cli.errors import Refused
 
 app = App(name="dumont", help="Cheap rented GPUs, made reliable.", version="0.1.0")
-app.command("cli.up.command:up", name="up")
-app.command("cli.up.down:down", name="down")
-app.command("cli.doctor.command:doctor", name="doctor")
-app.command("cli.login:login", name="login")
-app.command("cli.deploy.command:deploy", name="deploy")
-app.command("cli.deploy.command:follow", name="follow")
-app.command("cli.deploy.command:stop", name="stop")
-app.command("cli.checklist.command:checklist", name="checklist")
+app.command("cli.up.command:up", name="up", help="Start the whole system here and keep it running.")
+app.command("cli.up.down:down", name="down", help="Stop what `up --detach` started.")
+app.command(
+    "cli.doctor.command:doctor", name="doctor", help="What is missing or wrong, with the command that mends it."
+)
+app.command("cli.login:login", name="login", help="Keep a token for an api.")
+app.command(
+    "cli.deploy.command:deploy", name="deploy", help="Serve a model: price first, live progress, then the endpoint."
+)
+app.command("cli.deploy.command:follow", name="follow", help="Watch a deploy that is under way.")
+app.command("cli.deploy.command:stop", name="stop", help="Stop a deployment and give its machine back.")
+app.command("cli.leases.command:leases", name="leases", help="What is rented, why, since when, for how much.")
+app.command("cli.leases.adopt:adopt", name="adopt", help="After a restored backup: let the reaper act again.")
+app.command(
+    "cli.checklist.command:checklist",
+    name="checklist",
+    help="Run the acceptance checklist and fill it in (em português).",
+)
 
 
 def main() -> None:

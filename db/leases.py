@@ -7,12 +7,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.spending import Limits
 from db.tables import Account, Installation, Instance, Lease
 from domain.ids import new_id
 from domain.labels import Label
 from domain.offers import Offer
 from domain.phases import LeaseOutcome, LeaseState
-from domain.refusals import NoOfferFree, SpendingCapReached
+from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
 
 RECENT_FAILURE = timedelta(minutes=30)
 """A host that failed one of ours is left alone for so long."""
@@ -41,11 +42,14 @@ async def committed_usd(session: AsyncSession, user_id: int, window: timedelta =
     return float(total or 0.0)
 
 
-async def check_cap(session: AsyncSession, user_id: int, price: float, cap: float) -> None:
-    """Refuse when a machine more, for one hour, would pass the user's daily cap (USD)."""
+async def check_limits(session: AsyncSession, user_id: int, offer: Offer, limits: Limits) -> None:
+    """Refuse when this machine, for one hour, would pass the user's daily cap, or is more GPUs than they may hold."""
     committed = await committed_usd(session, user_id)
-    if committed + price > cap:
-        raise SpendingCapReached(committed, price, cap)
+    if committed + offer.dph_total > limits.usd_per_day:
+        raise SpendingCapReached(committed, offer.dph_total, limits.usd_per_day)
+    held = await session.scalar(select(func.sum(Lease.num_gpus)).where(Lease.user_id == user_id, OPEN, Lease.wanted))
+    if (held or 0) + offer.num_gpus > limits.gpus:
+        raise GpuLimitReached(held or 0, offer.num_gpus, limits.gpus)
 
 
 async def reserve(
@@ -54,14 +58,14 @@ async def reserve(
     account_id: int,
     offers: Sequence[Offer],
     keys: tuple[str, str],
-    cap: float,
+    limits: Limits,
 ) -> Lease:
     """Write the lease for the best free offer, or for none. One at a time per account, so no offer is taken twice.
 
-    `offers`: best first. `keys`: the machine's public and sealed private SSH key. `cap`: USD a day.
+    `offers`: best first. `keys`: the machine's public and sealed private SSH key.
 
     Raises:
-        SpendingCapReached: the user's cap would be passed.
+        SpendingCapReached, GpuLimitReached: the user's limits would be passed.
         NoOfferFree: every offer is reserved by another flow, was tried for this instance, or its host failed lately.
     """
     await session.execute(select(Account.id).where(Account.id == account_id).with_for_update())
@@ -69,7 +73,7 @@ async def reserve(
     free = [each for each in offers if each.id not in shunned_offers and each.machine_id not in shunned_hosts]
     if not free:
         raise NoOfferFree
-    await check_cap(session, instance.user_id, free[0].dph_total, cap)
+    await check_limits(session, instance.user_id, free[0], limits)
     lease = _lease(await installation_id(session), instance, account_id, free[0], keys)
     session.add(lease)
     instance.lease_id = lease.id
@@ -81,7 +85,7 @@ async def _shunned(session: AsyncSession, account_id: int, instance_id: int) -> 
     """Offers that are taken or were tried for this instance; hosts that failed one of ours lately."""
     taken_or_tried = or_(and_(Lease.account_id == account_id, OPEN), of_instance(instance_id))
     failed = and_(
-        Lease.closed_at > func.now() - RECENT_FAILURE,
+        func.coalesce(Lease.closed_at, func.now()) > func.now() - RECENT_FAILURE,
         Lease.outcome.in_([LeaseOutcome.BOOT_FAILED, LeaseOutcome.LOST]),
     )
     rows = await session.execute(
@@ -135,6 +139,12 @@ async def mark_asked(session: AsyncSession, lease_id: str) -> bool:
         .returning(Lease.id)
     )
     return asked.scalar() is not None
+
+
+async def seconds_since_asked(session: AsyncSession, lease_id: str) -> float:
+    """By the database's clock, as all times of a lease are."""
+    age = func.extract("epoch", func.clock_timestamp() - Lease.asked_at)
+    return float(await session.scalar(select(age).where(Lease.id == lease_id)) or 0.0)
 
 
 async def mark_rented(session: AsyncSession, lease_id: str, cloud_id: int) -> None:
@@ -204,6 +214,26 @@ async def unmark_asked(session: AsyncSession, lease_id: str) -> None:
         .where(Lease.id == lease_id, Lease.state == LeaseState.ASKED, Lease.cloud_id.is_(None))
         .values(asked_at=None, state=LeaseState.RESERVED)
     )
+
+
+async def hand_over(session: AsyncSession, lease_id: str, old: tuple[str, str], new: tuple[str, str]) -> bool:
+    """Compare-and-set of the holder, `(kind, id)`. False: the lease has another holder by now, or is being released.
+
+    The new holder exists before this is called; from here a late release by the old one is ignored.
+    """
+    handed = await session.execute(
+        update(Lease)
+        .where(
+            Lease.id == lease_id,
+            Lease.holder_kind == old[0],
+            Lease.holder_id == old[1],
+            Lease.wanted,
+            Lease.state.not_in([LeaseState.RELEASING, LeaseState.CLOSED]),
+        )
+        .values(holder_kind=new[0], holder_id=new[1])
+        .returning(Lease.id)
+    )
+    return handed.scalar() is not None
 
 
 async def mark_seen(session: AsyncSession, lease_id: str, seen: dict[str, Any]) -> None:

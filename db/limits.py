@@ -12,8 +12,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.tables import RequestSlot
 
 
-async def take_slot(session: AsyncSession, account_id: int, endpoint: str, spacing: timedelta, burst: int = 1) -> float:
-    """Take the next request to an endpoint. Returns 0.0 when taken, else the seconds after which to come back."""
+async def take_slot(
+    session: AsyncSession,
+    account_id: int,
+    endpoint: str,
+    spacing: timedelta,
+    burst: int = 1,
+    idle: timedelta = timedelta(0),
+) -> float:
+    """Take the next request to an endpoint. Returns 0.0 when taken, else the seconds after which to come back.
+
+    `idle`: for how long it must have been free before this caller takes it.
+    """
     now = func.clock_timestamp()
     early = spacing * (burst - 1)
     taken = await session.scalar(
@@ -22,14 +32,14 @@ async def take_slot(session: AsyncSession, account_id: int, endpoint: str, spaci
         .on_conflict_do_update(
             index_elements=[RequestSlot.account_id, RequestSlot.endpoint],
             set_={"free_at": func.greatest(RequestSlot.free_at, now) + spacing},
-            where=RequestSlot.free_at - early <= now,
+            where=RequestSlot.free_at - early + idle <= now,
         )
         .returning(RequestSlot.free_at)
     )
     if taken is not None:
         return 0.0
     wait = await session.scalar(
-        select(func.extract("epoch", RequestSlot.free_at - early - now)).where(
+        select(func.extract("epoch", RequestSlot.free_at - early + idle - now)).where(
             RequestSlot.account_id == account_id, RequestSlot.endpoint == endpoint
         )
     )

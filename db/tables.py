@@ -46,6 +46,10 @@ class Installation(Table):
     id: Mapped[int] = mapped_column(primary_key=True)
     uid: Mapped[str]
     pairing_nonce: Mapped[str]
+    next_nonce: Mapped[str | None]
+    paired_at: Mapped[datetime | None]
+    needs_adoption: Mapped[str | None]
+    """Why the reaper may only report until `dumont adopt`: the two databases do not belong together (any more)."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -206,6 +210,38 @@ class Deployment(Table):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ready_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+
+
+class Stray(Table):
+    """A machine that carries our label but that no open lease accounts for: since when, and what was done.
+
+    `verdict`: `release` (its lease is closed, or records another machine) or `unknown` (no lease row at all).
+    """
+
+    __tablename__ = "strays"
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    cloud_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    label: Mapped[str]
+    verdict: Mapped[str]
+    first_seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    stopped_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    """Destroyed by us, or under no suspicion any more."""
+
+
+class Alarm(Table):
+    """Something that a person has to look at. The same one is not raised twice while it is open."""
+
+    __tablename__ = "alarms"
+    __table_args__ = (Index("alarms_open", "kind", "text", unique=True, postgresql_where=text("closed_at IS NULL")),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    kind: Mapped[str]
+    text: Mapped[str]
+    raised_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    last_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    closed_at: Mapped[datetime | None]
 
 
 class Beat(Table):

@@ -26,6 +26,8 @@ def watch_workflow_id(account_id: int) -> str:
     return f"watch-account-{account_id}"
 
 
+REAP_SCHEDULE_ID = "reap"
+REAP_WORKFLOW_ID = "reap"
 RECONCILE_SCHEDULE_ID = "reconcile"
 RECONCILE_WORKFLOW_ID = "reconcile"
 

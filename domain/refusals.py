@@ -42,6 +42,16 @@ class SpendingCapReached(Refusal):
         self.committed, self.price, self.cap = committed, price, cap
 
 
+class GpuLimitReached(Refusal):
+    code = "gpu_limit"
+
+    def __init__(self, held: int, wanted: int, limit: int) -> None:
+        super().__init__(
+            f"You hold {held} GPU(s), this wants {wanted} more, and the limit is {limit} (settings.max_gpus). "
+            "Destroy something first, or raise the limit."
+        )
+
+
 class NoOfferFree(Refusal):
     code = "no_offers"
 

@@ -4,7 +4,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.instances import InstanceActivities, InstanceNews
+    from activities.instances import InstanceActivities, InstanceNews, Parting
     from domain.flows import InstanceInput, InstanceProgress
     from domain.phases import InstanceStatus, LeaseState
     from domain.steps import InstanceSituation, LeaseFacts, Step, next_step
@@ -60,7 +60,8 @@ class InstanceWorkflow:
             await self._record(InstanceStatus.RUNNING, f"running on {_words(lease)}")
         elif step is Step.LET_GO and lease is not None:
             await self._record(InstanceStatus.DESTROYING, "its machine is being released")
-            await workflow.execute_local_activity_method(InstanceActivities.let_go, lease.id, **RECORD)
+            parting = Parting(lease_id=lease.id, instance_id=self._id)
+            await workflow.execute_local_activity_method(InstanceActivities.let_go, parting, **RECORD)
         elif step is Step.CONCLUDE_DESTROYED:
             await self._record(InstanceStatus.DESTROYED, "destroyed; its machine is released")
         elif step is Step.CONCLUDE_FAILED:

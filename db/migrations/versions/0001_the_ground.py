@@ -32,6 +32,9 @@ def upgrade() -> None:
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('uid', sa.String(), nullable=False),
     sa.Column('pairing_nonce', sa.String(), nullable=False),
+    sa.Column('next_nonce', sa.String(), nullable=True),
+    sa.Column('paired_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('needs_adoption', sa.String(), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.PrimaryKeyConstraint('id')
     )
@@ -66,6 +69,18 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('email')
     )
+    op.create_table('alarms',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('user_id', sa.Integer(), nullable=True),
+    sa.Column('kind', sa.String(), nullable=False),
+    sa.Column('text', sa.String(), nullable=False),
+    sa.Column('raised_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.Column('last_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.Column('closed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], ),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('alarms_open', 'alarms', ['kind', 'text'], unique=True, postgresql_where=sa.text('closed_at IS NULL'))
     op.create_table('api_keys',
     sa.Column('id', sa.String(), nullable=False),
     sa.Column('user_id', sa.Integer(), nullable=False),
@@ -147,6 +162,18 @@ def upgrade() -> None:
     sa.Column('free_at', sa.DateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], ),
     sa.PrimaryKeyConstraint('account_id', 'endpoint')
+    )
+    op.create_table('strays',
+    sa.Column('account_id', sa.Integer(), nullable=False),
+    sa.Column('cloud_id', sa.BigInteger(), nullable=False),
+    sa.Column('label', sa.String(), nullable=False),
+    sa.Column('verdict', sa.String(), nullable=False),
+    sa.Column('first_seen_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.Column('last_seen_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.Column('stopped_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], ),
+    sa.PrimaryKeyConstraint('account_id', 'cloud_id')
     )
     op.create_table('instances',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -262,6 +289,7 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_instances_user_id'), table_name='instances')
     op.drop_index(op.f('ix_instances_status'), table_name='instances')
     op.drop_table('instances')
+    op.drop_table('strays')
     op.drop_table('request_slots')
     op.drop_index(op.f('ix_provider_keys_user_id'), table_name='provider_keys')
     op.drop_index(op.f('ix_provider_keys_fingerprint'), table_name='provider_keys')
@@ -275,6 +303,8 @@ def downgrade() -> None:
     op.drop_table('endpoints')
     op.drop_index(op.f('ix_api_keys_user_id'), table_name='api_keys')
     op.drop_table('api_keys')
+    op.drop_index('alarms_open', table_name='alarms', postgresql_where=sa.text('closed_at IS NULL'))
+    op.drop_table('alarms')
     op.drop_table('users')
     op.drop_index(op.f('ix_revoked_tokens_expires_at'), table_name='revoked_tokens')
     op.drop_table('revoked_tokens')

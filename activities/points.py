@@ -1,0 +1,66 @@
+"""Named points in our own code where a drill may stop a process, so that each moment is really hit and not hoped for.
+
+Nothing happens at a point unless a handler is installed: in production none is. With `DUMONT_POINTS_DIR` set, a file
+named like the point says what to do when the next process gets there: `kill` (SIGKILL) or `stop` (SIGSTOP). The file is
+renamed to `<point>.reached` first, so each order is carried out once and a drill can wait for it.
+"""
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from pathlib import Path
+
+
+class Point(StrEnum):
+    """Every point, in the order of a deploy's life."""
+
+    DEPLOY_COMMITTED = "deploy-committed"
+    MACHINE_STARTED = "machine-started"
+    RENT_BEGUN = "rent-begun"
+    RENT_MARKED = "rent-marked"
+    RENT_ANSWERED = "rent-answered"
+    RENT_RECORDED = "rent-recorded"
+    WATCH_LISTED = "watch-listed"
+    WATCH_TOLD = "watch-told"
+    PROBE_LOGGED_IN = "probe-logged-in"
+    PROBE_RECORDED = "probe-recorded"
+    SERVER_STARTED = "server-started"
+    MODEL_HEALTHY = "model-healthy"
+    PUBLISHED = "published"
+    RESERVED_AGAIN = "reserved-again"
+    LET_GO = "let-go"
+    RELEASE_BEGUN = "release-begun"
+    RELEASE_ASKED = "release-asked"
+    RELEASE_CONFIRMED = "release-confirmed"
+    RELEASE_RECORDED = "release-recorded"
+
+
+Handler = Callable[[Point], Awaitable[None]]
+_SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+_installed: list[Handler] = []
+
+
+async def reach(point: Point) -> None:
+    for handler in _installed:
+        await handler(point)
+
+
+def install(handler: Handler | None) -> None:
+    """At most one handler a process; None takes it away."""
+    _installed[:] = [] if handler is None else [handler]
+
+
+def obey_files(folder: Path) -> Handler:
+    """The handler that carries out orders left as files."""
+
+    async def obey(point: Point) -> None:
+        order = folder / point.value
+        try:
+            order.rename(folder / f"{point.value}.reached")
+        except FileNotFoundError:
+            return
+        word = (folder / f"{point.value}.reached").read_text().strip()
+        os.kill(os.getpid(), _SIGNALS[word])
+
+    return obey

@@ -1,0 +1,133 @@
+"""The reaper's dealings with one account: list it completely, judge, and carry out a sentence after one more look."""
+
+from pydantic import BaseModel
+from sqlalchemy import func, select
+from temporalio import activity
+
+from activities.clouds import Clouds, Endpoint, Urgency
+from activities.errors import NotYet
+from activities.watching import STOPPED
+from clients.vast_types import VastInstance
+from db import strays
+from db.alarms import raise_alarm
+from db.leases import OPEN
+from db.tables import Installation, Lease, ProviderKey
+from domain.phases import KeyStatus
+from domain.reaping import Action, Listed, Policy, Sentence, Suspect, brake, sentences, suspects
+
+
+class Sweep(BaseModel):
+    """What came of looking at one account."""
+
+    account_id: int
+    listed: int
+    suspects: int = 0
+    sentences: list[Sentence] = []
+
+
+class Execution(BaseModel):
+    account_id: int
+    sentence: Sentence
+
+
+class ReapActivities:
+    def __init__(self, clouds: Clouds) -> None:
+        self._clouds = clouds
+        self._database = clouds.database
+        settings = clouds.settings
+        self._policy = Policy.model_validate(
+            {"apart": settings.reap_apart_seconds, "grace": settings.stray_grace_seconds}
+        )
+
+    @activity.defn
+    async def accounts_to_sweep(self) -> list[int]:
+        """The accounts that we have a key for; one whose every key is refused cannot be looked at."""
+        async with self._database.begin() as session:
+            usable = (ProviderKey.account_id.is_not(None), ProviderKey.status != KeyStatus.REFUSED)
+            rows = await session.scalars(select(ProviderKey.account_id).where(*usable).distinct())
+            return sorted(row for row in rows if row is not None)
+
+    @activity.defn
+    async def sweep_account(self, account_id: int) -> Sweep:
+        """List the account completely, then read the ledger, and say what is to be done.
+
+        What is suspect is noted whatever comes of it; more than the brake allows is an alarm and no sentence.
+        """
+        listing = await self._listing(account_id)
+        async with self._database.begin() as session:
+            home = (await session.scalars(select(Installation.uid))).one()
+            leases = await strays.known_leases(session, [each.label for each in listing if each.label])
+            found = suspects(listing, leases, home)
+            before = await strays.sightings(session, account_id)
+            judged = sentences(found, before, await strays.database_time(session), self._policy)
+            await strays.note(session, account_id, found)
+            live = await session.scalar(select(func.count()).where(OPEN, Lease.account_id == account_id))
+            if len(judged) > brake(live or 0):
+                await raise_alarm(session, "reaper_brake", _too_many(len(judged), live or 0))
+                judged = []
+        return Sweep(account_id=account_id, listed=len(listing), suspects=len(found), sentences=judged)
+
+    async def _listing(self, account_id: int) -> list[Listed]:
+        attempt = activity.info().attempt
+        wait = await self._clouds.seconds_to_wait(account_id, Endpoint.LIST, Urgency.SWEEP, attempt)
+        if wait:
+            raise NotYet("waiting for our turn to list", wait)
+        async with self._clouds.calling(await self._key_of(account_id)) as client:
+            return [_listed(instance) for instance in await client.list_instances()]
+
+    @activity.defn
+    async def carry_out(self, execution: Execution) -> bool:
+        """Stop or destroy one machine, if a look at itself and at the ledger still says so. True: done."""
+        sentence, account_id = execution.sentence, execution.account_id
+        async with self._clouds.calling(await self._key_of(account_id)) as client:
+            await self._turn(account_id, Endpoint.SHOW)
+            instance = await client.show_instance(sentence.cloud_id)
+            if instance is None or not await self._still_suspect(_listed(instance), sentence):
+                return False
+            await self._turn(account_id, Endpoint.DESTROY)
+            if sentence.action is Action.DESTROY:
+                await client.destroy_instance(sentence.cloud_id)
+            else:
+                await client.set_state(sentence.cloud_id, "stopped")
+        async with self._database.begin() as session:
+            await strays.record_action(session, account_id, sentence.cloud_id, sentence.action)
+            await raise_alarm(session, "stray", _told(sentence))
+        return True
+
+    async def _still_suspect(self, listed: Listed, sentence: Sentence) -> bool:
+        """A row may have been written, or an answer arrived, since the sweep."""
+        async with self._database.begin() as session:
+            home = (await session.scalars(select(Installation.uid))).one()
+            leases = await strays.known_leases(session, [sentence.label])
+        found: list[Suspect] = suspects([listed], leases, home)
+        return [each.label for each in found] == [sentence.label]
+
+    async def _key_of(self, account_id: int) -> int:
+        async with self._database.begin() as session:
+            best = (ProviderKey.status == KeyStatus.VALID).desc(), ProviderKey.id.desc()
+            found = await session.scalars(
+                select(ProviderKey.id).where(ProviderKey.account_id == account_id).order_by(*best).limit(1)
+            )
+            key_id: int = found.one()
+            return key_id
+
+    async def _turn(self, account_id: int, endpoint: Endpoint) -> None:
+        wait = await self._clouds.seconds_to_wait(account_id, endpoint, Urgency.SWEEP, activity.info().attempt)
+        if wait:
+            raise NotYet(f"waiting for our turn to call the cloud ({endpoint.value[0]})", wait)
+
+
+def _listed(instance: VastInstance) -> Listed:
+    return Listed(cloud_id=instance.id, label=instance.label, is_stopped=instance.actual_status in STOPPED)
+
+
+def _too_many(count: int, live: int) -> str:
+    return (
+        f"{count} machines looked as if nobody held them, with {live} leases open: that is more likely our own "
+        "mistake, so nothing was done. Look at dumont leases."
+    )
+
+
+def _told(sentence: Sentence) -> str:
+    what = "was destroyed" if sentence.action is Action.DESTROY else "was stopped, and is destroyed after a day"
+    return f"Machine {sentence.cloud_id} with label {sentence.label}, which no open lease accounts for, {what}."

@@ -1,0 +1,1 @@
+"""What is rented, and taking it over again after a restored backup."""

@@ -1,0 +1,59 @@
+"""`dumont adopt`: a person has looked after a restored backup, and the reaper may act again."""
+
+import asyncio
+from pathlib import Path
+
+from dotenv import dotenv_values
+from rich.console import Console
+from rich.prompt import Confirm
+from sqlalchemy import select
+
+from activities.flows import connect
+from activities.pairing import PairingActivities
+from cli.errors import Refused
+from cli.places import data_dir as place
+from db.session import Database
+from db.tables import Installation, Stray
+from settings import Settings
+
+
+def adopt(*, yes: bool = False, data_dir: Path | None = None) -> None:
+    """Take PostgreSQL and Temporal for a pair again after one of them was restored. Shows what the reaper will do then.
+
+    Parameters
+    ----------
+    yes
+        Do not ask.
+    data_dir
+        The folder of the installation; its settings are used.
+    """
+    asyncio.run(_adopt(_settings(place(data_dir)), yes=yes))
+
+
+def _settings(folder: Path) -> Settings:
+    """Those that `dumont up` runs with, else the environment's."""
+    kept = {name: value for name, value in dotenv_values(folder / "environment").items() if value is not None}
+    prefix = "DUMONT_"
+    return Settings(**{name.removeprefix(prefix).lower(): value for name, value in kept.items()})  # type: ignore[arg-type]
+
+
+async def _adopt(settings: Settings, *, yes: bool) -> None:
+    console = Console()
+    database = Database(settings.database_url)
+    try:
+        async with database.begin() as session:
+            why = (await session.scalars(select(Installation.needs_adoption))).one()
+            strays = (await session.scalars(select(Stray).where(Stray.ended_at.is_(None)))).all()
+        if why is None:
+            console.print("Nothing to adopt: PostgreSQL and Temporal belong together.")
+            return
+        console.print(why, markup=False)
+        for stray in strays:
+            what = "destroyed" if stray.verdict == "release" else "stopped, and destroyed a day later"
+            console.print(f"machine {stray.cloud_id}, label {stray.label}: will be {what}", markup=False)
+        if not yes and not Confirm.ask("Let the reaper act again?", default=False):
+            raise Refused("Nothing was changed.")
+        await PairingActivities(database, await connect(settings), settings).adopt()
+        console.print("Adopted. The reaper acts from its next sweep on.")
+    finally:
+        await database.close()

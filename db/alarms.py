@@ -1,0 +1,34 @@
+"""Alarms: what a person has to look at."""
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.tables import Alarm
+
+
+async def raise_alarm(session: AsyncSession, kind: str, text: str, *, user_id: int | None = None) -> None:
+    """Raise it, or note that it still holds."""
+    await session.execute(
+        insert(Alarm)
+        .values(kind=kind, text=text, user_id=user_id)
+        .on_conflict_do_update(
+            index_elements=[Alarm.kind, Alarm.text],
+            index_where=Alarm.closed_at.is_(None),
+            set_={"last_at": func.clock_timestamp()},
+        )
+    )
+
+
+async def close_alarms(session: AsyncSession, kind: str) -> None:
+    """What was wrong is right again."""
+    await session.execute(
+        update(Alarm).where(Alarm.kind == kind, Alarm.closed_at.is_(None)).values(closed_at=func.clock_timestamp())
+    )
+
+
+async def open_alarms(session: AsyncSession, user_id: int | None = None) -> list[Alarm]:
+    """The installation's, and those of one user."""
+    mine = Alarm.user_id.is_(None) | (Alarm.user_id == user_id)
+    rows = await session.scalars(select(Alarm).where(Alarm.closed_at.is_(None), mine).order_by(Alarm.id))
+    return list(rows)

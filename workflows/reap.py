@@ -1,0 +1,50 @@
+"""A sweep of every account for machines of ours that nobody holds: reported, and released by the rules."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.pairing import PairingActivities
+    from activities.reaping import Execution, ReapActivities
+
+from workflows.failures import sentence_of
+from workflows.options import CLOUD, RECORD, within
+
+PATIENCE = timedelta(minutes=2)
+"""For one account or one machine; what does not work now is tried again by the next sweep."""
+
+
+@workflow.defn
+class ReapWorkflow:
+    @workflow.run
+    async def run(self) -> int:
+        """Returns how many machines were stopped or destroyed."""
+        may_act = await workflow.execute_activity_method(
+            PairingActivities.check_pairing, summary="do our two databases belong together", **RECORD
+        )
+        accounts = await workflow.execute_activity_method(
+            ReapActivities.accounts_to_sweep, summary="which accounts", **RECORD
+        )
+        return sum([await self._sweep(account_id, may_act) for account_id in accounts])
+
+    async def _sweep(self, account_id: int, may_act: bool) -> int:
+        try:
+            sweep = await workflow.execute_activity_method(
+                ReapActivities.sweep_account, account_id, summary="list it all, judge", **within(CLOUD, PATIENCE)
+            )
+            if not may_act:
+                return 0
+            return sum([await self._carry_out(Execution(account_id=account_id, sentence=s)) for s in sweep.sentences])
+        except ActivityError as error:
+            workflow.logger.warning("account %s is left to the next sweep: %s", account_id, sentence_of(error))
+            return 0
+
+    async def _carry_out(self, execution: Execution) -> bool:
+        return await workflow.execute_activity_method(
+            ReapActivities.carry_out,
+            execution,
+            summary=f"{execution.sentence.action} {execution.sentence.cloud_id}",
+            **within(CLOUD, PATIENCE),
+        )
