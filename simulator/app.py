@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import secrets
 import time
@@ -11,22 +10,21 @@ from pathlib import Path
 
 from aiohttp import web
 
-from simulator import control, ledger
+from simulator import control, control_machines, control_market, ledger
 from simulator.cloud import Cloud
 from simulator.faults import Faults
 from simulator.fleet import Fleet
 from simulator.lifecycle import Lifecycle
 from simulator.machines.layers import Layers
-from simulator.market import gpus_held
+from simulator.market_life import MarketLife
 from simulator.privileges import Privileges
 from simulator.settings import Speed, for_speed
 from simulator.store import Store
+from simulator.timekeeping import keep_time
 from simulator.wire import front, instances, listing, logs, offers, rent, ssh_keys, users
-from simulator.wire.answers import CLOUD, LIFECYCLE
+from simulator.wire.answers import CLOUD, LIFE, LIFECYCLE
 
-logger = logging.getLogger(__name__)
-HEARTBEAT = 1.0
-"""seconds between two looks at the clock: credit, queued starts, and when we were last seen alive"""
+ROUTES = (control, control_machines, control_market, listing, instances, offers, rent, ssh_keys, users, logs)
 
 
 async def open_cloud(folder: Path, speed: Speed, seed: int, privileges: Privileges) -> Cloud:
@@ -69,7 +67,8 @@ def make_app(cloud: Cloud) -> web.Application:
     )
     app[CLOUD] = cloud
     app[LIFECYCLE] = Lifecycle(cloud)
-    for part in (control, listing, instances, offers, rent, ssh_keys, users, logs):
+    app[LIFE] = MarketLife(cloud.seed)
+    for part in ROUTES:
         part.routes(app)
     app.cleanup_ctx.append(run_machines)
     return app
@@ -79,37 +78,12 @@ async def run_machines(app: web.Application) -> AsyncIterator[None]:
     """Boot what ran before, keep time, and at the end stop every machine."""
     cloud, lifecycle = app[CLOUD], app[LIFECYCLE]
     lifecycle.resume()
-    beat = asyncio.create_task(keep_time(cloud, lifecycle))
+    beat = asyncio.create_task(keep_time(cloud, lifecycle, app[LIFE]))
     yield
     beat.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await beat
+    await cloud.notices.close()
     await lifecycle.close()
     cloud.store.set_fact("last_seen", str(time.time()))
     cloud.store.close()
-
-
-async def keep_time(cloud: Cloud, lifecycle: Lifecycle) -> None:
-    while True:
-        cloud.store.set_fact("last_seen", str(time.time()))
-        for account in cloud.accounts.values():
-            if cloud.credit(account) <= 0:
-                stop_all(cloud, lifecycle, account.id)
-        fire_queued_starts(cloud, lifecycle)
-        await asyncio.sleep(HEARTBEAT)
-
-
-def stop_all(cloud: Cloud, lifecycle: Lifecycle, account_id: int) -> None:
-    """Credit used up: everything that the account runs is stopped."""
-    for contract in cloud.living():
-        if contract.account_id == account_id and contract.intended_status == "running":
-            logger.warning("account %s has no credit: stopping machine %s", account_id, contract.id)
-            lifecycle.stop(contract)
-
-
-def fire_queued_starts(cloud: Cloud, lifecycle: Lifecycle) -> None:
-    for contract in cloud.living():
-        host = cloud.hosts[contract.machine_id]
-        free = host.gpus - gpus_held(host, cloud.living(), but=contract.id)
-        if contract.start_queued and free >= contract.num_gpus:
-            lifecycle.start(contract)

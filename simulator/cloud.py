@@ -14,7 +14,8 @@ from simulator.fleet import Fleet
 from simulator.limits import Limiter
 from simulator.machines.machine import Machine
 from simulator.market import population
-from simulator.records import Account, Contract, Host, Offer, SshKey
+from simulator.notices import Notices
+from simulator.records import Account, ApiKey, Contract, Host, Offer, Payment, SshKey, Webhook
 from simulator.settings import Settings, Speed
 from simulator.store import Store
 
@@ -40,6 +41,9 @@ class Cloud:
     contracts: dict[int, Contract] = field(init=False)
     accounts: dict[int, Account] = field(init=False)
     ssh_keys: dict[int, SshKey] = field(init=False)
+    api_keys: dict[int, ApiKey] = field(init=False)
+    webhooks: dict[int, Webhook] = field(init=False)
+    notices: Notices = field(init=False)
 
     def __post_init__(self) -> None:
         self.hosts = self.store.load("hosts", Host)
@@ -47,6 +51,9 @@ class Cloud:
         self.contracts = self.store.load("contracts", Contract)
         self.accounts = self.store.load("accounts", Account)
         self.ssh_keys = self.store.load("ssh_keys", SshKey)
+        self.api_keys = self.store.load("api_keys", ApiKey)
+        self.webhooks = self.store.load("webhooks", Webhook)
+        self.notices = Notices(self)
         if not self.offers:
             self.populate()
 
@@ -62,17 +69,29 @@ class Cloud:
         account = Account(
             id=number, api_key=api_key, email=f"user{number}@simulator.invalid", username=f"user{number}", credit=credit
         )
+        account.payments.append(Payment(time=time.time(), amount=credit))
         self.accounts[number] = account
         self.store.save("accounts", number, account)
         return account
 
+    def pay_in(self, account: Account, amount: float) -> None:
+        """Credit bought (or, negative, taken back)."""
+        account.credit += amount
+        account.payments.append(Payment(time=time.time(), amount=amount))
+        account.warned = False
+        self.store.save("accounts", account.id, account)
+
     def living(self, account: Account | None = None) -> list[Contract]:
         return [c for c in self.contracts.values() if c.alive and (account is None or c.account_id == account.id)]
 
-    def shown(self, account: Account) -> Iterator[Contract]:
+    def listed(self, account: Account) -> Iterator[Contract]:
         """The account's contracts that a listing shows now."""
         now = time.time()
-        return (contract for contract in self.living(account) if contract.visible_from <= now)
+        return (c for c in self.living(account) if max(c.visible_from, c.listed_from) <= now)
+
+    def findable(self, contract: Contract) -> bool:
+        """Does the cloud find it by its id now?"""
+        return max(contract.visible_from, contract.found_from) <= time.time()
 
     def keep(self, contract: Contract) -> None:
         self.contracts[contract.id] = contract
@@ -92,6 +111,21 @@ class Cloud:
         named = [contract.env["SSH_PUBLIC_KEY"]] if contract.env.get("SSH_PUBLIC_KEY") else []
         keys = [key.public_key.strip() for key in contract.attached] + [line.strip() for line in named]
         return list(dict.fromkeys(keys))
+
+    def secrets_of(self, contract: Contract) -> dict[str, str]:
+        """The account's environment variables, which its machines get when they boot."""
+        return self.accounts[contract.account_id].secrets
+
+    def count_traffic(self, contract: Contract, machine: Machine) -> None:
+        up, down = machine.take_traffic()
+        contract.up_bytes += up
+        contract.down_bytes += down
+
+    def gpu_load(self, contract: Contract) -> tuple[float, int]:
+        """GPU use in percent and memory in MB: what model servers do, and what the control routes set."""
+        machine = self.fleet.known(contract.id)
+        busy, used = machine.load() if machine else (0.0, 0)
+        return max(busy, contract.gpu_util), used + contract.gpu_memory_used
 
     def machine(self, contract: Contract) -> Machine:
         return self.fleet.machine(contract.id, lambda path: self._board(contract, path))

@@ -4,14 +4,14 @@ import time
 from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from simulator.cloud import FIRST_CREDIT, Cloud
 from simulator.faults import Fault
 from simulator.limits import Limiter
-from simulator.records import Contract
+from simulator.records import Contract, Payment
 from simulator.settings import Settings
-from simulator.wire.answers import add, answer, cloud_of, json_body, lifecycle_of, number_in
+from simulator.wire.answers import LIFE, add, answer, cloud_of, json_body, lifecycle_of, number_in
 from simulator.wire.errors import invalid, refused
 
 
@@ -25,9 +25,6 @@ def routes(app: web.Application) -> None:
     add(app, "DELETE", "/simulator/faults/{id}", remove_fault)
     add(app, "GET", "/simulator/books", books)
     add(app, "GET", "/simulator/requests", requests)
-    add(app, "POST", "/simulator/machines/{id}/kill", kill)
-    add(app, "POST", "/simulator/machines/{id}/gpu", set_gpu)
-    add(app, "POST", "/simulator/hosts/{id}/taken", set_taken)
     add(app, "POST", "/simulator/accounts", add_account)
     add(app, "PATCH", "/simulator/accounts/{id}", change_account)
     add(app, "POST", "/simulator/reset", reset)
@@ -106,6 +103,8 @@ def _book(cloud: Cloud, contract: Contract, now: float) -> dict[str, Any]:
         "cost_usd": contract.cost(now) * cloud.settings.money_rate, "offer_id": contract.offer_id,
         "machine_id": contract.machine_id, "account_id": contract.account_id, "num_gpus": contract.num_gpus,
         "intended_status": contract.intended_status, "start_queued": contract.start_queued,
+        "actual_status": contract.actual_status, "is_bid": contract.is_bid, "outbid": contract.outbid,
+        "dph_total": contract.dph_base + contract.storage_hourly, "gpu_util": cloud.gpu_load(contract)[0],
     }  # fmt: skip
 
 
@@ -115,51 +114,6 @@ async def requests(request: web.Request) -> web.Response:
     except ValueError:
         raise invalid("since is not a number of seconds") from None
     return answer({"requests": [entry for entry in cloud_of(request).requests if entry["time"] >= since]})
-
-
-def _living(request: web.Request) -> Contract:
-    contract = cloud_of(request).contracts.get(number_in(request, "id"))
-    if contract is None or not contract.alive:
-        raise refused(404, "not_found", "no such machine alive")
-    return contract
-
-
-async def kill(request: web.Request) -> web.Response:
-    await lifecycle_of(request).kill(_living(request))
-    return answer({"success": True})
-
-
-class GpuLoad(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    utilization: float | None = Field(default=None, ge=0, le=100)
-    memory_used_mb: int | None = Field(default=None, ge=0)
-
-
-async def set_gpu(request: web.Request) -> web.Response:
-    contract, cloud = _living(request), cloud_of(request)
-    try:
-        load = GpuLoad.model_validate(await json_body(request))
-    except ValidationError as problem:
-        raise invalid(str(problem)) from None
-    util = contract.gpu_util if load.utilization is None else load.utilization
-    memory = contract.gpu_memory_used if load.memory_used_mb is None else load.memory_used_mb
-    lifecycle_of(request).put(contract, gpu_util=util, gpu_memory_used=memory)
-    machine = cloud.fleet.known(contract.id)
-    if machine:
-        machine.set_gpu(util, memory)
-    return answer({"success": True, "utilization": util, "memory_used_mb": memory})
-
-
-async def set_taken(request: web.Request) -> web.Response:
-    """Other customers hold so many GPUs of a host: its offers go, and what is stopped there cannot start."""
-    cloud = cloud_of(request)
-    host = cloud.hosts.get(number_in(request, "id"))
-    if host is None:
-        raise refused(404, "not_found", "no such host (give a machine_id)")
-    host.taken = int((await json_body(request)).get("gpus", host.gpus))
-    cloud.store.save("hosts", host.id, host)
-    return answer({"success": True, "taken": host.taken})
 
 
 async def add_account(request: web.Request) -> web.Response:
@@ -177,7 +131,7 @@ async def change_account(request: web.Request) -> web.Response:
     if account is None:
         raise refused(404, "not_found", "no such account")
     if "credit" in body:
-        account.credit += float(body["credit"]) - cloud.credit(account)
+        cloud.pay_in(account, float(body["credit"]) - cloud.credit(account))
     account.api_key = str(body.get("api_key", account.api_key))
     cloud.store.save("accounts", account.id, account)
     return answer({**account.model_dump(), "credit": cloud.credit(account)})
@@ -187,17 +141,19 @@ async def reset(request: web.Request) -> web.Response:
     """All machines gone, faults and logs cleared, the market as seeded. Accounts stay, with their first credit."""
     cloud = cloud_of(request)
     for contract in cloud.living():
-        await lifecycle_of(request).kill(contract)
-    for kind in ("contracts", "ssh_keys", "hosts", "offers"):
+        await lifecycle_of(request).end(contract, "killed")
+    for kind in ("contracts", "ssh_keys", "api_keys", "webhooks", "hosts", "offers"):
         cloud.store.clear(kind)
-    cloud.contracts.clear()
-    cloud.ssh_keys.clear()
+    for records in (cloud.contracts, cloud.ssh_keys, cloud.api_keys, cloud.webhooks):
+        records.clear()
     cloud.faults.clear()
     cloud.requests.clear()
     cloud.rent_requests = 0
     cloud.limiter = Limiter()
     cloud.populate()
+    request.app[LIFE].begin_again(cloud.seed)
     for account in cloud.accounts.values():
-        account.credit = FIRST_CREDIT
+        account.credit, account.secrets, account.details, account.warned = FIRST_CREDIT, {}, {}, False
+        account.payments = [Payment(time=time.time(), amount=FIRST_CREDIT)]
         cloud.store.save("accounts", account.id, account)
     return answer({"success": True})

@@ -7,18 +7,24 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+BootFault = Literal[
+    "never_boots", "exits", "stays_null", "stuck_created", "oci_error", "port_taken", "no_space", "image_not_found",
+    "odd_status",
+]  # fmt: skip
+"""how a machine fails to come up (``machine:boot``)"""
 FaultName = Literal[
-    "drop_before_commit", "drop_after_commit", "late_commit", "delay", "delay_after_commit",
+    "drop_before_commit", "drop_after_commit", "late_commit", "done_later", "delay", "delay_after_commit", "bad_key",
     "status", "status_after_commit", "garbage", "empty_body", "success_false", "wrong_content_type",
-    "empty_list", "truncated_list", "empty_page", "duplicates", "missing_fields", "stale", "ignored",
-    "phantom", "double_sale", "success_without_id", "listed_late",
-    "never_boots", "exits", "never_healthy", "crashes", "refuses",
+    "empty_list", "truncated_list", "cut_page", "empty_page", "duplicates", "missing_fields", "stale", "ignored",
+    "phantom", "double_sale", "success_without_id", "error_with_contract", "listed_late", "unlisted", "unfound",
+    "never_boots", "exits", "stays_null", "stuck_created", "oci_error", "port_taken", "no_space", "image_not_found",
+    "odd_status", "never_healthy", "crashes", "refuses", "no_keys", "missing", "unreachable",
 ]  # fmt: skip
 
 
 class Fault(BaseModel):
     """One wish for trouble. ``endpoint`` is ``METHOD /path-prefix`` (``*`` for any method) or ``machine:boot``,
-    ``machine:model_server``, ``machine:sshd``."""
+    ``machine:model_server``, ``machine:sshd``, ``machine:ports``, ``machine:gpu``."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,6 +43,8 @@ class Fault(BaseModel):
     body: str | dict[str, Any] | list[Any] = "<html><body><h1>502 Bad Gateway</h1></body></html>"
     headers: dict[str, str] = Field(default_factory=dict)
     delay_seconds: float = Field(default=1.0, ge=0)
+    ending: BootFault = "exits"
+    """``double_sale``: how the machines of those who came second end"""
 
     id: int = 0
     calls: int = 0
@@ -69,9 +77,13 @@ class Faults:
     """The faults that are set. Repeatable: the chances come from the simulator's seed."""
 
     def __init__(self, seed: int) -> None:
-        self._draw = random.Random(seed)  # noqa: S311 (a simulation, not a secret)
+        self.begin_again(seed)
         self._numbers = itertools.count(1)
         self._set: dict[int, Fault] = {}
+
+    def begin_again(self, seed: int) -> None:
+        """Draw the chances from this seed on, as a scenario wants it."""
+        self._draw = random.Random(seed)  # noqa: S311 (a simulation, not a secret)
 
     def add(self, fault: Fault) -> Fault:
         fault.arm(next(self._numbers))
@@ -91,10 +103,17 @@ class Faults:
         """The faults that strike this call, in the order they were set; each counts as fired."""
         return [fault for fault in self._set.values() if fault.concerns(method, path, text) and self._strikes(fault)]
 
-    def fire_machine(self, where: str, text: str) -> str | None:
-        """The fault for a machine at ``boot``, ``model_server`` or ``sshd``."""
-        struck = self.fire("", f"machine:{where}", text)
-        return struck[0].fault if struck else None
+    def fire_machine(self, where: str, text: str, name: str | None = None) -> str | None:
+        """The fault for a machine at ``boot``, ``sshd``, ``model_server``, ``ports`` or ``gpu`` (or only ``name``)."""
+        for fault in self._set.values():
+            wanted = name in (None, fault.fault) and fault.concerns("", f"machine:{where}", text)
+            if wanted and self._strikes(fault):
+                return fault.fault
+        return None
+
+    def chance(self, probability: float) -> bool:
+        """A chance of the market's, from the same draw as the faults'."""
+        return probability > 0 and self._draw.random() < probability
 
     def _strikes(self, fault: Fault) -> bool:
         if fault.spent():

@@ -73,8 +73,10 @@ class Fleet:
         return found
 
 
-def order(contract: Contract, host: Host, keys: list[str], auto_tmux: bool) -> MachineSpec:
-    """The machine that a contract describes."""
+def order(
+    contract: Contract, host: Host, keys: list[str], secrets: dict[str, str], auto_tmux: bool, gpu_missing: bool
+) -> MachineSpec:
+    """The machine that a contract describes; ``secrets`` are the account's own environment variables."""
     gpu = BY_NAME[contract.gpu_name]
     direct = contract.ports.get("22/tcp")
     jupyter = "jupyter" in contract.runtype
@@ -83,8 +85,10 @@ def order(contract: Contract, host: Host, keys: list[str], auto_tmux: bool) -> M
         ends.append((contract.address, direct))
     return MachineSpec(
         id=contract.id, hostname=f"C.{contract.id}", image=contract.image, address=contract.address,
-        env=_environment(contract, keys), onstart=contract.onstart, command=_command(contract),
-        gpu=GpuSpec(gpu.name, contract.num_gpus, gpu.ram, host.driver_version, str(host.cuda_max_good), gpu.watts),
+        env=_environment(contract, keys) | secrets | _asked(contract), onstart=contract.onstart,
+        command=_command(contract),
+        gpu=GpuSpec(gpu.name, contract.num_gpus, gpu.ram, host.driver_version, str(host.cuda_max_good), gpu.watts,
+                    gpu_missing),
         ports={int(name.split("/")[0]): port for name, port in contract.ports.items() if name.endswith("/tcp")},
         ssh_ends=ends, authorized_keys=keys, auto_tmux=auto_tmux,
     )  # fmt: skip
@@ -99,7 +103,7 @@ def _command(contract: Contract) -> list[str]:
 
 
 def _environment(contract: Contract, keys: list[str]) -> dict[str, str]:
-    """What Vast sets in PID 1's environment (an SSH login does not see it), then what the create asked for."""
+    """What Vast sets in PID 1's environment (an SSH login does not see it)."""
     gpus = ",".join(str(number) for number in range(contract.num_gpus))
     ports = {
         f"VAST_{name.split('/')[1].upper()}_PORT_{name.split('/')[0]}": str(port)
@@ -112,4 +116,9 @@ def _environment(contract: Contract, keys: list[str]) -> dict[str, str]:
         "GPU_COUNT": str(contract.num_gpus), "SSH_PUBLIC_KEY": "\n".join(keys), "DATA_DIRECTORY": "/workspace/",
         "JUPYTER_TOKEN": contract.api_key[:32], "NVIDIA_VISIBLE_DEVICES": gpus, "SIMULATED": "1",
         "USER": "root", "SHELL": "/bin/bash", **ports, **identity,
-    } | {name: value for name, value in contract.env.items() if not name.startswith("-")}  # fmt: skip
+    }  # fmt: skip
+
+
+def _asked(contract: Contract) -> dict[str, str]:
+    """The create's own variables; names that begin with a dash are docker options."""
+    return {name: value for name, value in contract.env.items() if not name.startswith("-")}

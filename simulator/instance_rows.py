@@ -13,14 +13,17 @@ COUNTRY = slice(-2, None)
 def instance_row(cloud: Cloud, contract: Contract) -> dict[str, Any]:
     host = cloud.hosts[contract.machine_id]
     now = time.time()
-    return {
+    row = {
         **_identity(contract), **_states(contract), **_doors(cloud, contract), **_prices(contract, host),
-        **_gpu(contract, host), **_computer(contract, host),
+        **_gpu(cloud, contract, host), **_computer(contract, host),
         "start_date": contract.created_at, "end_date": host.end_date, "duration": host.end_date - now,
         "time_remaining": "", "uptime_mins": (now - contract.booted_at) / 60 if contract.booted_at else None,
         "credit_balance": None, "credit_discount": None, "client_run_time": 1.0, "host_run_time": 2_592_000.0,
-        "external": False, "rentable": False, "logo": "", "webpage": None, "volume_info": [],
+        "external": False, "rentable": False, "logo": "", "webpage": None, "volume_info": [], **contract.shown_as,
     }  # fmt: skip
+    if row.get("ports", ...) is None:
+        del row["ports"]
+    return row
 
 
 def _identity(contract: Contract) -> dict[str, Any]:
@@ -66,21 +69,23 @@ def _prices(contract: Contract, host: Host) -> dict[str, Any]:
         "dph_base": base, "dph_total": base + storage, "storage_cost": host.storage_cost,
         "storage_total_cost": storage, "min_bid": round(base * 0.55, 4), "inet_up_cost": host.inet_cost,
         "inet_down_cost": host.inet_cost, "internet_up_cost_per_tb": host.inet_cost * 1000,
-        "internet_down_cost_per_tb": host.inet_cost * 1000, "inet_up_billed": 0.0, "inet_down_billed": 0.0,
+        "internet_down_cost_per_tb": host.inet_cost * 1000, "inet_up_billed": contract.up_bytes / 1e9,
+        "inet_down_billed": contract.down_bytes / 1e9,
         "search": search, "instance": search,
     }  # fmt: skip
 
 
-def _gpu(contract: Contract, host: Host) -> dict[str, Any]:
+def _gpu(cloud: Cloud, contract: Contract, host: Host) -> dict[str, Any]:
     gpu = BY_NAME[contract.gpu_name]
     running = contract.actual_status == "running"
+    busy, used = cloud.gpu_load(contract) if running else (0.0, 0)
     return {
         "gpu_name": contract.gpu_name, "num_gpus": contract.num_gpus, "gpu_ram": contract.gpu_ram,
-        "gpu_totalram": contract.gpu_ram * contract.num_gpus, "gpu_util": contract.gpu_util if running else None,
-        "gpu_temp": 34.0 + contract.gpu_util * 0.4 if running else None, "gpu_frac": contract.num_gpus / host.gpus,
+        "gpu_totalram": contract.gpu_ram * contract.num_gpus, "gpu_util": busy if running else None,
+        "gpu_temp": 34.0 + busy * 0.4 if running else None, "gpu_frac": contract.num_gpus / host.gpus,
         "gpu_lanes": 16, "gpu_mem_bw": gpu.bandwidth, "gpu_arch": "nvidia", "compute_cap": gpu.capability,
         "cuda_max_good": host.cuda_max_good, "driver_version": host.driver_version, "total_flops": gpu.tflops,
-        "dlperf": gpu.dlperf * contract.num_gpus, "vmem_usage": contract.gpu_memory_used / 1024 if running else None,
+        "dlperf": gpu.dlperf * contract.num_gpus, "vmem_usage": used / 1024 if running else None,
     }  # fmt: skip
 
 

@@ -2,10 +2,9 @@
 
 import random
 import time
-from collections.abc import Iterable
 
 from simulator.gpus import CATALOG, Gpu
-from simulator.records import Contract, Host, Offer
+from simulator.records import Host, Offer
 
 PLACES = ("Sweden, SE", "California, US", "Texas, US", "Quebec, CA", "Germany, DE", "France, FR", "Poland, PL",
           "Brazil, BR", "Japan, JP", "South Korea, KR", "Norway, NO", "United Kingdom, GB", "Bulgaria, BG",
@@ -62,18 +61,3 @@ def _host(draw: random.Random, gpu: Gpu, size: int, number: int) -> Host:
         cuda_max_good=cuda, driver_version=driver, storage_cost=round(draw.uniform(0.1, 0.25), 3),
         end_date=time.time() + draw.uniform(20, 300) * DAY,
     )  # fmt: skip
-
-
-def gpus_held(host: Host, contracts: Iterable[Contract], but: int | None = None) -> int:
-    """How many of one host's GPUs are taken, not counting the contract ``but``."""
-    holders = (c for c in contracts if c.machine_id == host.id and c.alive and c.cur_state == "running")
-    return host.taken + sum(c.num_gpus for c in holders if c.id != but)
-
-
-def held_by_host(hosts: Iterable[Host], contracts: Iterable[Contract]) -> dict[int, int]:
-    """How many GPUs of each host are taken: by contracts that hold theirs (cur_state running), and by others."""
-    held = {host.id: host.taken for host in hosts}
-    for contract in contracts:
-        if contract.alive and contract.cur_state == "running":
-            held[contract.machine_id] += contract.num_gpus
-    return held

@@ -19,13 +19,14 @@ def storage_hourly(host: Host, gigabytes: float) -> float:
     return gigabytes * host.storage_cost / HOURS_PER_MONTH
 
 
-def offer_row(offer: Offer, host: Host, free: bool, gigabytes: float, bid: bool) -> dict[str, Any]:
-    base = offer.min_bid if bid else offer.dph_base
+def offer_row(offer: Offer, host: Host, free: bool, gigabytes: float, needed_bid: float, bid: bool) -> dict[str, Any]:
+    """``needed_bid`` is the least bid that gets it now, in $ per hour; ``bid`` shows the row at that price."""
+    base = needed_bid if bid else offer.dph_base
     storage = storage_hourly(host, gigabytes)
     total = base + storage
     return {
         "id": offer.id, "ask_contract_id": offer.id, "bundle_id": offer.id + 500_000, "num_gpus": offer.num_gpus,
-        "dph_base": base, "dph_total": total, "dph_total_adj": total, "min_bid": offer.min_bid, "is_bid": bid,
+        "dph_base": base, "dph_total": total, "dph_total_adj": total, "min_bid": needed_bid, "is_bid": bid,
         "storage_total_cost": storage, "discounted_dph_total": total, "discounted_hourly": 0.0, "discount_rate": 0.0,
         "credit_discount_max": 0.2, "rentable": free, "rented": not free, "external": False,
         **_hardware(offer, host), **_landlord(host), **_scores(offer, host, total),

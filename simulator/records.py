@@ -1,13 +1,15 @@
 """What the simulated cloud remembers. Money in dollars, times in epoch seconds, memory in MB as on Vast's wire."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
+
+from simulator.faults import BootFault
 
 Status = Literal[
     "created", "loading", "running", "stopping", "stopped", "frozen", "exited", "rebooting", "unknown", "offline"
 ]
-Ending = Literal["destroyed", "killed"]
+Ending = Literal["destroyed", "killed", "removed", "expired"]
 
 
 class Host(BaseModel):
@@ -39,7 +41,13 @@ class Host(BaseModel):
     """$ per GB and month"""
     end_date: float
     taken: int = 0
-    """GPUs that other customers hold (set over the control routes)"""
+    """GPUs that other customers hold on demand (set over the control routes)"""
+    visitors: int = 0
+    """GPUs that other customers of the living market hold on demand"""
+    rivals: list[float] = Field(default_factory=list)
+    """other customers' bids, $ per hour for one GPU each"""
+    offline: bool = False
+    removed: bool = False
 
 
 class Offer(BaseModel):
@@ -108,10 +116,26 @@ class Contract(BaseModel):
     booted_at: float | None = None
     visible_from: float = 0.0
     start_queued: bool = False
-    doomed: bool = False
-    """the loser of a double sale: it boots for a while and exits"""
+    fails: BootFault | None = None
+    """how it fails to come up: by a fault, or as the loser of a double sale"""
+    outbid: bool = False
+    """stopped because others bid more; runs again by itself when its bid is good enough"""
+    listed_from: float = 0.0
+    """lists do not show it before this time"""
+    found_from: float = 0.0
+    """``GET /instances/{id}/`` does not find it before this time"""
+    shown_as: dict[str, Any] = Field(default_factory=dict)
+    """fields that its row shows instead of the truth (set over the control routes)"""
+    up_bytes: int = 0
+    down_bytes: int = 0
+    inet_cost: float = 0.0
+    """$ per GB, either way"""
+    prepaid: float = 0.0
+    """$ that were paid ahead for it"""
     attached: list["SshKey"] = Field(default_factory=list)
     gpu_time: Meter = Field(default_factory=Meter)
+    gpu_spent: float = 0.0
+    """$ for GPU time at earlier prices"""
     storage_time: Meter = Field(default_factory=Meter)
     gpu_util: float = 0.0
     gpu_memory_used: int = 0
@@ -123,8 +147,23 @@ class Contract(BaseModel):
         return self.ending is None
 
     def cost(self, now: float) -> float:
-        hours = self.gpu_time.read(now) / 3600 * self.dph_base
-        return hours + self.storage_time.read(now) / 3600 * self.storage_hourly
+        return sum(self.items(now).values())
+
+    def items(self, now: float) -> dict[str, float]:
+        """What it has cost, in $: GPU only while running, storage always, bandwidth by the byte."""
+        return {
+            "gpu": self.gpu_spent + self.gpu_time.read(now) / 3600 * self.dph_base,
+            "storage": self.storage_time.read(now) / 3600 * self.storage_hourly,
+            "upload": self.up_bytes / 1e9 * self.inet_cost, "download": self.down_bytes / 1e9 * self.inet_cost,
+        }  # fmt: skip
+
+    def reprice(self, dph_base: float, now: float) -> None:
+        """From now on it costs this much; what ran so far stays charged at the old price."""
+        running = self.gpu_time.since is not None
+        self.gpu_time.halt(now)
+        self.gpu_spent += self.gpu_time.seconds / 3600 * self.dph_base
+        self.gpu_time = Meter(since=now if running else None)
+        self.dph_base = dph_base
 
 
 class SshKey(BaseModel):
@@ -134,6 +173,35 @@ class SshKey(BaseModel):
     created_at: float
 
 
+class ApiKey(BaseModel):
+    """A further key of an account, with what it may do: ``{"api": {"instance_read": {}, …}}`` (none: everything)."""
+
+    id: int
+    account_id: int
+    name: str
+    key: str
+    permissions: dict[str, Any] | None = None
+    key_params: Any = None
+    created_at: float
+
+
+class Webhook(BaseModel):
+    id: int
+    account_id: int
+    name: str | None
+    url: str
+    event_types: list[str]
+    secret: str
+    created_at: float
+    updated_at: float
+
+
+class Payment(BaseModel):
+    time: float
+    amount: float
+    """$ paid in"""
+
+
 class Account(BaseModel):
     id: int
     api_key: str
@@ -141,3 +209,10 @@ class Account(BaseModel):
     username: str
     credit: float
     """what was paid in; what is left is this less all costs"""
+    secrets: dict[str, str] = Field(default_factory=dict)
+    """environment variables for the account's new machines"""
+    payments: list[Payment] = Field(default_factory=list)
+    details: dict[str, Any] = Field(default_factory=dict)
+    """what ``set user`` wrote"""
+    warned: bool = False
+    """the low-credit notice is out"""

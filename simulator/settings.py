@@ -33,12 +33,49 @@ class Clocks(BaseModel):
     logs: float = 0.1
     """until the object behind ``result_url`` is uploaded (404 before)"""
     model_loading: float = 0.3
+    rewrite_keys: float = 0.0
+    """how often the platform writes every authorized_keys anew, dropping what was added in the machine; 0: never"""
+    after_end: float = 48 * 3600.0
+    """from an offer's end date until its contracts are deleted with their files (clouds.md A5)"""
 
 
 REALISTIC = Clocks(
     null=4, created=6, loading=(60, 200), sshd=8, keys=3, ports=10, stopping=8, start_lag=6, starting=20, destroying=2,
-    rebooting=10, logs=2, model_loading=40,
+    rebooting=10, logs=2, model_loading=40, rewrite_keys=12 * 3600.0,
 )  # fmt: skip
+
+
+class Market(BaseModel):
+    """How lively the market is (``market_life.py``); rates are per host (prices: per offer) and hour of the market."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rate: float = Field(default=0.0, ge=0)
+    """hours of the market per hour of the wall clock; 0: it stands still"""
+    price_moves: float = 0.5
+    customers: float = 0.08
+    stay_hours: float = Field(default=6.0, gt=0)
+    bids: float = 0.05
+    bid_hours: float = Field(default=3.0, gt=0)
+    offline: float = 0.002
+    offline_hours: float = Field(default=0.5, gt=0)
+    removals: float = 0.0001
+    double_sale: float = Field(default=0.0, ge=0, le=1)
+    """the chance that an offer sold in the last ten seconds is sold again (clouds.md B1.5)"""
+
+
+class Webhooks(BaseModel):
+    """How notices are delivered."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    duplicates: float = Field(default=0.0, ge=0, le=1)
+    """the chance that an event is delivered twice"""
+    shuffle_seconds: float = Field(default=0.0, ge=0)
+    """each delivery waits up to so long, so that they come in any order"""
+    retry_seconds: list[float] = Field(default_factory=lambda: [1.0, 5.0, 30.0])
+    plain_http: bool = True
+    """the real service takes only https"""
 
 
 class Toggles(BaseModel):
@@ -60,6 +97,7 @@ class Toggles(BaseModel):
     long_label: Literal["400", "truncated"] = "400"
     newline_in_public_ipaddr: bool = True
     contract_on_failed_bid: bool = True
+    lacking_scope: Literal["401", "403"] = "401"
 
 
 class Settings(BaseModel):
@@ -75,9 +113,12 @@ class Settings(BaseModel):
     way_out: list[int] = Field(default_factory=list)
     """ports of this computer's 127.0.0.1 that machines reach, as ``host.simulator:PORT`` (their internet, so to say)"""
     toggles: Toggles = Field(default_factory=Toggles)
+    market: Market = Field(default_factory=Market)
+    webhooks: Webhooks = Field(default_factory=Webhooks)
 
 
 def for_speed(speed: Speed) -> Settings:
     if speed == "fast":
         return Settings()
-    return Settings(clocks=REALISTIC.model_copy(), rate_limit_scale=1.0)
+    market = Market(rate=1.0, double_sale=0.02)
+    return Settings(clocks=REALISTIC.model_copy(), rate_limit_scale=1.0, market=market)

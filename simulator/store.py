@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 Record = TypeVar("Record", bound=BaseModel)
-KINDS = ("hosts", "offers", "contracts", "ssh_keys", "accounts")
+KINDS = ("hosts", "offers", "contracts", "ssh_keys", "accounts", "api_keys", "webhooks")
 
 
 class Store:

@@ -37,6 +37,10 @@ class Box(Protocol):
 
     def running(self) -> bool: ...
 
+    def has_process(self, pid: int) -> bool:
+        """Does a process of this number, as programs in the machine count them, live there?"""
+        ...
+
     def command(self, argv: list[str]) -> list[str]:
         """What to execute here so that ``argv`` runs in the machine."""
 

@@ -96,11 +96,11 @@ def write_start_files(root: Path, spec: MachineSpec) -> None:
     write_gpu(root, spec, utilization=0.0, memory_used_mb=0)
 
 
-def write_authorized_keys(root: Path, keys: list[str]) -> None:
-    """Put the platform's keys first and keep the lines that somebody else added."""
+def write_authorized_keys(root: Path, keys: list[str], *, only: bool = False) -> None:
+    """Put the platform's keys first and keep the lines that somebody else added (``only``: drop them)."""
     file = resolve(root, "root/.ssh/authorized_keys")
     old = file.read_text(errors="replace").splitlines() if file.exists() else []
-    kept = [line for line in old if line.strip() and not line.endswith(MARKER) and line not in keys]
+    kept = [line for line in old if line.strip() and not line.endswith(MARKER) and line not in keys and not only]
     file.write_text("".join(f"{line}\n" for line in [*(f"{key} {MARKER}" for key in keys), *kept]))
     file.chmod(0o600)
 

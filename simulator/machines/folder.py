@@ -78,6 +78,14 @@ class FolderBox:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
 
+    def has_process(self, pid: int) -> bool:
+        with contextlib.suppress(PermissionError):
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return False
+        return True
+
     def command(self, argv: list[str]) -> list[str]:
         """``setsid`` is not everywhere; the session is made by the caller then."""
         plain = argv[next(i for i, word in enumerate(argv) if word.startswith("/")) :]

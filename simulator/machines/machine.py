@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import functools
+import json
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,15 @@ from simulator.machines.sshd import SshServer
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """When the ways in open, in seconds from the boot (None: never), and the ways out."""
+
+    sshd_after: float | None
+    ports_after: float | None
+    ways_out: list[int]
+
+
 class Machine:
     def __init__(self, box: Box, board: Board) -> None:
         self.box = box
@@ -25,24 +36,35 @@ class Machine:
         self._relays: list[network.Relay] = []
         self._ways_out: dict[int, network.Relay] = {}
         self._opening: list[asyncio.Task[None]] = []
+        self._traffic = network.Traffic()
         self.spec: MachineSpec | None = None
 
-    async def boot(
-        self, spec: MachineSpec, *, sshd_after: float | None, ports_after: float, ways_out: list[int]
-    ) -> None:
-        """Start the processes, then open the doors as their clocks say (``sshd_after`` None: SSH never answers).
-
-        Raises BootFailed.
-        """
+    async def boot(self, spec: MachineSpec, doors: Doors) -> None:
+        """Start the processes, then open the doors as their clocks say. Raises BootFailed."""
         self.spec = spec
-        self.box.on_wired = lambda: self._wire(ways_out)
+        self.box.on_wired = lambda: self._wire(doors.ways_out)
         await self.box.start(spec)
-        if spec.ssh and sshd_after is not None:
+        self._open_doors(spec, doors)
+
+    async def plug(self, doors: Doors) -> None:
+        """Open the ways in and out of a machine that ran on while its host was out of reach."""
+        if self.spec:
+            self._wire(doors.ways_out)
+            self._open_doors(self.spec, doors)
+
+    def _open_doors(self, spec: MachineSpec, doors: Doors) -> None:
+        if spec.ssh and doors.sshd_after is not None:
             proxied = [end for end in spec.ssh_ends if end[0] != spec.address]
             direct = [end for end in spec.ssh_ends if end[0] == spec.address]
-            self._later(sshd_after, lambda: self._open_ssh(proxied))
-            self._later(max(sshd_after, ports_after), lambda: self._open_ssh(direct))
-        self._later(ports_after, lambda: self._open_ports(spec))
+            self._later(doors.sshd_after, lambda: self._open_ssh(proxied))
+            if doors.ports_after is not None:
+                self._later(max(doors.sshd_after, doors.ports_after), lambda: self._open_ssh(direct))
+        if doors.ports_after is not None:
+            self._later(doors.ports_after, lambda: self._open_ports(spec))
+
+    def take_traffic(self) -> tuple[int, int]:
+        """Bytes that went (out of, into) the machine through its mapped ports since the last time."""
+        return self._traffic.take()
 
     def _wire(self, ways_out: list[int]) -> None:
         self._later(0, lambda: self._board.open(self.box))
@@ -53,7 +75,9 @@ class Machine:
         address = self.box.host_address()
         for port in ports if address != "127.0.0.1" and self.box.running() else ():
             if port not in self._ways_out:
-                relay = self._ways_out[port] = network.Relay(lambda: network.stream_socket(None), ("127.0.0.1", port))
+                relay = self._ways_out[port] = network.Relay(
+                    lambda: network.stream_socket(None), ("127.0.0.1", port), network.Traffic()
+                )
                 self._later(0, functools.partial(self._open_way_out, relay, address, port))
 
     async def _open_way_out(self, relay: network.Relay, address: str, port: int) -> None:
@@ -77,7 +101,8 @@ class Machine:
         for inner, outer in spec.ports.items():
             if inner == 22 and spec.ssh:
                 continue
-            relay = network.Relay(self.box.make_socket, ("127.0.0.1", self.box.port_inside(inner)))
+            inside = ("127.0.0.1", self.box.port_inside(inner))
+            relay = network.Relay(self.box.make_socket, inside, self._traffic)
             await relay.listen(network.listening_socket(None, spec.address, outer))
             self._relays.append(relay)
 
@@ -101,16 +126,23 @@ class Machine:
         self._ways_out.clear()
         self._board.close()
 
-    def set_keys(self, keys: list[str]) -> None:
-        files.write_authorized_keys(self.box.root, keys)
+    def set_keys(self, keys: list[str], *, only: bool = False) -> None:
+        """Write the platform's keys; ``only`` drops what programs in the machine added to them."""
+        files.write_authorized_keys(self.box.root, keys, only=only)
 
     def set_gpu(self, utilization: float, memory_used_mb: int) -> None:
         if self.spec:
             files.write_gpu(self.box.root, self.spec, utilization, memory_used_mb)
 
-    def log(self, tail: int | None) -> str:
-        """The container log: what the first process and onstart wrote."""
-        return read_log(self.box.folder, tail)
+    def load(self) -> tuple[float, int]:
+        """GPU use in percent and MB that model servers in the machine report, as nvidia-smi adds them up."""
+        used, busy = 0, 0.0
+        for file in files.resolve(self.box.root, "run/simulator").glob("load-*.json"):
+            with contextlib.suppress(OSError, ValueError):
+                if self.box.has_process(int(file.stem.split("-")[1])):
+                    load = json.loads(file.read_text())
+                    used, busy = used + int(load["memory_used_mb"]), max(busy, float(load["utilization"]))
+        return busy, used
 
 
 def read_log(folder: Path, tail: int | None) -> str:

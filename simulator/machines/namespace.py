@@ -124,6 +124,9 @@ class NamespaceBox:
             "/bin/sh", "-c", SETUP, "setup", spec.hostname, options, *folders,
         ]  # fmt: skip
 
+    def has_process(self, pid: int) -> bool:
+        return self._init != 0 and os.path.exists(f"/proc/{self._init}/root/proc/{pid}")
+
     def command(self, argv: list[str]) -> list[str]:
         nsenter = ["nsenter", "--target", str(self._init), "--mount", "--uts", "--ipc", "--net", "--pid", "--"]
         return [*nsenter, *argv]

@@ -81,17 +81,33 @@ def can_bind(address: str, port: int = 0) -> bool:
     return True
 
 
+class Traffic:
+    """Bytes through a machine's ports, counted until somebody takes the count."""
+
+    def __init__(self) -> None:
+        self.up = 0
+        self.down = 0
+
+    def take(self) -> tuple[int, int]:
+        """Bytes out of the machine and into it."""
+        taken = (self.up, self.down)
+        self.up = self.down = 0
+        return taken
+
+
 class _Half(asyncio.Protocol):
     """One end of a relayed connection: what arrives is written to the other end, with back-pressure both ways."""
 
-    def __init__(self) -> None:
+    def __init__(self, traffic: Traffic) -> None:
         self.transport: asyncio.Transport | None = None
         self.other: _Half | None = None
+        self._traffic = traffic
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        self._traffic.up += len(data)
         if self.other and self.other.transport:
             self.other.transport.write(data)
 
@@ -117,8 +133,13 @@ class _Front(_Half):
     """The end that a client reached; it dials the machine when the connection stands."""
 
     def __init__(self, relay: "Relay") -> None:
-        super().__init__()
+        super().__init__(relay.traffic)
         self._relay = relay
+
+    def data_received(self, data: bytes) -> None:
+        self._traffic.down += len(data)
+        if self.other and self.other.transport:
+            self.other.transport.write(data)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -134,7 +155,7 @@ class _Front(_Half):
         except OSError:
             front.abort()  # nobody listens in the machine: the client sees a reset, as through docker
             return
-        back = _Half()
+        back = _Half(self._relay.traffic)
         back.other, self.other = self, back
         behind, _ = await loop.create_connection(lambda: back, sock=line)
         if front.is_closing():
@@ -151,9 +172,10 @@ class _Front(_Half):
 class Relay:
     """One mapped port: listens at a socket and leads every connection to ``target`` through ``make_socket``."""
 
-    def __init__(self, make_socket: MakeSocket, target: tuple[str, int]) -> None:
+    def __init__(self, make_socket: MakeSocket, target: tuple[str, int], traffic: Traffic) -> None:
         self.make_socket = make_socket
         self.target = target
+        self.traffic = traffic
         self.open: set[asyncio.Transport] = set()
         self._server: asyncio.Server | None = None
 

@@ -11,6 +11,8 @@ class GpuSpec:
     driver: str
     cuda: str
     watts: int
+    missing: bool = False
+    """fallen off the bus: nvidia-smi finds no device"""
 
 
 @dataclass(frozen=True, slots=True)

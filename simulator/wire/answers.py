@@ -10,11 +10,13 @@ from aiohttp import web
 from simulator.cloud import Cloud
 from simulator.faults import Fault
 from simulator.lifecycle import Lifecycle
+from simulator.market_life import MarketLife
 from simulator.records import Account, Contract
 from simulator.wire.errors import invalid, no_such_instance, refused
 
 CLOUD = web.AppKey("cloud", Cloud)
 LIFECYCLE = web.AppKey("lifecycle", Lifecycle)
+LIFE = web.AppKey("life", MarketLife)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 METHODS = ("GET", "POST", "PUT", "DELETE")
 

@@ -20,8 +20,14 @@ def refused(status: int, code: str, text: str, **more: Any) -> Refused:
     return Refused(status, {"success": False, "error": code, "msg": text, **more})
 
 
+def bad_key_answer(toggles: Toggles) -> tuple[dict[str, Any], int]:
+    """Body and status for a key that nobody has (or has any more)."""
+    return {"success": False, "error": "auth_error", "msg": "Invalid user key"}, int(toggles.bad_key)
+
+
 def bad_key(toggles: Toggles) -> Refused:
-    return refused(int(toggles.bad_key), "auth_error", "Invalid user key")
+    body, status = bad_key_answer(toggles)
+    return Refused(status, body)
 
 
 def invalid(text: str) -> Refused:

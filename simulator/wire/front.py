@@ -10,7 +10,7 @@ from aiohttp import web
 from simulator.cloud import Cloud
 from simulator.faults import Fault
 from simulator.wire.answers import Caller, Handler, answer, cloud_of
-from simulator.wire.errors import Refused, bad_key, refused, too_frequent
+from simulator.wire.errors import Refused, bad_key, bad_key_answer, refused, too_frequent
 
 logger = logging.getLogger(__name__)
 OPEN = ("/simulator", "/health", "/uploads/", "/api/v0/gpu_names/unique")
@@ -30,6 +30,7 @@ async def log_requests(request: web.Request, handler: Handler) -> web.StreamResp
     cloud_of(request).requests.append(entry)
     response = await handler(request)
     entry["status"] = 0 if request.transport is None or request.transport.is_closing() else response.status
+    entry["faults"] = [fault.fault for fault in request.get("faults", ())]
     return response
 
 
@@ -41,7 +42,7 @@ async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
     text = f"{request.path_qs}\n{(await request.read()).decode(errors='replace')}"
     struck = request["faults"] = cloud_of(request).faults.fire(request.method, request.path, text)
     for fault in struck:
-        if fault.fault == "late_commit":
+        if fault.fault in ("late_commit", "done_later"):
             _do_later(fault.delay_seconds, handler, request)
         early = await _before(request, fault)
         if early is not None:
@@ -59,8 +60,10 @@ async def _before(request: web.Request, fault: Fault) -> web.Response | None:
         await asyncio.sleep(fault.delay_seconds)
     if fault.fault == "status":
         return _written(fault, fault.status)
-    if fault.fault == "ignored":
+    if fault.fault in ("ignored", "done_later"):
         return answer({"success": True})
+    if fault.fault == "bad_key":
+        return answer(*bad_key_answer(cloud_of(request).settings.toggles))
     return None
 
 

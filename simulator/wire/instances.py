@@ -6,7 +6,7 @@ from aiohttp import web
 
 from simulator.instance_rows import instance_row
 from simulator.records import Contract
-from simulator.wire.answers import add, answer, caller_of, cloud_of, json_body, lifecycle_of, own_contract
+from simulator.wire.answers import add, answer, caller_of, cloud_of, fault_of, json_body, lifecycle_of, own_contract
 from simulator.wire.errors import Refused, invalid, no_such_instance, refused
 
 MAX_BULK, MAX_LABEL = 64, 1024
@@ -31,8 +31,8 @@ async def show(request: web.Request) -> web.Response:
         if problem.status == 404 and cloud.settings.toggles.unknown_instance == "null":
             return answer({"instances": None})
         raise
-    visible = contract in list(cloud.shown(caller_of(request).account))
-    return answer({"instances": instance_row(cloud, contract) if visible else None})
+    found = cloud.findable(contract) and not fault_of(request, "empty_list")
+    return answer({"instances": instance_row(cloud, contract) if found else None})
 
 
 async def change(request: web.Request) -> web.Response:
@@ -109,5 +109,5 @@ async def reboot(request: web.Request) -> web.Response:
 
 
 async def recycle(request: web.Request) -> web.Response:
-    lifecycle_of(request).recycle(_running(request))
+    lifecycle_of(request).reboot(_running(request), wipe=True)
     return answer({"success": True})

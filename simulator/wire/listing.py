@@ -46,6 +46,8 @@ async def list_instances(request: web.Request) -> web.Response:
             counts[row["label"]] = counts.get(row["label"], 0) + 1
     if fault_of(request, "truncated_list"):
         token = None
+    if fault_of(request, "cut_page"):
+        page, token = page[: len(page) // 2], None
     if fault_of(request, "empty_page"):
         page = []
     return answer({
@@ -58,7 +60,7 @@ def _rows(request: web.Request) -> list[Row]:
     if fault_of(request, "empty_list"):
         return []
     cloud, caller = cloud_of(request), caller_of(request)
-    shown = (c for c in cloud.shown(caller.account) if caller.instance in (None, c.id))
+    shown = (c for c in cloud.listed(caller.account) if caller.instance in (None, c.id))
     rows = [instance_row(cloud, contract) for contract in shown]
     return [row for row in rows for _ in range(2)] if fault_of(request, "duplicates") else list(rows)
 

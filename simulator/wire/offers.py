@@ -1,12 +1,15 @@
 """Searching offers: ``POST /bundles/``, ``PUT /search/asks/`` and the older ``GET /bundles?q=``."""
 
 import json
+import time
 from typing import Any
 
 from aiohttp import web
 
-from simulator.market import held_by_host
+from simulator.bidding import standings
+from simulator.cloud import Cloud
 from simulator.offer_rows import offer_row, search
+from simulator.query import Row
 from simulator.wire.answers import add, answer, cloud_of, fault_of, json_body
 from simulator.wire.errors import invalid, refused
 
@@ -38,25 +41,33 @@ async def search_by_address(request: web.Request) -> web.Response:
 def _found(request: web.Request, query: dict[str, Any], columns: list[str] | None = None) -> web.Response:
     if fault_of(request, "empty_list"):
         return answer({"success": True, "offers": []})
-    cloud = cloud_of(request)
-    bid = query.get("type") in ("bid", "interruptible")
-    held = held_by_host(cloud.hosts.values(), cloud.living())
+    found = found_offers(cloud_of(request), query)
+    if columns and "*" not in columns:
+        found = [{name: row.get(name) for name in columns} for row in found]
+    return answer({"success": True, "offers": found})
+
+
+def found_offers(cloud: Cloud, query: dict[str, Any]) -> list[Row]:
+    """The offers as the market stands. Refuses a query that makes no sense with 400."""
     try:
         gigabytes = float(query.get("allocated_storage") or 5.0)
     except (TypeError, ValueError):
         raise invalid("allocated_storage is not a number") from None
-    rows = [
-        offer_row(offer, host, held[host.id] + offer.num_gpus <= host.gpus, gigabytes, bid)
-        for offer in cloud.offers.values()
-        for host in (cloud.hosts[offer.machine_id],)
-    ]
     try:
-        found = search(rows, query, cloud.settings.toggles.search_cap)
+        return search(_rows(cloud, gigabytes, query.get("type")), query, cloud.settings.toggles.search_cap)
     except (AttributeError, TypeError, ValueError) as problem:  # BadQuery is a ValueError
         raise refused(400, "invalid_request", str(problem)) from None
-    if columns and "*" not in columns:
-        found = [{name: row.get(name) for name in columns} for row in found]
-    return answer({"success": True, "offers": found})
+
+
+def _rows(cloud: Cloud, gigabytes: float, kind: Any) -> list[Row]:
+    bid, now = kind in ("bid", "interruptible"), time.time()
+    here = standings(cloud.hosts.values(), cloud.living())
+    return [
+        offer_row(offer, host, here[host.id].fits(offer.num_gpus), gigabytes, here[host.id].needed_bid(offer), bid)
+        for offer in cloud.offers.values()
+        for host in (cloud.hosts[offer.machine_id],)
+        if not host.removed and not host.offline and now < host.end_date
+    ]
 
 
 async def gpu_names(request: web.Request) -> web.Response:

@@ -1,48 +1,72 @@
-"""Renting: ``PUT /api/v0/asks/{id}/``."""
+"""Renting: ``PUT /api/v0/asks/{id}/``, several at once, and ``launch_instance`` (search and rent in one)."""
 
 import secrets
 import time
 from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from simulator import hosts
+from simulator.bidding import Standing, standing
 from simulator.cloud import Cloud
-from simulator.market import gpus_held
-from simulator.offer_rows import storage_hourly
-from simulator.ports import assign_ports
-from simulator.records import Account, Contract, Offer
+from simulator.contracts import RentBody, checked, new_contract
+from simulator.records import Contract, Offer
 from simulator.wire.answers import add, answer, caller_of, cloud_of, fault_of, json_body, lifecycle_of, number_in
-from simulator.wire.errors import invalid, no_such_ask, refused
+from simulator.wire.errors import Refused, invalid, no_such_ask, refused
+from simulator.wire.offers import found_offers
 
-MAX_SCRIPT, MAX_LABEL, MAX_IMAGE, MAX_ENV_ENTRY, MAX_ENV = 4096, 256, 1024, 256, 32768
-
-
-class RentBody(BaseModel):
-    """The fields of a create that count here; the others of the real one are taken and not used."""
-
-    model_config = ConfigDict(extra="allow")
-
-    image: str | None = None
-    disk: float = Field(default=8.0)
-    label: str | None = None
-    onstart: str | None = None
-    env: dict[str, Any] | str | None = None
-    runtype: str | None = None
-    args: list[str] | None = None
-    args_str: str | None = None
-    price: float | None = None
-    target_state: str = "running"
+MAX_BULK = 64
+RACE = 10.0
+"""seconds after a sale in which the market's own double sales happen"""
 
 
 def routes(app: web.Application) -> None:
     add(app, "PUT", "/api/v0/asks/{id}", rent)
+    add(app, "POST", "/api/v0/asks/bulk", rent_many)
+    add(app, "PUT", "/api/v0/launch_instance", launch)
 
 
 async def rent(request: web.Request) -> web.Response:
     cloud, number = cloud_of(request), number_in(request, "id")
     cloud.rent_requests += 1
-    body = _checked(cloud, await json_body(request))
+    body = checked(cloud, await json_body(request))
+    answered, status = _rent(request, number, body)
+    return answer(answered, status)
+
+
+async def rent_many(request: web.Request) -> web.Response:
+    """The same wish for up to 64 offers; each succeeds or fails for itself."""
+    cloud, raw = cloud_of(request), await json_body(request)
+    ids = raw.get("ids")
+    if not isinstance(ids, list) or not 0 < len(ids) <= MAX_BULK:
+        raise invalid(f"give 1 to {MAX_BULK} ids")
+    body, results = checked(cloud, raw), []
+    for number in ids:
+        cloud.rent_requests += 1
+        try:
+            answered, _ = _rent(request, int(number), body)
+        except Refused as problem:
+            answered = dict(problem.body) if not isinstance(problem.body, str) else {"msg": problem.body}
+        results.append({"ask_id": number, **answered})
+    return answer({"success": all(result.get("success") for result in results), "results": results})
+
+
+async def launch(request: web.Request) -> web.Response:
+    """The first offer that the query ``q`` finds and that can still be had."""
+    cloud, raw = cloud_of(request), await json_body(request)
+    body, query = checked(cloud, raw), raw.get("q")
+    if not isinstance(query, dict):
+        raise invalid("q is missing")
+    cloud.rent_requests += 1
+    for row in found_offers(cloud, query):
+        if row["rentable"]:
+            answered, status = _rent(request, row["id"], body)
+            return answer({**answered, "ask_id": row["id"]}, status)
+    raise refused(404, "no_such_ask", "No offers found matching the query.")
+
+
+def _rent(request: web.Request, number: int, body: RentBody) -> tuple[dict[str, Any], int]:
+    cloud = cloud_of(request)
     offer = cloud.offers.get(number)
     if offer is None:
         raise no_such_ask(cloud.settings.toggles, number)
@@ -53,97 +77,55 @@ async def rent(request: web.Request) -> web.Response:
     return _sell(request, offer, body)
 
 
-def _sell(request: web.Request, offer: Offer, body: RentBody) -> web.Response:
+def _sell(request: web.Request, offer: Offer, body: RentBody) -> tuple[dict[str, Any], int]:
     cloud, lifecycle = cloud_of(request), lifecycle_of(request)
     host = cloud.hosts[offer.machine_id]
-    free = gpus_held(host, cloud.living()) + offer.num_gpus <= host.gpus
-    if not free and not fault_of(request, "double_sale"):
+    here = standing(host, cloud.living())
+    free = here.fits(offer.num_gpus) and time.time() < host.end_date
+    again = fault_of(request, "double_sale")
+    if not free and not again and not _race(cloud, here):
         raise no_such_ask(cloud.settings.toggles, offer.id)
-    contract = _contract(cloud, caller_of(request).account, offer, body)
-    contract.doomed = not free
-    if late := fault_of(request, "listed_late"):
-        contract.visible_from = time.time() + late.delay_seconds
-    if body.price is not None and 0 < body.price < offer.min_bid:
+    contract = new_contract(cloud, caller_of(request).account, offer, body)
+    _delay_showing(request, contract)
+    if not free:
+        contract.fails = again.ending if again else "exits"
+    if fault_of(request, "error_with_contract") or _too_low(here, offer, contract):
         return _underbid(request, contract)
     lifecycle.put(contract)
     lifecycle.create(contract)
+    if free:
+        hosts.settle(cloud, lifecycle, host)
     return _rented(request, contract.id, contract.api_key)
 
 
-def _rented(request: web.Request, number: int, key: str) -> web.Response:
+def _race(cloud: Cloud, here: Standing) -> bool:
+    """Was the offer sold just now, and does this customer get an id for it all the same?"""
+    just_sold = any(time.time() - contract.created_at < RACE for contract in here.contracts)
+    return just_sold and here.open() and cloud.faults.chance(cloud.settings.market.double_sale)
+
+
+def _too_low(here: Standing, offer: Offer, contract: Contract) -> bool:
+    return contract.is_bid and (contract.dph_base < offer.min_bid or not here.place_for(contract))
+
+
+def _delay_showing(request: web.Request, contract: Contract) -> None:
+    """Faults: shown nowhere, not in lists, or not by its id for a while."""
+    for name, field in (("listed_late", "visible_from"), ("unlisted", "listed_from"), ("unfound", "found_from")):
+        if fault := fault_of(request, name):
+            setattr(contract, field, time.time() + fault.delay_seconds)
+
+
+def _rented(request: web.Request, number: int, key: str) -> tuple[dict[str, Any], int]:
     if fault_of(request, "success_without_id"):
-        return answer({"success": True})
-    return answer({"success": True, "new_contract": number, "instance_api_key": key})
+        return {"success": True}, 200
+    return {"success": True, "new_contract": number, "instance_api_key": key}, 200
 
 
-def _underbid(request: web.Request, contract: Contract) -> web.Response:
+def _underbid(request: web.Request, contract: Contract) -> tuple[dict[str, Any], int]:
     """The instance is made all the same, stopped, and the refusal carries its id (dstack #4025)."""
     body: dict[str, Any] = {"success": False, "error": "invalid_price", "msg": "Bid price is below the minimum bid."}
-    if cloud_of(request).settings.toggles.contract_on_failed_bid:
+    if cloud_of(request).settings.toggles.contract_on_failed_bid or fault_of(request, "error_with_contract"):
         changes = {"actual_status": "stopped", "cur_state": "stopped", "intended_status": "stopped"}
-        lifecycle_of(request).put(contract, **changes)
+        lifecycle_of(request).put(contract, next_state="stopped", outbid=contract.is_bid, **changes)
         body["new_contract"] = contract.id
-    return answer(body, status=400)
-
-
-def _checked(cloud: Cloud, raw: dict[str, Any]) -> RentBody:
-    """The body within Vast's limits. Refuses with 400."""
-    try:
-        body = RentBody.model_validate(raw)
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        raise invalid(f"invalid {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
-    toggles = cloud.settings.toggles
-    if isinstance(body.env, str):
-        if toggles.env_string == "400":
-            raise invalid("invalid env type: env must be a dict")
-        body.env = None
-    if body.label and len(body.label) > MAX_LABEL:
-        if toggles.long_label == "400":
-            raise refused(400, "label_too_long", f"label is longer than {MAX_LABEL} characters")
-        body.label = body.label[:MAX_LABEL]
-    _check_sizes(body)
-    _check_price(cloud, body)
-    return body
-
-
-def _check_sizes(body: RentBody) -> None:
-    if not body.image or len(body.image) > MAX_IMAGE:
-        raise invalid("image is missing or too long")
-    if not 0 < body.disk < 100_000:
-        raise invalid("invalid disk")
-    script = len(body.onstart or "") + sum(len(part) for part in body.args or ())
-    if script > MAX_SCRIPT:
-        raise invalid(f"args and onstart are longer than {MAX_SCRIPT} characters")
-    env = body.env if isinstance(body.env, dict) else {}
-    sizes = [len(str(name)) + len(str(value)) for name, value in env.items()]
-    if sum(sizes) > MAX_ENV or any(size > MAX_ENV_ENTRY * 16 for size in sizes):
-        raise invalid("env is too large")
-
-
-def _check_price(cloud: Cloud, body: RentBody) -> None:
-    if body.price is None or (body.price == 0 and cloud.settings.toggles.price_zero == "accepted"):
-        return
-    if not 0.001 <= body.price <= 128:
-        raise refused(400, "invalid_price", "Please set a bid price >= 0.001.")
-
-
-def _contract(cloud: Cloud, account: Account, offer: Offer, body: RentBody) -> Contract:
-    host, number = cloud.hosts[offer.machine_id], cloud.next_contract_id()
-    env = {str(k): str(v) for k, v in body.env.items()} if isinstance(body.env, dict) else {}
-    running = body.target_state != "stopped"
-    contract = Contract(
-        id=number, account_id=account.id, offer_id=offer.id, machine_id=host.id, num_gpus=offer.num_gpus,
-        gpu_name=host.gpu_name, gpu_ram=host.gpu_ram, dph_base=body.price or offer.dph_base,
-        storage_hourly=storage_hourly(host, body.disk), is_bid=body.price is not None, label=body.label,
-        image=body.image or "", runtype=body.runtype or "ssh_proxy", onstart=body.onstart or "",
-        args=body.args or ([body.args_str] if body.args_str else []), env=env, disk=body.disk,
-        api_key=secrets.token_hex(32), address=cloud.fleet.address(number), ssh_host="127.0.0.1", ssh_port=0,
-        intended_status="running" if running else "stopped", cur_state="running" if running else "stopped",
-        created_at=time.time(), attached=cloud.account_keys(account.id),
-    )  # fmt: skip
-    try:
-        assign_ports(contract, cloud.fleet, cloud.living())
-    except ValueError as problem:
-        raise invalid(str(problem)) from None
-    return contract
+    return body, 400

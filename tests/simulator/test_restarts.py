@@ -33,7 +33,7 @@ def processes_in(folder: Path) -> list[str]:
 def with_a_busy_machine(simulator: Simulator, key: Key) -> dict[str, object]:
     row = machine(simulator, key, env={"TEST_FOLDER": str(simulator.folder)}, onstart="date +%N >> /workspace/starts")
     say(row, key, f"TEST_FOLDER={simulator.folder} setsid sleep 3333 > /dev/null 2>&1 < /dev/null &")
-    assert any("sleep 3333" in line for line in processes_in(simulator.folder))
+    poll(lambda: any("sleep 3333" in line for line in processes_in(simulator.folder)))
     return row
 
 

@@ -17,7 +17,8 @@ def is_available() -> bool:
 
 
 def device_count() -> int:
-    return int(_state()["count"])
+    state = _state()
+    return 0 if state.get("missing") else int(state["count"])
 
 
 def get_device_name(device: int = 0) -> str:
