@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     default_max_gpus: int = Field(default=32, description="GPUs that a user may hold at once, unless theirs says less.")
     default_spending_cap_per_day: float = Field(default=50.0, description="For users who set none of their own.")
 
+    home: str | None = Field(default=None, description="Names the data folder; a copy of it has another (db/home.py).")
+    moved: bool = Field(default=False, description="The data folder was moved, not copied: go on as the same.")
     points_dir: Path | None = Field(default=None, description="For drills: see activities/points.py.")
     metrics_token: SecretStr | None = None
     data_dir: Path = Path(".dumont")

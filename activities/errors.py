@@ -16,6 +16,8 @@ from clients.vast_errors import VastKeyRefused, VastRefused, VastThrottled, Vast
 
 CLOUD_PAUSE = 2.0
 """Seconds before a cloud that gave no readable answer is asked again."""
+KEY_PAUSE = 5.0
+"""Seconds before a refused key is tried again: somebody may have mended it at the cloud."""
 
 
 class Fault(StrEnum):
@@ -63,7 +65,7 @@ def vast_errors() -> Iterator[None]:
         raise NotYet(f"no readable answer from the cloud ({error})", CLOUD_PAUSE) from error
     except VastKeyRefused as error:
         # not final: a machine is only ever released with the key it was rented with, so we wait until it works again
-        raise NotYet("the cloud refuses the key", 30.0) from error
+        raise NotYet("the cloud refuses the key", KEY_PAUSE) from error
     except VastRefused as error:
         raise Final(Fault.REFUSED, f"the cloud refused: {error}") from error
 

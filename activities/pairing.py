@@ -48,11 +48,16 @@ class PairingActivities:
             await self._renew()
         return True
 
-    async def adopt(self) -> None:
-        """A person has looked: take both databases as they are for a pair again."""
+    async def adopt(self, *, former: bool = False) -> None:
+        """A person has looked: take both databases as they are for a pair again.
+
+        `former`: the installation that this one was copied from is gone; its machines are ours to reap.
+        """
         async with self._database.begin() as session:
             row = (await session.scalars(select(Installation).with_for_update())).one()
             row.needs_adoption = None
+            if former:
+                row.adopted_uids, row.former_uids = [*row.adopted_uids, *row.former_uids], []
             await close_alarms(session, ALARM)
         await self._renew()
 

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.clouds import Clouds, Endpoint, Urgency
@@ -9,7 +10,7 @@ from activities.errors import NotYet
 from activities.watching import STOPPED
 from clients.vast_types import VastInstance
 from db import strays
-from db.alarms import raise_alarm
+from db.alarms import close_alarms, raise_alarm
 from db.leases import OPEN
 from db.tables import Installation, Lease, ProviderKey
 from domain.phases import KeyStatus
@@ -55,9 +56,10 @@ class ReapActivities:
         """
         listing = await self._listing(account_id)
         async with self._database.begin() as session:
-            home = (await session.scalars(select(Installation.uid))).one()
+            home = (await session.scalars(select(Installation))).one()
             leases = await strays.known_leases(session, [each.label for each in listing if each.label])
-            found = suspects(listing, leases, home)
+            found = suspects(listing, leases, _ours(home))
+            await _tell_of_former(session, suspects(listing, {}, home.former_uids))
             before = await strays.sightings(session, account_id)
             judged = sentences(found, before, await strays.database_time(session), self._policy)
             await strays.note(session, account_id, found)
@@ -97,9 +99,9 @@ class ReapActivities:
     async def _still_suspect(self, listed: Listed, sentence: Sentence) -> bool:
         """A row may have been written, or an answer arrived, since the sweep."""
         async with self._database.begin() as session:
-            home = (await session.scalars(select(Installation.uid))).one()
+            home = (await session.scalars(select(Installation))).one()
             leases = await strays.known_leases(session, [sentence.label])
-        found: list[Suspect] = suspects([listed], leases, home)
+        found: list[Suspect] = suspects([listed], leases, _ours(home))
         return [each.label for each in found] == [sentence.label]
 
     async def _key_of(self, account_id: int) -> int:
@@ -115,6 +117,21 @@ class ReapActivities:
         wait = await self._clouds.seconds_to_wait(account_id, endpoint, Urgency.SWEEP, activity.info().attempt)
         if wait:
             raise NotYet(f"waiting for our turn to call the cloud ({endpoint.value[0]})", wait)
+
+
+def _ours(home: Installation) -> set[str]:
+    return {home.uid, *home.adopted_uids}
+
+
+async def _tell_of_former(session: AsyncSession, found: list[Suspect]) -> None:
+    """Machines of the installation that we were copied from: if it is gone, nobody else would tell of them."""
+    if not found:
+        return await close_alarms(session, "former")
+    text = (
+        "Machines of the installation that this one was copied from are rented. They are left alone; if that "
+        "installation is gone, dumont adopt --former lets the reaper release them."
+    )
+    await raise_alarm(session, "former", text)
 
 
 def _listed(instance: VastInstance) -> Listed:

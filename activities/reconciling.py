@@ -37,6 +37,7 @@ class ReconcileActivities:
             deploys = (
                 await session.scalars(select(Deployment).where(Deployment.status == DeploymentStatus.DEPLOYING))
             ).all()
+        await self._tell_closed({flows.machine_workflow_id(lease.id) for lease in leases}, running)
         started = await self._start_machines(leases, running) + await self._start_instances(instances, running)
         for deploy in deploys:
             if flows.deploy_workflow_id(deploy.id) not in running:
@@ -47,6 +48,12 @@ class ReconcileActivities:
                 await self._flows.watch(account_id)
                 started += 1
         return started
+
+    async def _tell_closed(self, open_ones: set[str], running: set[str]) -> None:
+        """A lease was closed behind its workflow's back (a restored or copied database): let it look."""
+        for workflow_id in running:
+            if workflow_id.startswith("machine-") and workflow_id not in open_ones:
+                await self._flows.changed(workflow_id)
 
     async def _start_machines(self, leases: Iterable[Lease], running: set[str]) -> int:
         started = 0

@@ -6,20 +6,26 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text
 
+from db.home import settle
 from settings import Settings
 
 _ONE_AT_A_TIME = 7_264_501
 """An advisory lock of our own choosing: the second process waits, then finds nothing to do."""
 
 
-def migrate(database_url: str) -> None:
+def migrate(database_url: str, home: str | None = None, *, moved: bool = False) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     with create_engine(database_url).begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ONE_AT_A_TIME})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        if home is not None and settle(connection, home, moved=moved):
+            print(
+                "This data folder is a copy: it is an installation of its own now, and leaves the original's machines."
+            )
 
 
 if __name__ == "__main__":
-    migrate(Settings().database_url)
+    settings = Settings()
+    migrate(settings.database_url, settings.home, moved=settings.moved)

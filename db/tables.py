@@ -48,6 +48,11 @@ class Installation(Table):
     pairing_nonce: Mapped[str]
     next_nonce: Mapped[str | None]
     paired_at: Mapped[datetime | None]
+    home: Mapped[str | None]
+    former_uids: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    """Of installations that this one was copied from: their machines are told of, never touched."""
+    adopted_uids: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    """Former ones that are gone: their machines are ours to reap."""
     needs_adoption: Mapped[str | None]
     """Why the reaper may only report until `dumont adopt`: the two databases do not belong together (any more)."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

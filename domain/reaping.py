@@ -6,7 +6,7 @@ later; and too many at once means that we are wrong ourselves, so nothing is don
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -71,12 +71,15 @@ class Sentence(BaseModel):
     action: Action
 
 
-def suspects(listed: Sequence[Listed], leases: Mapping[str, KnownLease], installation_id: str) -> list[Suspect]:
-    """The machines of this installation that no open lease accounts for. Everything else is not ours to touch."""
+def suspects(listed: Sequence[Listed], leases: Mapping[str, KnownLease], ours: Collection[str]) -> list[Suspect]:
+    """The machines of this installation that no open lease accounts for. Everything else is not ours to touch.
+
+    `ours`: our installation's id, and those of gone ones that it has adopted.
+    """
     found = []
     for machine in listed:
         label = parse_label(machine.label)
-        if label is None or label.installation_id != installation_id:
+        if label is None or label.installation_id not in ours:
             continue
         verdict = _verdict(machine, leases.get(str(label)))
         if verdict is not None:

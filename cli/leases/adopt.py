@@ -17,17 +17,19 @@ from db.tables import Installation, Stray
 from settings import Settings
 
 
-def adopt(*, yes: bool = False, data_dir: Path | None = None) -> None:
+def adopt(*, yes: bool = False, former: bool = False, data_dir: Path | None = None) -> None:
     """Take PostgreSQL and Temporal for a pair again after one of them was restored. Shows what the reaper will do then.
 
     Parameters
     ----------
     yes
         Do not ask.
+    former
+        The installation that this one was copied from is gone: release its machines too.
     data_dir
         The folder of the installation; its settings are used.
     """
-    asyncio.run(_adopt(_settings(place(data_dir)), yes=yes))
+    asyncio.run(_adopt(_settings(place(data_dir)), yes=yes, former=former))
 
 
 def _settings(folder: Path) -> Settings:
@@ -37,23 +39,25 @@ def _settings(folder: Path) -> Settings:
     return Settings(**{name.removeprefix(prefix).lower(): value for name, value in kept.items()})  # type: ignore[arg-type]
 
 
-async def _adopt(settings: Settings, *, yes: bool) -> None:
+async def _adopt(settings: Settings, *, yes: bool, former: bool) -> None:
     console = Console()
     database = Database(settings.database_url)
     try:
         async with database.begin() as session:
             why = (await session.scalars(select(Installation.needs_adoption))).one()
             strays = (await session.scalars(select(Stray).where(Stray.ended_at.is_(None)))).all()
-        if why is None:
+        if why is None and not former:
             console.print("Nothing to adopt: PostgreSQL and Temporal belong together.")
             return
-        console.print(why, markup=False)
+        console.print(
+            why or "Machines of the installation that this one was copied from will be released.", markup=False
+        )
         for stray in strays:
             what = "destroyed" if stray.verdict == "release" else "stopped, and destroyed a day later"
             console.print(f"machine {stray.cloud_id}, label {stray.label}: will be {what}", markup=False)
         if not yes and not Confirm.ask("Let the reaper act again?", default=False):
             raise Refused("Nothing was changed.")
-        await PairingActivities(database, await connect(settings), settings).adopt()
+        await PairingActivities(database, await connect(settings), settings).adopt(former=former)
         console.print("Adopted. The reaper acts from its next sweep on.")
     finally:
         await database.close()

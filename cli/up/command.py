@@ -30,6 +30,7 @@ def up(
     without: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
     quiet: Annotated[bool, Parameter(negative="")] = False,
     detach: Annotated[bool, Parameter(negative="")] = False,
+    moved: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Start the whole system on this computer and keep it running until Ctrl-C.
 
@@ -47,6 +48,9 @@ def up(
         Print nothing but errors.
     detach
         Return when it is ready, and let it run on; `dumont down` stops it.
+    moved
+        The data folder was moved or restored here, and the original is gone: go on with its machines. Without this a
+        copied folder becomes an installation of its own, which leaves the original's machines alone.
     """
     asked = ports or PortOptions()
     folder = Folder(resolved(data_dir))
@@ -60,7 +64,7 @@ def up(
     given = given_by_user()
     parts = chosen_parts(without, given)
     chosen = choose_ports(asked.single(given), asked.port_base, folder.ports, listening(parts))
-    run(folder, Plan(folder.path, chosen, folder.secrets(), parts, speed), console)
+    run(folder, Plan(folder.path, chosen, folder.secrets(), parts, speed, folder.home(), moved), console)
 
 
 def run(folder: Folder, plan: Plan, console: Console) -> None:

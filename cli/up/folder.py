@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import platform
 import secrets
 import signal
 import time
@@ -76,14 +77,22 @@ class Folder:
             write_private_json(path, kept)
         return kept
 
+    def home(self) -> str:
+        """Names this folder on this computer; a copy of it has another name, wherever it is."""
+        machine = Path("/etc/machine-id")
+        computer = machine.read_text().strip() if machine.exists() else platform.node()
+        return f"{computer}-{self.path.stat().st_ino}"
+
     def record(self, pids: dict[str, int]) -> None:
         """Notes which processes are ours, so that the next start can tell them from others with the same ids."""
         marks = {name: [pid, start_mark(pid)] for name, pid in pids.items()}
-        write_private_json(self._processes, marks)
+        write_private_json(self._processes, {"home": self.home(), "processes": marks})
 
     def clear_leftovers(self) -> None:
         """Ends what an earlier supervisor left behind when it was killed."""
-        recorded = read_json(self._processes).values()
+        kept = read_json(self._processes)
+        # in a copied folder the notes speak of the original's processes
+        recorded = kept["processes"].values() if kept.get("home") == self.home() else []
         left = [pid for pid, mark in recorded if mark is not None and start_mark(pid) == mark]
         for pid in left:
             kill_group(pid, signal.SIGINT)

@@ -32,6 +32,8 @@ class Plan:
     secrets: Mapping[str, str]
     parts: frozenset[str]
     speed: str = "fast"
+    home: str = ""
+    moved: bool = False
 
     @property
     def simulator_key_file(self) -> Path:
@@ -52,6 +54,7 @@ class Plan:
             ours["DUMONT_VAST_API_KEY"] = key
         # The folder and the port are settled by now, the user's word on them included.
         settled = {name: ours[name] for name in ("DUMONT_DATA_DIR", "DUMONT_GATEWAY_PORT")}
+        settled |= {"DUMONT_HOME": self.home, "DUMONT_MOVED": str(self.moved).lower()} if self.home else {}
         return ours | given_by_user() | settled
 
     def specs(self) -> list[Spec]:

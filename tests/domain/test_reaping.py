@@ -39,7 +39,7 @@ def test_what_no_open_lease_accounts_for_is_a_suspect(
     label: str, cloud_id: int, lease: KnownLease | None, verdict: Verdict | None
 ) -> None:
     leases = {} if lease is None else {OURS: lease}
-    found = suspects([Listed(cloud_id=cloud_id, label=label)], leases, "home")
+    found = suspects([Listed(cloud_id=cloud_id, label=label)], leases, {"home"})
     assert [each.verdict for each in found] == ([] if verdict is None else [verdict])
 
 
@@ -49,12 +49,12 @@ def test_what_no_open_lease_accounts_for_is_a_suspect(
      "xdumont/home/lease_1", "Dumont/home/lease_1", "dumont/home2/lease_1", " dumont/home/lease_1"],
 )  # fmt: skip
 def test_what_does_not_carry_our_exact_label_is_never_judged(label: str | None) -> None:
-    assert suspects([Listed(cloud_id=1, label=label)], {}, "home") == []
+    assert suspects([Listed(cloud_id=1, label=label)], {}, {"home"}) == []
 
 
 @given(st.text(max_size=40), st.text(max_size=10))
 def test_no_foreign_label_is_ever_ours(label: str, installation: str) -> None:
-    for suspect in suspects([Listed(cloud_id=1, label=label)], {}, installation):
+    for suspect in suspects([Listed(cloud_id=1, label=label)], {}, {installation}):
         assert suspect.label == label
         assert label.startswith(f"dumont/{installation}/")
 

@@ -1,6 +1,7 @@
 """One running system for all of these tests: what one test breaks, the system has to mend before the next."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -23,11 +24,17 @@ DUMONT_DEFAULT_MAX_GPUS=20
 """
 
 
+def prepared(folder: Path) -> Installation:
+    """An installation with these deadlines, and a folder for orders to its processes; not started yet."""
+    (folder / "points").mkdir()
+    (folder / ".env").write_text(f"{DEADLINES}DUMONT_POINTS_DIR='{folder / 'points'}'\n")
+    return Installation(folder / "data")
+
+
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("the system")
-    (folder / ".env").write_text(DEADLINES)
-    made = Installation(folder / "data")
+    made = prepared(folder)
     made.start()
     yield made
     assert made.stop() == 0

@@ -6,10 +6,12 @@ import secrets
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
+from activities.points import Point
 from tests.cli.installation import Installation
 
 Answer = TypeVar("Answer")
@@ -94,6 +96,31 @@ class Running:
         rows = await self.machines()
         assert len(rows) == count, rows
         return rows
+
+    def order(self, point: Point, word: str) -> Path:
+        """Have the next process of ours that gets to this point do so: `kill` or `stop`. The file that tells it did."""
+        folder = self.installation.folder.parent / "points"
+        done = folder / f"{point.value}.reached"
+        done.unlink(missing_ok=True)
+        (folder / point.value).write_text(word)
+        return done
+
+    async def rent_by_hand(self, label: str) -> int:
+        """Rent a machine past our program, as somebody with the account's key could; its id."""
+        key = {"Authorization": f"Bearer {self.addresses['simulator_api_key']}"}
+        search = {"num_gpus": {"eq": 1}, "rentable": {"eq": True}, "order": [["dph_total", "desc"]]}
+        offers = await self.simulator.post("/api/v0/bundles/", json=search, headers=key)
+        for offer in offers.json()["offers"]:
+            body = {"client_id": "me", "image": "ubuntu", "disk": 10, "label": label, "runtype": "ssh", "env": {}}
+            await asyncio.sleep(0.12)  # the cloud's own limit on rents, at the test's pace
+            answer = await self.simulator.put(f"/api/v0/asks/{offer['id']}/", json=body, headers=key)
+            if answer.is_success and answer.json().get("success"):
+                return int(answer.json()["new_contract"])
+        raise AssertionError("nothing could be rented by hand")
+
+    async def machine(self, cloud_id: int) -> dict[str, Any]:
+        """What the books say of one machine."""
+        return next(row for row in await self.machines(alive=None) if row["id"] == cloud_id)
 
     def kill(self, name: str) -> int:
         """kill -9 one of our processes; its pid."""

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from activities.flows import connect
 from settings import Settings
-from tests.cli.installation import Installation
-from tests.system.conftest import DEADLINES
+from tests.system.conftest import prepared
 from tests.system.histories import all_histories
 from tests.system.running import Running, until
 
@@ -72,8 +71,7 @@ SCENARIOS: dict[str, Callable[[Running], Awaitable[None]]] = {
 
 async def record(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / ".env").write_text(DEADLINES)
-        installation = Installation(Path(folder) / "data")
+        installation = prepared(Path(folder))
         installation.start()
         system = Running(installation)
         await system.register()

@@ -34,6 +34,9 @@ def upgrade() -> None:
     sa.Column('pairing_nonce', sa.String(), nullable=False),
     sa.Column('next_nonce', sa.String(), nullable=True),
     sa.Column('paired_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('home', sa.String(), nullable=True),
+    sa.Column('former_uids', postgresql.JSONB(astext_type=sa.Text()), server_default='[]', nullable=False),
+    sa.Column('adopted_uids', postgresql.JSONB(astext_type=sa.Text()), server_default='[]', nullable=False),
     sa.Column('needs_adoption', sa.String(), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.PrimaryKeyConstraint('id')

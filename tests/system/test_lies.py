@@ -1,0 +1,91 @@
+"""What the cloud says is not always so: nothing in use is lost by it, nothing is rented twice, nothing is forgotten."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.system.running import Running
+
+RENT = "PUT /api/v0/asks/"
+LISTING = "GET /api/v1/instances/"
+LIES: list[dict[str, Any]] = [
+    {"fault": "empty_list"},
+    {"fault": "truncated_list"},
+    {"fault": "garbage"},
+    {"fault": "duplicates"},
+    {"fault": "stale"},
+    {"fault": "status", "status": 502},
+    {"fault": "status", "status": 410, "body": {"success": False, "error": "deprecated_endpoint", "msg": "gone"}},
+    {"fault": "status", "status": 429, "body": "API requests too frequent: endpoint threshold=1.0"},
+    {"fault": "status", "status": 404, "body": {"success": False, "error": "auth_error", "msg": "Invalid user key"}},
+]
+
+
+async def test_a_listing_that_lies_costs_no_machine_that_is_in_use(system: Running) -> None:
+    deployment = await system.deploy()
+    await system.ready(deployment["id"])
+    (machine,) = await system.machines()
+    for lie in LIES:
+        await system.simulator.delete("/simulator/faults")
+        await system.fault(LISTING, **(lie | {"times": None}))
+        await asyncio.sleep(2.5)  # for so long the cloud lies: more than two sweeps, and the time between two listings
+        assert [each["id"] for each in await system.machines()] == [machine["id"]], lie
+    await system.simulator.delete("/simulator/faults")
+    assert (await system.status(deployment["id"]))["status"] == "ready"
+    assert (await system.api.get(f"{deployment['endpoint']}/v1/models")).status_code == 200
+
+
+@pytest.mark.parametrize("lie", LIES[:4] + LIES[5:], ids=lambda lie: str(lie.get("status", lie["fault"])))
+async def test_a_listing_that_lies_while_a_rent_reply_is_lost_rents_once(system: Running, lie: dict[str, Any]) -> None:
+    await system.fault(RENT, "drop_after_commit")
+    await system.fault(LISTING, **(lie | {"times": 2}))
+    deployment = await system.deploy()
+    await system.ready(deployment["id"])
+    await system.alive(1, seconds=30)
+
+
+async def test_a_destroy_that_answers_well_and_does_nothing_is_asked_again(system: Running) -> None:
+    deployment = await system.deploy()
+    await system.ready(deployment["id"])
+    await system.fault("DELETE /api/v0/instances/", "ignored", times=3)
+    await system.stop(deployment["id"])
+    assert await system.machines() == []
+
+
+@pytest.mark.parametrize("status", [429, 502])
+async def test_a_destroy_that_is_refused_is_asked_again(system: Running, status: int) -> None:
+    deployment = await system.deploy()
+    await system.ready(deployment["id"])
+    await system.fault("DELETE /api/v0/instances/", "status", status=status, times=2)
+    await system.stop(deployment["id"])
+    assert await system.machines() == []
+
+
+async def test_a_bad_key_read_as_404_is_not_taken_for_gone(system: Running) -> None:
+    deployment = await system.deploy()
+    await system.ready(deployment["id"])
+    refused = {"success": False, "error": "auth_error", "msg": "Invalid user key"}
+    await system.fault("GET /api/v0/instances/", "status", status=404, body=refused, times=4)
+    await system.fault("DELETE /api/v0/instances/", "status", status=404, body=refused, times=1)
+    await system.api.delete(f"/models/{deployment['id']}")
+    await asyncio.sleep(1)
+    leases = (await system.api.get("/leases")).json()
+    assert [lease["state"] for lease in leases["leases"]] == ["releasing"]
+    assert any(alarm["kind"] == "key_refused" for alarm in leases["alarms"])
+
+
+async def test_an_error_that_made_a_machine_after_all_is_released(system: Running) -> None:
+    await system.fault(RENT, "error_with_contract")
+    deployment = await system.deploy()
+    status = await system.ready(deployment["id"])
+    assert [each["outcome"] for each in status["offers_tried"]] == ["refused", "working"]
+    await system.alive(1)
+
+
+async def test_one_offer_sold_to_many_at_once_ends_with_one_machine_each(system: Running) -> None:
+    await system.fault(RENT, "double_sale", times=4)
+    deployments = await asyncio.gather(*(system.deploy() for _ in range(4)))
+    for deployment in deployments:
+        await system.ready(deployment["id"], seconds=90)
+    await system.alive(4)
