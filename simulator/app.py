@@ -21,10 +21,27 @@ from simulator.privileges import Privileges
 from simulator.settings import Speed, for_speed
 from simulator.store import Store
 from simulator.timekeeping import keep_time
-from simulator.wire import front, instances, listing, logs, offers, rent, ssh_keys, users
+from simulator.wire import (
+    api_keys,
+    billing,
+    front,
+    instances,
+    listing,
+    logs,
+    nothing,
+    offers,
+    rent,
+    ssh_keys,
+    terms,
+    users,
+    webhooks,
+)
 from simulator.wire.answers import CLOUD, LIFE, LIFECYCLE
 
-ROUTES = (control, control_machines, control_market, listing, instances, offers, rent, ssh_keys, users, logs)
+ROUTES = (
+    control, control_machines, control_market, listing, nothing, instances, terms, offers, rent, ssh_keys, users,
+    api_keys, webhooks, billing, logs,
+)  # fmt: skip
 
 
 async def open_cloud(folder: Path, speed: Speed, seed: int, privileges: Privileges) -> Cloud:

@@ -50,9 +50,10 @@ class Standing:
             return contract.id in self.winners(also=contract)
         return self.fits(contract.num_gpus, but=contract.id)
 
-    def needed_bid(self, offer: Offer) -> float:
-        """The least bid, in $ per hour, that gets this offer's GPUs now."""
-        prices = [c.dph_base / c.num_gpus for c in self.contracts if c.is_bid and _wishes(c) for _ in range(c.num_gpus)]
+    def needed_bid(self, offer: Offer, but: int | None = None) -> float:
+        """The least bid, in $ per hour, that gets this offer's GPUs now, not counting the contract ``but``."""
+        others = [c for c in self.contracts if c.is_bid and _wishes(c) and c.id != but]
+        prices = [c.dph_base / c.num_gpus for c in others for _ in range(c.num_gpus)]
         prices = sorted([*prices, *self.host.rivals], reverse=True)
         place = self.host.gpus - self.firm() - offer.num_gpus
         if place < 0 or place >= len(prices):

@@ -19,7 +19,7 @@ class Limit:
 
 
 def _limit(name: str, method: str, path: str, seconds: float, penalty: float = 0.0) -> Limit:
-    return Limit(name, method, re.compile(path + r"/?$"), seconds, penalty)
+    return Limit(name, method, re.compile(rf"(?:{path})/?$"), seconds, penalty)
 
 
 LIMITS = (
@@ -31,6 +31,22 @@ LIMITS = (
     _limit("reboot", "PUT", r"/api/v0/instances/(reboot|recycle)/\d+", 1.0),
     _limit("keys", "POST", r"/api/v0/ssh", 1.0),
     _limit("attach", "POST", r"/api/v0/instances/\d+/ssh", 1.0),
+    _limit("bid", "PUT", r"/api/v0/instances/bid_price/\d+", 5.5),
+    _limit("execute", "PUT", r"/api/v0/instances/command/\d+", 1.5),
+    _limit("prepay", "PUT", r"/api/v0/instances/prepay/\d+", 2.0),
+    _limit("launch", "PUT", r"/api/v0/launch_instance", 5.0),
+    _limit("deposit", "GET", r"/api/v0/instances/balance/\d+", 3.0),
+    _limit("charges", "GET", r"/api/v0/charges", 1.0),
+    _limit("invoices", "GET", r"/api/v1/invoices|/api/v0/users/me/invoices", 3.0),
+    _limit("apikeys", "GET", r"/api/v0/auth/apikeys(/\d+)?", 1.0),
+    _limit("apikeys", "POST", r"/api/v0/auth/apikeys", 2.0),
+    _limit("secrets", "GET", r"/api/v0/secrets", 3.0),
+    _limit("secrets", "POST", r"/api/v0/secrets", 5.0),
+    _limit("users", "PUT", r"/api/v0/users", 5.0),
+    _limit("template", "GET", r"/api/v0/template", 3.0),
+    _limit("volumes", "GET", r"/api/v0/volumes", 5.5),
+    _limit("endpoints", "GET", r"/api/v0/endptjobs", 2.0),
+    _limit("workergroups", "GET", r"/api/v0/autojobs", 2.0),
     _limit("detach", "DELETE", r"/api/v0/instances/\d+/ssh/\d+", 2.0),
 )
 SEARCH = re.compile(r"/api/v0/(bundles|search/asks)/?$")

@@ -27,6 +27,8 @@ class Caller:
 
     account: Account
     instance: int | None = None
+    permissions: dict[str, Any] | None = None
+    """of a restricted key; none: everything"""
 
 
 def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

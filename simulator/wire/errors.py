@@ -1,5 +1,6 @@
 """Vast's error answers: ``{"success": false, "error": code, "msg": text}`` and the places that differ."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,11 @@ def bad_key(toggles: Toggles) -> Refused:
     return Refused(status, body)
 
 
+def lacks_scope(toggles: Toggles, endpoint: str) -> Refused:
+    """A restricted key at a door that it does not open."""
+    return refused(int(toggles.lacking_scope), "auth_error", f"This key lacks the permission {endpoint}.")
+
+
 def invalid(text: str) -> Refused:
     return refused(400, "invalid_args", text)
 
@@ -49,7 +55,9 @@ def no_such_ask(toggles: Toggles, number: int) -> Refused:
 def too_frequent(toggles: Toggles, threshold: float, search: bool) -> Refused:
     text = f"API requests too frequent: endpoint threshold={threshold}"
     if toggles.rate_limit_body == "code":
-        return refused(429, "search_quota_exceeded" if search else "rate_limit_exceeded", text)
+        problem = refused(429, "search_quota_exceeded" if search else "rate_limit_exceeded", text)
+        problem.headers = {"X-RateLimit-Reset": str(int(time.time() + threshold) + 1)}
+        return problem
     if toggles.rate_limit_body == "detail":
         return Refused(429, {"detail": text.replace(":", "")})
     headers = {"Retry-After": str(max(1, round(threshold)))} if toggles.rate_limit_body == "retry_after" else {}

@@ -10,7 +10,8 @@ from aiohttp import web
 from simulator.cloud import Cloud
 from simulator.faults import Fault
 from simulator.wire.answers import Caller, Handler, answer, cloud_of
-from simulator.wire.errors import Refused, bad_key, bad_key_answer, refused, too_frequent
+from simulator.wire.errors import Refused, bad_key, bad_key_answer, lacks_scope, refused, too_frequent
+from simulator.wire.permissions import lacking
 
 logger = logging.getLogger(__name__)
 OPEN = ("/simulator", "/health", "/uploads/", "/api/v0/gpu_names/unique")
@@ -157,6 +158,8 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise too_frequent(cloud.settings.toggles, threshold, request.path.startswith(SEARCHES))
     if caller and caller.instance and not _allowed_to_machines(request):
         raise refused(401, "auth_error", "This key is only good for its own instance.")
+    if caller and (endpoint := lacking(caller.permissions, request.method, request.path)):
+        raise lacks_scope(cloud.settings.toggles, endpoint)
     return await handler(request)
 
 
@@ -169,6 +172,9 @@ def identify(cloud: Cloud, key: str) -> Caller | None:
     for account in cloud.accounts.values():
         if account.api_key == key:
             return Caller(account)
+    for other in cloud.api_keys.values():
+        if other.key == key:
+            return Caller(cloud.accounts[other.account_id], permissions=other.permissions)
     for contract in cloud.living():
         if contract.api_key == key:
             return Caller(cloud.accounts[contract.account_id], contract.id)

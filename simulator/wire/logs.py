@@ -1,31 +1,38 @@
-"""Container logs: the request names an object, and the object is there a little later (404 until then)."""
+"""What a host does for the customer and uploads: container logs, and the few commands that ``execute`` allows."""
 
-import secrets
-import time
-from dataclasses import dataclass, field
+import asyncio
+import json
+import shlex
+import subprocess
+from typing import Any
 
 from aiohttp import web
 
-from simulator.machines.machine import read_log
+from simulator.machines.machine import Machine, read_log
+from simulator.records import Contract
+from simulator.uploads import Uploads
 from simulator.wire.answers import add, answer, cloud_of, json_body, own_contract
-from simulator.wire.errors import invalid
-
-
-@dataclass(slots=True)
-class Uploads:
-    """The stand-in for the S3 bucket that hosts upload logs to."""
-
-    objects: dict[str, tuple[float, str]] = field(default_factory=dict)
-    """name → (when it is there, text)"""
-
+from simulator.wire.errors import Refused, invalid, refused
 
 UPLOADS = web.AppKey("uploads", Uploads)
+COMMANDS = ("ls", "rm", "du")
+LONGEST, PATIENCE = 512, 20.0
+"""characters of a command; seconds that it may take"""
 
 
 def routes(app: web.Application) -> None:
     app[UPLOADS] = Uploads()
     add(app, "PUT", "/api/v0/instances/request_logs/{id}", request_logs)
+    add(app, "PUT", "/api/v0/instances/command/{id}", execute)
     add(app, "GET", "/uploads/{name}", download)
+
+
+def _promised(request: web.Request, contract: Contract, text: str) -> str:
+    """The address of an upload; its host has to be reachable for it ever to be there."""
+    cloud = cloud_of(request)
+    offline = cloud.hosts[contract.machine_id].offline
+    name = request.app[UPLOADS].promise(text, float("inf") if offline else cloud.settings.clocks.logs)
+    return f"{request.scheme}://{request.host}/uploads/{name}"
 
 
 async def request_logs(request: web.Request) -> web.Response:
@@ -40,17 +47,54 @@ async def request_logs(request: web.Request) -> web.Response:
         text = read_log(cloud.fleet.folder / str(contract.id), int(tail))
     if wanted := body.get("filter"):
         text = "".join(line for line in text.splitlines(keepends=True) if str(wanted) in line)
-    name = f"{secrets.token_hex(16)}.log"
-    uploads = request.app[UPLOADS].objects
-    uploads[name] = (time.monotonic() + cloud.settings.clocks.logs, text)
-    while len(uploads) > 1000:
-        uploads.pop(next(iter(uploads)))
-    address = f"{request.scheme}://{request.host}/uploads/{name}"
-    return answer({"success": True, "result_url": address, "msg": "logs requested"})
+    return answer({"success": True, "result_url": _promised(request, contract, text), "msg": "logs requested"})
+
+
+async def execute(request: web.Request) -> web.Response:
+    """Only ls, rm and du, without a shell: no general way to run things (clouds.md A6). 483 is Vast's own status."""
+    contract = own_contract(request)
+    try:
+        body = json.loads(await request.read() or b"{}")
+    except ValueError:
+        raise Refused(483, {"success": False, "error": "invalid_json", "msg": "Invalid JSON."}) from None
+    words = _words(body)
+    machine = cloud_of(request).fleet.known(contract.id)
+    offline = cloud_of(request).hosts[contract.machine_id].offline
+    if machine is None or (not machine.box.running() and not offline):
+        raise refused(400, "invalid_container", "The container is not running.")
+    text = "" if offline else await _run(machine, words)
+    url = _promised(request, contract, text)
+    return answer({"success": True, "result_url": url, "writeable_path": "", "msg": "command requested"})
+
+
+def _words(body: Any) -> list[str]:
+    command = body.get("command") if isinstance(body, dict) else None
+    try:
+        words = shlex.split(command) if isinstance(command, str) and len(command) <= LONGEST else []
+    except ValueError:
+        words = []
+    if not words or words[0] not in COMMANDS:
+        raise invalid("Invalid command given.")
+    return words
+
+
+async def _run(machine: Machine, words: list[str]) -> str:
+    box = machine.box
+    process = await asyncio.create_subprocess_exec(
+        *box.command(["/bin/sh", "-c", 'cd && exec "$@"', "sh", *words]), env=box.environment(), cwd="/",
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return f"the command took longer than {PATIENCE:.0f} s\n"
+    return out.decode(errors="replace")
 
 
 async def download(request: web.Request) -> web.Response:
-    ready, text = request.app[UPLOADS].objects.get(request.match_info["name"], (float("inf"), ""))
-    if time.monotonic() < ready:
+    text = request.app[UPLOADS].read(request.match_info["name"])
+    if text is None:
         return web.Response(status=404, text="<Error><Code>NoSuchKey</Code></Error>", content_type="application/xml")
     return web.Response(text=text)

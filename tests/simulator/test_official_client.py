@@ -1,38 +1,35 @@
 """vastai 1.9.1, command line and SDK, unmodified."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import KEY, Key, Simulator, poll
+from .conftest import Key, Simulator, poll
+from .official import client_environment, command_line
 
 Vast = Callable[..., str]
 
 
-@pytest.fixture
-def environment(simulator: Simulator, tmp_path: Path) -> dict[str, str]:
-    folders = {name: str(tmp_path) for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME")}
-    return {**os.environ, **folders, "VAST_URL": simulator.url, "VAST_API_KEY": KEY, "VASTAI_NO_UPDATE_CHECK": "1"}
+@pytest.fixture(scope="module")
+def environment(shared: Simulator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return client_environment(shared, tmp_path_factory.mktemp("client"))
 
 
-@pytest.fixture
-def vastai(environment: dict[str, str]) -> Vast:
-    program = Path(sys.executable).parent / "vastai"
+@pytest.fixture(scope="module")
+def vastai(environment: dict[str, str]) -> Iterator[Vast]:
+    with command_line(environment) as run:
+        yield run
 
-    def run(*words: str) -> str:
-        argv = [str(program), *words]
-        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=30, check=False)
-        assert done.returncode == 0, done.stderr
-        assert "Failed" not in done.stderr
-        return done.stdout
 
-    return run
+def test_the_program_itself(simulator: Simulator, environment: dict[str, str]) -> None:
+    argv = [str(Path(sys.executable).parent / "vastai"), "show", "user"]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=30, check=True)
+    assert "1000.00" in done.stdout
 
 
 def test_the_command_line_through_a_machines_life(simulator: Simulator, vastai: Vast, key: Key) -> None:
@@ -61,7 +58,6 @@ def test_the_command_line_through_a_machines_life(simulator: Simulator, vastai: 
 
 
 def test_more_of_the_command_line(simulator: Simulator, vastai: Vast) -> None:
-    assert "1000.00" in vastai("show", "user")
     assert "RTX_4090" in vastai("search", "offers", "-i", "--new", "gpu_ram>=24 geolocation in [SE,US,NO,DE]")
     odd = 'rentable=any verified=any gpu_name in ["RTX 4090",RTX_3090] duration>2 driver_version>=535.86.05'
     assert json.loads(vastai("search", "offers", odd, "--raw"))
