@@ -40,7 +40,7 @@ async def killed_at(system: Running, point: Point) -> None:
     else:
         reached = system.order(point, "kill")
         deployment = await deployed(system, point)
-        await system.ready(deployment["id"], seconds=90)
+        await system.ready(str(deployment["id"]), seconds=90)
         await system.alive(1, seconds=30)
     await until(lambda: _ended(system, deployment["id"]), 60, "the deployment to end")
     await until(lambda: _is_there(reached), 30, f"a process to be at {point}")

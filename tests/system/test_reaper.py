@@ -1,5 +1,7 @@
 """Machines that nobody holds are found and given back; machines that are not ours are never touched."""
 
+from functools import partial
+
 import psycopg
 
 from tests.system.running import Running, until
@@ -90,7 +92,7 @@ async def test_what_does_not_carry_our_exact_label_is_never_touched(system: Runn
     assert all([(await system.machine(cloud_id))["alive"] for cloud_id in foreign])
     key = {"Authorization": f"Bearer {system.addresses['simulator_api_key']}"}
     for cloud_id in foreign:
-        await until(lambda cloud_id=cloud_id: _destroy(system, cloud_id, key), 20, "the test's own clean-up")
+        await until(partial(_destroy, system, cloud_id, key), 20, "the test's own clean-up")
 
 
 async def sweeps_so_far(system: Running) -> int:
