@@ -7,6 +7,7 @@ from alembic.config import Config
 from sqlalchemy import create_engine, text
 
 from db.home import settle
+from db.simulator_moved import follow_simulator
 from settings import Settings
 
 _ONE_AT_A_TIME = 7_264_501
@@ -26,6 +27,12 @@ def migrate(database_url: str, home: str | None = None, *, moved: bool = False) 
             )
 
 
-if __name__ == "__main__":
-    settings = Settings()
+def main(settings: Settings) -> None:
     migrate(settings.database_url, settings.home, moved=settings.moved)
+    if settings.simulated and settings.local:
+        with create_engine(settings.database_url).begin() as connection:
+            follow_simulator(connection, settings.vast_url)
+
+
+if __name__ == "__main__":
+    main(Settings())
