@@ -16,6 +16,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities import points
 from activities.clouds import Clouds
+from activities.failures import ShortFailures
 from activities.flows import Flows, connect
 from activities.heartbeats import Heartbeats
 from activities.instances import InstanceActivities
@@ -67,7 +68,7 @@ def build_worker(temporal: Client, database: Database, clouds: Clouds, settings:
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
         workflow_runner=SANDBOX,
-        interceptors=[Heartbeats()],
+        interceptors=[ShortFailures(), Heartbeats()],
         activities=[
             machines.rent_machine,
             machines.attach_key,
