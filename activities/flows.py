@@ -13,6 +13,7 @@ from activities.points import Point, reach
 from domain import flows
 from domain.flows import DeployInput, DeployProgress, InstanceInput, MachineInput, WatchInput
 from domain.machines import MachineSeen
+from domain.phases import DeploymentStage, InstanceStatus
 from settings import Settings
 
 KIND = SearchAttributeKey.for_keyword("DumontKind")
@@ -48,7 +49,8 @@ class Flows:
         """Serve an instance that is not over."""
         workflow_id = flows.instance_workflow_id(instance_id)
         instance = InstanceInput(instance_id=instance_id)
-        await self._start(flows.INSTANCE_WORKFLOW, instance, workflow_id, "instance", summary, instance_id)
+        phase = InstanceStatus.PROVISIONING
+        await self._start(flows.INSTANCE_WORKFLOW, instance, workflow_id, "instance", summary, instance_id, phase)
 
     async def start_deploy(self, deployment_id: str, instance_id: int, summary: str = "") -> None:
         """Bring a deployment to ready, or to failed with everything released."""
@@ -58,7 +60,8 @@ class Flows:
             model_deadline=timedelta(seconds=self._settings.model_deadline_seconds),
         )
         workflow_id = flows.deploy_workflow_id(deployment_id)
-        await self._start(flows.DEPLOY_WORKFLOW, deploy, workflow_id, "deploy", summary, instance_id)
+        phase = DeploymentStage.PROVISIONING
+        await self._start(flows.DEPLOY_WORKFLOW, deploy, workflow_id, "deploy", summary, instance_id, phase)
 
     async def watch(self, account_id: int) -> None:
         """Have an account's machines looked at now, and often while any is moving."""
@@ -102,7 +105,14 @@ class Flows:
                 raise
 
     async def _start(
-        self, kind: str, input: Any, workflow_id: str, word: str, summary: str, instance_id: int | None = None
+        self,
+        kind: str,
+        input: Any,
+        workflow_id: str,
+        word: str,
+        summary: str,
+        instance_id: int | None,
+        phase: str | None = None,
     ) -> None:
         await self._temporal.start_workflow(
             kind,
@@ -110,14 +120,16 @@ class Flows:
             id=workflow_id,
             task_queue=flows.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            search_attributes=_attributes(word, instance_id),
+            search_attributes=_attributes(word, instance_id, phase),
             static_summary=summary[:200] or None,
             rpc_timeout=RPC_DEADLINE,
         )
 
 
-def _attributes(kind: str, instance_id: int | None) -> TypedSearchAttributes:
+def _attributes(kind: str, instance_id: int | None, phase: str | None = None) -> TypedSearchAttributes:
     pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(KIND, kind)]
+    if phase is not None:
+        pairs.append(SearchAttributePair(PHASE, phase))
     if instance_id is not None:
         pairs.append(SearchAttributePair(INSTANCE_ID, instance_id))
     return TypedSearchAttributes(pairs)

@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.errors import Fault
     from activities.instances import InstanceActivities
     from activities.model_server import DeployEnding, DeployFacts, DeployNews, ModelActivities
-    from domain.flows import DeployInput, DeployProgress
+    from domain.flows import DeployInput, DeployProgress, instance_workflow_id
     from domain.phases import DeploymentStage, DeploymentStatus
 
 from workflows.attributes import show_phase
@@ -57,6 +57,8 @@ class DeployWorkflow:
         return self._progress
 
     async def _await_machine(self) -> None:
+        instance = f"`{instance_workflow_id(self._input.instance_id)}`"
+        workflow.set_current_details(f"**{self._facts.summary}**: waiting for its machine; {instance} gets it one.")
         while self._facts.lease_id is None:
             if not self._facts.wanted:
                 raise ApplicationError("stopped by its owner", type=Fault.NOT_WANTED.value)
@@ -114,7 +116,11 @@ class DeployWorkflow:
     async def _await_released(self, until: datetime) -> None:
         while not self._facts.instance_status.is_over and workflow.now() < until:
             try:
-                await workflow.wait_condition(lambda: self._changed, timeout=until - workflow.now())
+                await workflow.wait_condition(
+                    lambda: self._changed,
+                    timeout=until - workflow.now(),
+                    timeout_summary="how long the machine may take to be gone",
+                )
             except TimeoutError:
                 return
             self._changed = False
