@@ -30,13 +30,16 @@ KEY_PURPOSE = "provider-key"
 
 
 class Endpoint(Enum):
-    """Published seconds between requests, per key, and how many may come at once (clouds.md A6)."""
+    """Published seconds between requests, per key, and how many may come at once (clouds.md A6).
+
+    Searches have a budget instead, ten in any minute: four at once and one every 10.5 s never exceed it.
+    """
 
     RENT = ("rent", 4.5, 1)
     LIST = ("list", 1.0, 1)
     SHOW = ("show", 2.0, 1)
     DESTROY = ("destroy", 3.0, 1)
-    SEARCH = ("search", 6.0, 5)
+    SEARCH = ("search", 10.5, 4)
     SSH_KEYS = ("ssh_keys", 1.0, 1)
     USER = ("user", 1.0, 3)
 

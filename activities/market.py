@@ -1,6 +1,9 @@
 """The market as we see it: offers searched once per GPU and kept for a short while, filtered here."""
 
+import asyncio
 import json
+import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,13 +15,20 @@ from clients.vast_errors import VastThrottled
 from clients.vast_types import VastOffer
 from db.session import Database
 from db.tables import OfferSearch, ProviderKey
-from domain.offers import MachineType, Offer, OfferQuery, matching_gpus, select_offers
+from domain.offers import MachineType, Offer, OfferQuery, countries_of, matching_gpus, select_offers
 
 FRESH = timedelta(seconds=30)
 NAMES_FRESH = timedelta(hours=1)
 STALE_BUT_USABLE = timedelta(minutes=5)
 """With the search budget (10 a minute) spent, an answer this old is better than none: a rent notices what went."""
 FORGOTTEN = timedelta(days=1)
+PATIENCE_SECONDS = 11.0
+"""How long a query waits for its turn to search; a little more than the budget's spacing."""
+
+MOST_OFFERS = 64
+"""The cloud shows no more of what matches (clouds.md A2)."""
+
+CHEAPEST_FIRST = "dph_total"
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _KINDS = {MachineType.ON_DEMAND: "on-demand", MachineType.INTERRUPTIBLE: "bid"}
@@ -33,12 +43,22 @@ class Market:
         self._parsed: dict[tuple[str, str], tuple[datetime, list[Offer]]] = {}
         self._names: dict[str, tuple[datetime, set[str]]] = {}
 
-    async def offers(self, key: ProviderKey, query: OfferQuery) -> list[Offer]:
-        """What the query accepts, cheapest first. Raises the client's errors when the cloud is asked in vain."""
+    async def offers(self, key: ProviderKey, query: OfferQuery, order: str = CHEAPEST_FIRST) -> list[Offer]:
+        """What the query accepts, cheapest first. Raises the client's errors when the cloud is asked in vain.
+
+        `order`: by which of an offer's fields the cloud chooses those that it shows; `-` before it, the highest first.
+        """
         names = None if query.gpu_name is None else matching_gpus(query.gpu_name, await self.gpu_names(key))
         if names is not None and not names:
             return []
-        return select_offers(query, await self._search(key, wire_filters(query, names), query.machine_type))
+        shared, whole = shared_filters(query, names), wire_filters(query, names, order)
+        if shared is None or order != CHEAPEST_FIRST:
+            return select_offers(query, await self._search(key, whole, query.machine_type, order))
+        found = await self._search(key, shared, query.machine_type)
+        if len(found) >= MOST_OFFERS and whole != shared:  # there are more than it shows: let it do the filtering
+            with suppress(VastThrottled):
+                found = await self._search(key, whole, query.machine_type)
+        return select_offers(query, found)
 
     async def gpu_names(self, key: ProviderKey) -> set[str]:
         """Every GPU name of the market."""
@@ -52,32 +72,46 @@ class Market:
         self._names[key.url] = cached[0], set(cached[1])
         return self._names[key.url][1]
 
-    async def _search(self, key: ProviderKey, filters: dict[str, Any], kind: MachineType) -> list[Offer]:
-        query = f"{kind}:{json.dumps(filters, sort_keys=True)}"
+    async def _search(
+        self, key: ProviderKey, filters: dict[str, Any], kind: MachineType, order: str = CHEAPEST_FIRST
+    ) -> list[Offer]:
+        query = f"{kind}:{order}:{json.dumps(filters, sort_keys=True)}"
         fetched_at, offers = self._parsed.get((key.url, query), (_LONG_AGO, []))
         if datetime.now(UTC) - fetched_at < FRESH:
             return offers
         cached = await self._cached(key.url, query, FRESH)
         if cached is None:
-            cached = await self._fetch(key, filters, kind, query)
+            cached = await self._fetch(key, filters, kind, order, query)
         fetched_at, rows = cached
         offers = [Offer.model_validate(row) for row in rows]
         self._parsed[key.url, query] = fetched_at, offers
         return offers
 
     async def _fetch(
-        self, key: ProviderKey, filters: dict[str, Any], kind: MachineType, query: str
+        self, key: ProviderKey, filters: dict[str, Any], kind: MachineType, order: str, query: str
     ) -> tuple[datetime, list[Any]]:
-        wait = await self._clouds.seconds_to_wait(account_of(key), Endpoint.SEARCH)
-        if wait:
+        if await self._clouds.seconds_to_wait(account_of(key), Endpoint.SEARCH):
             stale = await self._cached(key.url, query, STALE_BUT_USABLE)
-            if stale is None:
-                raise VastThrottled("our own budget of searches is spent", wait)
-            return stale
-        found = await (await self._clouds.client(key.id)).search_offers(filters, kind=_KINDS[kind])
+            if stale is not None:
+                return stale
+            await self._turn(key)
+        client = await self._clouds.client(key.id)
+        found = await client.search_offers(filters, kind=_KINDS[kind], order=wire_order(order))
         rows = [to_offer(row).model_dump(mode="json") for row in found]
         await self._keep(key.url, query, rows)
         return datetime.now(UTC), rows
+
+    async def _turn(self, key: ProviderKey) -> None:
+        """Wait until we may search.
+
+        Raises:
+            VastThrottled: too many others wait.
+        """
+        until = time.monotonic() + PATIENCE_SECONDS
+        while wait := await self._clouds.seconds_to_wait(account_of(key), Endpoint.SEARCH):
+            if time.monotonic() + wait > until:
+                raise VastThrottled("our own budget of searches is spent", wait)
+            await asyncio.sleep(wait)
 
     async def _cached(self, url: str, query: str, age: timedelta) -> tuple[datetime, list[Any]] | None:
         async with self._database.begin() as session:
@@ -104,16 +138,17 @@ class Market:
             )
 
 
-def wire_filters(query: OfferQuery, names: set[str] | None) -> dict[str, Any]:
-    """What the cloud itself has to filter by, for it shows only the cheapest 64 of what matches (clouds.md A2).
-
-    With a GPU's name few filters are sent, so that many queries share one search; without one, all that narrow it.
-    """
-    exact: dict[str, Any] = {} if query.num_gpus is None else {"num_gpus": {"eq": query.num_gpus}}
+def shared_filters(query: OfferQuery, names: set[str] | None) -> dict[str, Any] | None:
+    """Few filters, so that many queries for a GPU share one search; None when only the whole query narrows it."""
     if query.offer_id is not None:
         return {"ask_contract_id": {"eq": query.offer_id}}  # a filter on `id` matches nothing there
-    if names is not None:
-        return exact | {"gpu_name": {"in": sorted(names)}}
+    return None if names is None else _exact(query, names)
+
+
+def wire_filters(query: OfferQuery, names: set[str] | None, order: str = CHEAPEST_FIRST) -> dict[str, Any]:
+    """All that the cloud itself can filter by, for it shows only the first of what matches."""
+    if query.offer_id is not None:
+        return {"ask_contract_id": {"eq": query.offer_id}}
     floors = {
         "gpu_ram": _times_1000(query.min_gpu_ram),
         "cpu_ram": _times_1000(query.min_cpu_ram),
@@ -126,7 +161,24 @@ def wire_filters(query: OfferQuery, names: set[str] | None) -> dict[str, Any]:
     }
     flags: dict[str, Any] = {"verified": {"eq": True}} if query.verified_only else {}
     flags |= {} if query.static_ip is None else {"static_ip": {"eq": query.static_ip}}
-    return exact | flags | {name: {"gte": floor} for name, floor in floors.items() if floor is not None}
+    flags |= {} if query.region is None else {"geolocation": {"in": sorted(countries_of(query.region))}}
+    if query.max_price is not None and order != CHEAPEST_FIRST and query.machine_type is MachineType.ON_DEMAND:
+        flags["dph_total"] = {"lte": query.max_price}
+    return _exact(query, names) | flags | {name: {"gte": floor} for name, floor in floors.items() if floor is not None}
+
+
+def _exact(query: OfferQuery, names: set[str] | None) -> dict[str, Any]:
+    exact: dict[str, Any] = {} if query.num_gpus is None else {"num_gpus": {"eq": query.num_gpus}}
+    return exact if names is None else exact | {"gpu_name": {"in": sorted(names)}}
+
+
+_COLUMNS = {"reliability": "reliability2", "cpu_cores": "cpu_cores_effective", "cuda_version": "cuda_max_good"}
+
+
+def wire_order(order: str) -> tuple[str, str]:
+    """An order by one of an offer's fields, as the wire has it."""
+    field = order.removeprefix("-")
+    return _COLUMNS.get(field, field), "desc" if order.startswith("-") else "asc"
 
 
 def _times_1000(gigabytes: float | None) -> float | None:

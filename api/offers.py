@@ -42,11 +42,13 @@ def _dashed(value: Any) -> Any:
 class OfferFilters(OfferQuery):
     """Every field filters; none does by default."""
 
-    gpu_name: Annotated[str | None, AfterValidator(lambda text: text and storable(text))] = Field(
-        default=None,
-        max_length=100,
-        description="`RTX 4090`, `rtx_4090`; `RTX` means all of them.",
-        examples=["RTX 4090"],
+    gpu_name: Annotated[str | None, AfterValidator(lambda text: storable(text).strip() or None if text else None)] = (
+        Field(
+            default=None,
+            max_length=100,
+            description="`RTX 4090`, `rtx_4090`; `RTX` means all of them.",
+            examples=["RTX 4090"],
+        )
     )
     region: Annotated[Region | None, BeforeValidator(_upper)] = None
     machine_type: Annotated[MachineType, BeforeValidator(_dashed)] = MachineType.ON_DEMAND
@@ -79,7 +81,7 @@ class OfferAnswer(Answer):
 
 
 class OffersAnswer(Answer):
-    """`count`: in this answer; `total`: all that pass the filters."""
+    """`count`: in this answer; `total`: of those that the cloud shows (64 at most), all that pass the filters."""
 
     offers: list[OfferAnswer]
     count: int
@@ -89,7 +91,7 @@ class OffersAnswer(Answer):
 @router.get("/offers", summary="What is for rent now", responses={400: problem("No provider key.")})
 async def list_offers(filters: Annotated[OfferFilters, Query()], me: Me, app: App) -> OffersAnswer:
     key, _ = await working_key(app, me.id)
-    found = _sorted(await app.market.offers(key, filters), filters.order_by)
+    found = _sorted(await app.market.offers(key, filters, filters.order_by), filters.order_by)
     page = found[: filters.limit]
     async with app.database.begin() as session:
         history = await _history(session, [offer.machine_id for offer in page])

@@ -32,10 +32,12 @@ class VastClient:
         """The account that the key belongs to, with its prepaid credit in USD."""
         return _read(VastUser, await self._call("GET", "/api/v0/users/current"))
 
-    async def search_offers(self, filters: dict[str, Any], *, kind: str, limit: int = 1000) -> list[VastOffer]:
-        """What is for rent now. `filters` in the wire's grammar; `kind` is `on-demand` or `bid`."""
+    async def search_offers(
+        self, filters: dict[str, Any], *, kind: str, order: tuple[str, str] = ("dph_total", "asc"), limit: int = 1000
+    ) -> list[VastOffer]:
+        """What is for rent now. `filters` and `order` in the wire's grammar; `kind`: `on-demand` or `bid`."""
         body = {"rentable": {"eq": True}, "external": {"eq": False}, **filters}
-        body |= {"order": [["dph_total", "asc"]], "type": kind, "limit": limit}
+        body |= {"order": [list(order)], "type": kind, "limit": limit}
         answer = await self._call("POST", "/api/v0/bundles/", body)
         return [_read(VastOffer, row) for row in _rows(answer, "offers")]
 

@@ -26,6 +26,11 @@ _REGION_COUNTRIES: dict[Region, frozenset[str]] = {
 }
 
 
+def countries_of(region: Region) -> frozenset[str]:
+    """The two-letter codes of its countries."""
+    return _REGION_COUNTRIES[region]
+
+
 class Offer(BaseModel):
     """One offer, in our units: sizes in GB, bandwidth in Mbit/s, money in USD/h, reliability 0..1."""
 
@@ -116,7 +121,7 @@ def accepts(query: OfferQuery, offer: Offer) -> bool:
         and (query.offer_id is None or offer.id == query.offer_id)
         and (query.num_gpus is None or offer.num_gpus == query.num_gpus)
         and (query.max_price is None or price <= query.max_price)
-        and (query.region is None or offer.country in _REGION_COUNTRIES[query.region])
+        and (query.region is None or offer.country in countries_of(query.region))
         and (not query.verified_only or offer.verified)
         and (query.static_ip is None or offer.static_ip == query.static_ip)
     )
