@@ -174,7 +174,15 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 async def _invalid(_: Request, error: Exception) -> Response:
     """FastAPI's list, less what was sent: it may be a password."""
     entries = cast(RequestValidationError, error).errors()
-    return invalid("invalid", [{name: each[name] for name in ("type", "loc", "msg")} for each in entries])
+    return invalid("invalid", [{"type": each["type"], "loc": each["loc"], "msg": _worded(each)} for each in entries])
+
+
+def _worded(entry: dict[str, Any]) -> str:
+    """Pydantic counts the characters of secrets and constrained texts as items."""
+    text = str(entry["msg"])
+    if entry["type"] in ("too_short", "too_long") and text.startswith("Value should have"):
+        return text.partition(" after validation")[0].replace(" items", " characters").replace(" item", " character")
+    return text
 
 
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}

@@ -3,9 +3,18 @@
 import re
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -38,10 +47,21 @@ def storable_everywhere(value: Any) -> Any:
     return value
 
 
+def _takes_bool(annotation: Any) -> bool:
+    return annotation in (bool, Any) or any(map(_takes_bool, get_args(annotation)))
+
+
 class Body(BaseModel):
-    """A request's body: unknown fields are ignored, numbers are finite, texts can be stored."""
+    """A request's body: unknown fields are ignored, numbers are finite and no booleans, texts can be stored."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False, populate_by_name=True, protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and not _takes_bool(cls.model_fields[info.field_name or ""].annotation):
+            raise PydanticCustomError("number_or_text_expected", "Input should not be true or false")
+        return value
 
     @model_validator(mode="before")
     @classmethod

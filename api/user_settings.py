@@ -112,11 +112,11 @@ def _checked(body: SettingsBody) -> dict[str, Any]:
         raise Invalid("not_supported_yet", "gcp_credentials", "GCP standbys are not built yet.")
     _check_size(body.settings)
     try:
-        KnownSettings.model_validate(body.settings)
+        known = KnownSettings.model_validate(body.settings)
     except ValidationError as error:
         first = error.errors()[0]
         raise Invalid(first["type"], "settings." + ".".join(map(str, first["loc"])), first["msg"]) from error
-    return body.settings
+    return body.settings | known.model_dump(exclude_unset=True)
 
 
 async def _change_key(app: Parts, user_id: int, key: SecretStr | None, *, strict: bool) -> None:

@@ -57,11 +57,11 @@ async def test_the_status_while_no_worker_answers(rita: httpx.AsyncClient) -> No
 
 
 async def test_aliases_and_guesses(rita: httpx.AsyncClient) -> None:
-    body = {"model": "openai/whisper-large-v3", "gpu_name": "rtx_3090", "name": "ears", "access_type": "private"}
+    body = {"model": "BAAI/bge-large-en-v1.5", "gpu_name": "rtx_3090", "name": "ears", "access_type": "private"}
     made = (await rita.post("/api/models/deploy", json=body)).json()
     assert made["api_key"].startswith("dumont_ep_")
     shown = await rita.get(f"/api/models/{made['id']}")
-    assert (shown.json()["model_type"], shown.json()["label"]) == ("speech", "ears")
+    assert (shown.json()["model_type"], shown.json()["label"]) == ("embeddings", "ears")
     assert made["api_key"] not in shown.text
 
 
@@ -77,6 +77,8 @@ async def test_aliases_and_guesses(rita: httpx.AsyncClient) -> None:
         ({"model_id": "../../etc/passwd"}, 422, "invalid"),
         ({"max_price": 0}, 422, "invalid"),
         ({"max_price": "free"}, 422, "invalid"),
+        ({"max_price": True}, 422, "invalid"),
+        ({"num_gpus": True}, 422, "invalid"),
         ({"num_gpus": 0}, 422, "invalid"),
         ({"port": 22}, 422, "invalid"),
         ({"env": {"A B": "x"}}, 422, "invalid"),

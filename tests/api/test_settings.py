@@ -55,12 +55,18 @@ async def test_settings_are_merged_per_name(ana: httpx.AsyncClient) -> None:
     assert (await ana.get("/api/settings")).json()["settings"] == {"theme": {"dark": True}, "idle_pause_minutes": 5}
 
 
+async def test_known_settings_are_kept_as_numbers(ana: httpx.AsyncClient) -> None:
+    assert (await put(ana, {"settings": {"default_max_price": "0.5", "mine": "0.5"}})).status_code == 200
+    assert (await ana.get("/api/settings")).json()["settings"] == {"default_max_price": 0.5, "mine": "0.5"}
+
+
 @pytest.mark.parametrize(
     "bad",
     [
         {"idle_pause_minutes": 0},
         {"idle_hibernate_minutes": "soon"},
         {"default_max_price": -1},
+        {"default_max_price": True},
         {"spending_cap_per_day": -0.01},
         {"notes": "x" * 70_000},
         {"a": "\0"},
