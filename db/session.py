@@ -1,9 +1,17 @@
 """The database as a room sees it: one engine a process, one transaction a `begin()`."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+ANSWER_SECONDS = 5.0
+"""A database that does not even take a transaction in that time is away, whatever its sockets say."""
+
+_NETWORK = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5}
+"""For libpq: a host that vanished without a word is missed in seconds, not when the kernel gives up."""
 
 
 class Database:
@@ -12,14 +20,29 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         # an error never carries values: a path or a token is as good as a key
         self.engine = create_async_engine(
-            url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, hide_parameters=True
+            url,
+            pool_size=pool_size,
+            max_overflow=20,
+            pool_timeout=ANSWER_SECONDS,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args=_NETWORK,
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:
-        """One transaction: committed when the block ends well, rolled back when it raises."""
+        """One transaction: committed when the block ends well, rolled back when it raises.
+
+        Raises:
+            PoolTimeout: the database does not answer, though it may take connections.
+        """
         async with self._sessions.begin() as session:
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await session.connection()
+            except TimeoutError:
+                raise PoolTimeout("the database takes no transaction") from None
             yield session
 
     async def close(self) -> None:

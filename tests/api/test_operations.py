@@ -1,5 +1,6 @@
 """`/health`, `/metrics`, and what an api says whose surroundings are down."""
 
+import asyncio
 import tomllib
 from pathlib import Path
 
@@ -34,6 +35,22 @@ async def test_metrics(settings: Settings, nobody: httpx.AsyncClient) -> None:
         text = (await operator.get("/metrics")).text
     assert 'dumont_api_requests_total{method="GET",route="/metrics",status="401"}' in text
     assert "# TYPE dumont_instances gauge" in text
+
+
+async def say_nothing(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_database_that_takes_connections_and_says_nothing(settings: Settings) -> None:
+    """A frozen one, or one behind a network that swallows everything: still an answer, in a time one can wait for."""
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    app = create_app(settings.model_copy(update={"database_url": f"postgresql+psycopg://dumont@127.0.0.1:{port}/x"}))
+    async with app.router.lifespan_context(app), client(app) as nobody, asyncio.timeout(30):
+        assert (await nobody.get("/health")).json()["checks"]["database"] == "down"
+        answer = await nobody.post("/api/auth/login", json={"email": "a@b.de", "password": "secret"})
+        assert (answer.status_code, answer.json()["error"]) == (503, "database_unavailable")
+    silent.close()
 
 
 async def test_everything_is_down(settings: Settings) -> None:
