@@ -10,7 +10,7 @@ from rich.prompt import Prompt
 
 from cli.api import Api, ApiRefused
 from cli.errors import Refused
-from cli.places import ROOT, data_dir
+from cli.places import ROOT, command, data_dir
 from cli.private_files import read_json, write_private_json
 from settings import Settings
 
@@ -25,7 +25,10 @@ def connect(api: str | None, token: str | None, folder: Path | None) -> Api:
         return Api(url, token)
     if url == here.get("api"):
         return Api(url, demo_token(url))
-    raise Refused(f"Not logged in at {url}. Run `dumont login --api {url}`, or give --token or DUMONT_TOKEN.")
+    raise Refused(
+        f"Not logged in at {url}, and no installation runs on {data_dir(folder)}. Start one with `{command()} up`, "
+        f"or run `{command()} login --api {url}`, or give --token or DUMONT_TOKEN."
+    )
 
 
 def local_addresses(folder: Path | None) -> dict[str, str]:

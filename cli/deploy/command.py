@@ -16,6 +16,7 @@ from cli.deploy.curl import curl_line
 from cli.deploy.progress import follow as watch
 from cli.errors import Refused
 from cli.login import connect
+from cli.places import command
 from domain.models import guess_type
 from domain.phases import DeploymentStatus, ModelType
 
@@ -116,12 +117,12 @@ def conclude(status: dict[str, Any], wanted: Wish, console: Console, api_key: st
     price = f" at ${status['dph_total']:.3f}/h" if status.get("dph_total") else ""
     console.print(f"\n[bold green]Ready[/]{price}: {endpoint}\n\nTry:  ", highlight=False, soft_wrap=True, end="")
     console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Stop: dumont stop {status['deploy_id']}\n", highlight=False)
+    console.print(f"Stop: {command()} stop {status['deploy_id']}\n", highlight=False)
 
 
 def later(deployment: str) -> str:
     """How to come back to a deploy."""
-    return f"Follow it: dumont follow {deployment}\nStop it:   dumont stop {deployment}"
+    return f"Follow it: {command()} follow {deployment}\nStop it:   {command()} stop {deployment}"
 
 
 def follow(

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
+from cli.places import command
 from settings import Settings
 
-FIRST_COMMAND = "dumont deploy Qwen/Qwen2.5-0.5B-Instruct"
+FIRST_MODEL = "Qwen/Qwen2.5-0.5B-Instruct"
 
 
 def welcome(console: Console, addresses: Mapping[str, object], seconds: float, stop: str = "Ctrl-C") -> None:
@@ -26,4 +27,5 @@ def welcome(console: Console, addresses: Mapping[str, object], seconds: float, s
         grid.add_row("cloud", f"{settings.vast_url}  [bold red]REAL: machines cost money[/]")
     grid.add_row("login", f"{settings.demo_email} / {settings.demo_password.get_secret_value()}")
     console.print(grid)
-    console.print(f"\nTry: [bold]{FIRST_COMMAND}[/]\nStop: {stop}. The next start goes on where this one ended.\n")
+    console.print(f"\nTry: [bold]{command()} deploy {FIRST_MODEL}[/]")
+    console.print(f"Stop: {stop}. The next start goes on where this one ended.\n")
