@@ -22,8 +22,8 @@ alive() {{ pid=$(cat "$pid_file" 2>/dev/null) && kill -0 "$pid" 2>/dev/null; }}
 case "$1" in
 start)
     alive && exit 0
-    VLLM_API_KEY=$(cat {key_file}); export VLLM_API_KEY
     {exports}
+    VLLM_API_KEY=$(cat {key_file}); export VLLM_API_KEY
     setsid nohup {command} >> {log_file} 2>&1 < /dev/null &
     echo $! > "$pid_file"
     ;;
