@@ -109,8 +109,9 @@ async def test_a_copied_data_folder_leaves_the_originals_machines_alone(running:
     shutil.copytree(running.installation.folder, tmp_path / "elsewhere" / "data", symlinks=True)
     await again(running)
     copy = Installation(tmp_path / "elsewhere" / "data", "--without", "simulator")
-    cloud = f"DUMONT_VAST_URL={running.addresses['simulator']}\nDUMONT_VAST_API_KEY={running.addresses['simulator_api_key']}\n"
-    (tmp_path / "elsewhere" / ".env").write_text(DEADLINES + cloud + "DUMONT_SIMULATED=true\nDUMONT_CLOUD_PACE=0.02\n")
+    url, key = running.addresses["simulator"], running.addresses["simulator_api_key"]
+    cloud = f"DUMONT_VAST_URL={url}\nDUMONT_VAST_API_KEY={key}\nDUMONT_SIMULATED=true\nDUMONT_CLOUD_PACE=0.02\n"
+    (tmp_path / "elsewhere" / ".env").write_text(DEADLINES + cloud)
     copy.start()
     try:
         await sweeps(running, 6)
@@ -137,7 +138,7 @@ def adopt(folder: Path) -> None:
 
 async def lease_of(system: Running, instance_id: int) -> str:
     rows = json.loads((await system.api.get("/leases")).text)["leases"]
-    return next(row["id"] for row in rows if row["holder"]["id"] == str(instance_id))
+    return next(str(row["id"]) for row in rows if row["holder"]["id"] == str(instance_id))
 
 
 async def answers(system: Running, endpoint: str) -> bool | None:
