@@ -1,0 +1,67 @@
+"""Two hundred machines alive at once: what they cost, that they answer, and that nothing of them stays."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import Key, Simulator, poll, running
+from .shells import say
+from .test_restarts import processes_in
+
+MANY = 200
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def members(simulator: Simulator) -> list[Path]:
+    """The simulator's process and all that came of it, machines included."""
+    found, front = [], [simulator.process.pid]
+    while front:
+        pid = front.pop()
+        found.append(Path(f"/proc/{pid}"))
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            front += [int(child) for child in children.read_text().split()]
+    return found
+
+
+def kilobytes(process: Path) -> int:
+    lines = (process / "smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def cpu_seconds(processes: list[Path]) -> float:
+    fields = [(process / "stat").read_text().rsplit(")", 1)[1].split() for process in processes]
+    return sum(int(one[11]) + int(one[12]) for one in fields) / TICKS
+
+
+@pytest.mark.long
+def test_two_hundred_machines_alive(tmp_path: Path, key: Key) -> None:
+    with running(tmp_path / "data") as simulator:
+        begun = time.monotonic()
+        env = {"SSH_PUBLIC_KEY": key.public, "TEST_FOLDER": str(simulator.folder)}
+        wish = {"count": MANY, "env": env, "runtype": "ssh_direc ssh_proxy"}
+        numbers = simulator.control.post("/simulator/machines", json=wish, timeout=60).raise_for_status().json()["ids"]
+
+        def up() -> bool:
+            rows = simulator.control.get("/simulator/books").json()["machines"]
+            return sum(row["actual_status"] == "running" for row in rows) == MANY
+
+        poll(up, 120)
+        booted = time.monotonic() - begun
+        machines = members(simulator)[1:]
+        per_machine = sum(kilobytes(process) for process in machines) / MANY
+        whole = members(simulator)
+        before = cpu_seconds(whole)
+        time.sleep(10)  # the time that is measured
+        percent = (cpu_seconds(whole) - before) * 10
+        itself = kilobytes(whole[0]) / 1024
+        print(f"{MANY} machines up in {booted:.1f} s: {per_machine:.0f} KB each, the simulator {itself:.0f} MB; "
+              f"{percent:.1f} % of one core when idle")  # fmt: skip
+        assert per_machine < 6000
+        assert percent < 25
+        for number in (numbers[0], numbers[-1]):
+            assert say(simulator.show(number), key, "hostname") == f"C.{number}"
+        simulator.terminate(signal.SIGKILL)
+        poll(lambda: not processes_in(simulator.folder), 20)
