@@ -12,7 +12,9 @@ from pathlib import Path
 from aiohttp import web
 
 from simulator.app import make_app, open_cloud
+from simulator.control_scenarios import DRILLS
 from simulator.privileges import Privileges, enter_user_namespace, find_out
+from simulator.scenario import Scenario, read
 
 logger = logging.getLogger("simulator")
 
@@ -29,19 +31,23 @@ def arguments() -> argparse.Namespace:
         help="a port of 127.0.0.1 that machines reach as host.simulator:PORT (may be repeated)",
     )  # fmt: skip
     parser.add_argument("--no-namespaces", action="store_true", help="machines as plain folders, without isolation")
+    parser.add_argument("--scenario", type=Path, metavar="FILE", help="a drill to run from the start (TOML)")
     return parser.parse_args()
 
 
-async def serve(options: argparse.Namespace, folder: Path, privileges: Privileges) -> None:
+async def serve(options: argparse.Namespace, folder: Path, privileges: Privileges, scenario: Scenario | None) -> None:
     cloud = await open_cloud(folder, options.speed, options.seed, privileges)
     cloud.settings.way_out = options.way_out
-    runner = web.AppRunner(make_app(cloud), access_log=None, shutdown_timeout=0.5)
+    app = make_app(cloud)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, options.host, options.port, backlog=512)
     await site.start()
     port = runner.addresses[0][1]
     kind = "namespaces" if privileges.namespaces else "plain folders, without isolation"
     logger.info("simulated Vast.ai on http://%s:%s (data in %s, machines are %s)", options.host, port, folder, kind)
+    if scenario:
+        app[DRILLS].begin(scenario, f"http://{options.host}:{port}")
     await _until_told()
     await runner.cleanup()
 
@@ -54,10 +60,20 @@ async def _until_told() -> None:
     await told.wait()
 
 
+def _scenario(file: Path | None) -> Scenario | None:
+    if file is None:
+        return None
+    try:
+        return read(file.read_text())
+    except (OSError, ValueError) as problem:
+        sys.exit(f"{file}: {problem}")
+
+
 def main() -> None:
     options = arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
+    scenario = _scenario(options.scenario)
     if not options.no_namespaces:
         enter_user_namespace()
     with contextlib.suppress(AttributeError, NotImplementedError):
@@ -70,7 +86,7 @@ def main() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         sys.exit(f"another simulator uses {folder}")
-    asyncio.run(serve(options, folder, find_out(folder, options.no_namespaces)))
+    asyncio.run(serve(options, folder, find_out(folder, options.no_namespaces), scenario))
 
 
 if __name__ == "__main__":

@@ -10,14 +10,16 @@ from pathlib import Path
 
 from aiohttp import web
 
-from simulator import control, control_machines, control_market, ledger
+from simulator import control, control_machines, control_market, control_scenarios, ledger
 from simulator.cloud import Cloud
+from simulator.control_scenarios import DRILLS
 from simulator.faults import Faults
 from simulator.fleet import Fleet
 from simulator.lifecycle import Lifecycle
 from simulator.machines.layers import Layers
 from simulator.market_life import MarketLife
 from simulator.privileges import Privileges
+from simulator.scenario import Drills
 from simulator.settings import Speed, for_speed
 from simulator.store import Store
 from simulator.timekeeping import keep_time
@@ -39,8 +41,8 @@ from simulator.wire import (
 from simulator.wire.answers import CLOUD, LIFE, LIFECYCLE
 
 ROUTES = (
-    control, control_machines, control_market, listing, nothing, instances, terms, offers, rent, ssh_keys, users,
-    api_keys, webhooks, billing, logs,
+    control, control_machines, control_market, control_scenarios, listing, nothing, instances, terms, offers, rent,
+    ssh_keys, users, api_keys, webhooks, billing, logs,
 )  # fmt: skip
 
 
@@ -85,6 +87,7 @@ def make_app(cloud: Cloud) -> web.Application:
     app[CLOUD] = cloud
     app[LIFECYCLE] = Lifecycle(cloud)
     app[LIFE] = MarketLife(cloud.seed)
+    app[DRILLS] = Drills(cloud, app[LIFE])
     for part in ROUTES:
         part.routes(app)
     app.cleanup_ctx.append(run_machines)
@@ -100,6 +103,7 @@ async def run_machines(app: web.Application) -> AsyncIterator[None]:
     beat.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await beat
+    await app[DRILLS].close()
     await cloud.notices.close()
     await lifecycle.close()
     cloud.store.set_fact("last_seen", str(time.time()))

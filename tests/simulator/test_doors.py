@@ -67,8 +67,8 @@ def test_direct_ports_come_later_or_never(simulator: Simulator, key: Key) -> Non
     missing = simulator.await_status(simulator.rent(label="missing", env=env), "running")
     assert "ports" not in missing
     shown = simulator.await_status(simulator.rent(label="unreachable", env=env), "running")
-    for one in (missing, shown):
-        poll(lambda one=one: proxied(one, key) == 0)
+    poll(lambda: proxied(missing, key) == 0)
+    poll(lambda: proxied(shown, key) == 0)
     assert not answers(*address(shown))
 
 

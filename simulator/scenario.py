@@ -1,0 +1,179 @@
+"""Scenarios: a name, a seed and a script in time of faults and control actions, so that a drill can be repeated.
+
+The format is in docs/simulator.md; examples are in ``simulator/scenarios/``. The seed fixes the chances of faults, the
+market's sequence and which machines the steps strike; contract ids and boot times are drawn anew each time.
+"""
+
+import asyncio
+import itertools
+import random
+import time
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from simulator.cloud import Cloud
+from simulator.market_life import MarketLife
+from simulator.records import Contract
+
+EXAMPLES = Path(__file__).parent / "scenarios"
+
+
+class Step(BaseModel):
+    """At ``at`` seconds: set a fault, or do a request to one of the /simulator routes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    at: float = Field(ge=0)
+    fault: dict[str, Any] | None = None
+    """the body of ``POST /simulator/faults``"""
+    call: str | None = None
+    """``METHOD /simulator/…``; ``{machine}`` and ``{host}`` become the machine struck and its host's number"""
+    body: dict[str, Any] = Field(default_factory=dict)
+    machine: str | None = None
+    """strikes a living machine with this text in its label ("": any), drawn with the seed; without one: nothing"""
+    every: float | None = Field(default=None, gt=0)
+    times: int = Field(default=1, ge=1)
+    """with ``every``: so often, so many seconds apart"""
+
+    @model_validator(mode="after")
+    def one_thing(self) -> "Step":
+        if (self.fault is None) is (self.call is None):
+            raise ValueError("a step has either a fault or a call")
+        if self.call is not None and not self.call.partition(" ")[2].startswith("/simulator/"):
+            raise ValueError("a call is METHOD /simulator/…")
+        return self
+
+
+class Scenario(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    seed: int = 1
+    fresh: bool = False
+    """begin with ``POST /simulator/reset``"""
+    length: float | None = None
+    """seconds after which the faults it set are taken away; none: they stay"""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    step: list[Step]
+
+    def script(self) -> list[tuple[float, Step]]:
+        """Every single step in the order of time."""
+        times = [(step.at + (step.every or 0) * turn, step) for step in self.step for turn in range(step.times)]
+        return sorted(times, key=lambda entry: entry[0])
+
+
+def read(text: str) -> Scenario:
+    """A scenario from TOML. Raises ValueError when it is not one."""
+    try:
+        return Scenario.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as problem:
+        raise ValueError(str(problem)) from problem
+
+
+def examples() -> dict[str, Path]:
+    return {file.stem: file for file in sorted(EXAMPLES.glob("*.toml"))}
+
+
+class Drill:
+    """One run of a scenario."""
+
+    def __init__(self, number: int, scenario: Scenario, cloud: Cloud, url: str) -> None:
+        self.id = number
+        self.scenario = scenario
+        self.state: Literal["running", "done", "failed", "stopped"] = "running"
+        self.log: list[dict[str, Any]] = []
+        self._cloud = cloud
+        self._url = url
+        self._draw = random.Random(scenario.seed)  # noqa: S311 (a simulation, not a secret)
+        self._faults: list[int] = []
+
+    async def run(self, life: MarketLife) -> None:
+        begun = time.monotonic()
+        async with aiohttp.ClientSession(self._url) as session:
+            try:
+                await self._prepare(session, life)
+                for at, step in self.scenario.script():
+                    await asyncio.sleep(max(0.0, begun + at - time.monotonic()))
+                    await self._do(session, at, step)
+                if self.scenario.length is not None:
+                    await asyncio.sleep(max(0.0, begun + self.scenario.length - time.monotonic()))
+                    self._take_faults_away()
+                self.state = "done"
+            except (aiohttp.ClientError, ValueError) as problem:
+                self.log.append({"at": time.monotonic() - begun, "did": "failed", "answer": str(problem)})
+                self.state = "failed"
+
+    async def _prepare(self, session: aiohttp.ClientSession, life: MarketLife) -> None:
+        if self.scenario.fresh:
+            await self._ask(session, "POST", "/simulator/reset", {})
+        self._cloud.faults.begin_again(self.scenario.seed)
+        life.begin_again(self.scenario.seed)
+        await self._ask(session, "PATCH", "/simulator/settings", self.scenario.settings)
+
+    async def _do(self, session: aiohttp.ClientSession, at: float, step: Step) -> None:
+        if step.fault is not None:
+            answer = await self._ask(session, "POST", "/simulator/faults", step.fault)
+            self._faults.append(answer["id"])
+            self.log.append({"at": at, "did": f"fault {step.fault['fault']}", "answer": answer})
+            return
+        method, _, path = (step.call or "").partition(" ")
+        if step.machine is not None:
+            struck = self._strike(step.machine)
+            if struck is None:
+                self.log.append({"at": at, "did": step.call, "answer": "no such machine"})
+                return
+            path = path.replace("{machine}", str(struck.id)).replace("{host}", str(struck.machine_id))
+        answer = await self._ask(session, method, path, step.body)
+        self.log.append({"at": at, "did": f"{method} {path}", "answer": answer})
+
+    def _strike(self, text: str) -> Contract | None:
+        found = sorted((c for c in self._cloud.living() if text in (c.label or "")), key=lambda c: c.id)
+        return self._draw.choice(found) if found else None
+
+    async def _ask(self, session: aiohttp.ClientSession, method: str, path: str, body: dict[str, Any]) -> Any:
+        """Raises ValueError when it is refused."""
+        async with session.request(method, path, json=body) as answer:
+            if answer.status >= 400:
+                raise ValueError(f"{method} {path}: {answer.status} {await answer.text()}")
+            return await answer.json()
+
+    def _take_faults_away(self) -> None:
+        for number in self._faults:
+            self._cloud.faults.remove(number)
+
+    def stop(self) -> None:
+        self.state = "stopped"
+        self._take_faults_away()
+
+
+class Drills:
+    """The runs of this simulator's life."""
+
+    def __init__(self, cloud: Cloud, life: MarketLife) -> None:
+        self._cloud = cloud
+        self._life = life
+        self._numbers = itertools.count(1)
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self.all: dict[int, Drill] = {}
+
+    def begin(self, scenario: Scenario, url: str) -> Drill:
+        """``url`` is where this simulator answers: a drill acts through its own routes, as anybody would."""
+        drill = Drill(next(self._numbers), scenario, self._cloud, url)
+        self.all[drill.id] = drill
+        self._tasks[drill.id] = asyncio.create_task(drill.run(self._life))
+        return drill
+
+    async def stop(self, number: int) -> None:
+        task = self._tasks[number]
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+            self.all[number].stop()
+
+    async def close(self) -> None:
+        for number in self._tasks:
+            await self.stop(number)
