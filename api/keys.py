@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Security
 from pydantic import Field
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from api.deps import Me, Session
 from api.errors import Conflict, NotFound
@@ -13,6 +13,7 @@ from api.guard import API_KEY_PREFIX, hash_key
 from api.once import OnlyOnce, Starting
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer
 from api.shapes import Answer, Body, Name, Time
+from db.accounts import delete_api_key
 from db.tables import ApiKey
 from domain.ids import is_id, new_id
 
@@ -79,8 +80,7 @@ async def list_keys(me: Me, session: Session) -> KeysAnswer:
 
 @router.delete("/{id}", summary="Delete an API key", responses=NOT_FOUND)
 async def delete_key(id: str, me: Me, session: Session) -> KeyDeleted:
-    wanted = delete(ApiKey).where(ApiKey.id == id, ApiKey.user_id == me.id).returning(ApiKey.id)
-    if not is_id("key", id) or await session.scalar(wanted) is None:
+    if not is_id("key", id) or not await delete_api_key(session, me.id, id):
         raise NotFound("API key")
     return KeyDeleted(id=id)
 

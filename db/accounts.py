@@ -3,7 +3,7 @@
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -55,6 +55,24 @@ async def user_by_key(session: AsyncSession, key_hash: str) -> tuple[User, str] 
     return user, key_id
 
 
+REVOKED_CHANNEL = "revoked"
+"""Where gateways hear that a credential which they may remember is void."""
+
+
+async def tell_revoked(session: AsyncSession) -> None:
+    """Have every gateway look credentials up again, from the commit on."""
+    await session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": REVOKED_CHANNEL})
+
+
+async def delete_api_key(session: AsyncSession, user_id: int, key_id: str) -> bool:
+    """Whether the user had such a key."""
+    wanted = delete(ApiKey).where(ApiKey.id == key_id, ApiKey.user_id == user_id).returning(ApiKey.id)
+    if await session.scalar(wanted) is None:
+        return False
+    await tell_revoked(session)
+    return True
+
+
 async def change_password(session: AsyncSession, user_id: int, password_hash: str) -> datetime:
     """Keep the new hash and void every token made before now, the moment returned."""
     changed = await session.scalars(
@@ -63,6 +81,7 @@ async def change_password(session: AsyncSession, user_id: int, password_hash: st
         .values(password_hash=password_hash, tokens_valid_from=func.clock_timestamp())
         .returning(User.tokens_valid_from)
     )
+    await tell_revoked(session)
     return changed.one()
 
 
@@ -71,6 +90,7 @@ async def revoke_token(session: AsyncSession, jti: str, expires_at: datetime) ->
     await session.execute(delete(RevokedToken).where(RevokedToken.expires_at < func.now()))
     row = {"jti": jti, "expires_at": expires_at}
     await session.execute(insert(RevokedToken).values(row).on_conflict_do_nothing())
+    await tell_revoked(session)
 
 
 async def begin_login(session: AsyncSession, email: str, address: str) -> float:

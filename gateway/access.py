@@ -17,7 +17,7 @@ PUBLIC_BURST = 100.0
 """Of one client at one public endpoint."""
 
 REMEMBERED_SECONDS = 30.0
-"""A revoked key goes on working for at most this long."""
+"""A revoked key goes on working for at most this long, should we not be told that it was."""
 
 REMEMBERED_KEYS = 10_000
 LOOK_UPS_AT_ONCE = 4
@@ -30,6 +30,7 @@ class Access:
     def __init__(self, owners: Owners) -> None:
         self._owners = owners
         self._known: dict[bytes, tuple[int | None, float]] = {}
+        self._revocations = 0
         self._look_ups = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
         self._public = Buckets(PUBLIC_REQUESTS_PER_SECOND, PUBLIC_BURST)
 
@@ -50,6 +51,11 @@ class Access:
                 "This endpoint is private: send its API key, or one of yours, as a Bearer token.",
             )
 
+    def forget(self) -> None:
+        """A credential was revoked, and it is cheaper to ask for all again than to know which."""
+        self._known.clear()
+        self._revocations += 1
+
     def _within_rate(self, route: Route, client: str) -> None:
         wait = self._public.take((route.id, client))
         if wait > 0:
@@ -65,6 +71,7 @@ class Access:
         user_id, until = self._known.get(digest, (None, 0.0))
         if until > time.monotonic():
             return user_id
+        revocations = self._revocations
         try:
             async with asyncio.timeout(LOOK_UP_SECONDS), self._look_ups:
                 user_id = await self._owners.of(token)
@@ -72,5 +79,6 @@ class Access:
             raise Refusal(503, Code.UNAVAILABLE, "Your key cannot be checked right now.", retry_after=2) from error
         if len(self._known) >= REMEMBERED_KEYS:
             self._known.clear()
-        self._known[digest] = (user_id, time.monotonic() + REMEMBERED_SECONDS)
+        if revocations == self._revocations:  # else it may have been revoked after we read
+            self._known[digest] = (user_id, time.monotonic() + REMEMBERED_SECONDS)
         return user_id

@@ -6,12 +6,14 @@ While the database is away, the routes known so far go on being served.
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 from sqlalchemy import ColumnElement
 from sqlalchemy.exc import SQLAlchemyError
 
+from db.accounts import REVOKED_CHANNEL
 from db.session import Database
 from db.tables import Endpoint
 from gateway.rate import Bucket
@@ -36,11 +38,12 @@ class TooManyLookUps(Exception):
 
 
 class RouteFeed:
-    """Reads routes into the table. `run` goes on until cancelled."""
+    """Reads routes into the table, and hears of revoked credentials. `run` goes on until cancelled."""
 
-    def __init__(self, database: Database, table: RouteTable) -> None:
+    def __init__(self, database: Database, table: RouteTable, on_revoked: Callable[[], None]) -> None:
         self._database = database
         self._table = table
+        self._on_revoked = on_revoked
         self._one_at_a_time = asyncio.Lock()
         self._look_ups = Bucket(LOOK_UPS_PER_SECOND, LOOK_UPS_PER_SECOND)
         self._looking: dict[str, asyncio.Task[Route | None]] = {}
@@ -95,10 +98,14 @@ class RouteFeed:
     async def _listen(self, address: str) -> None:
         options: dict[str, Any] = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5}
         async with await psycopg.AsyncConnection.connect(address, autocommit=True, **options) as connection:
-            await connection.execute(f"LISTEN {CHANNEL}")
+            await connection.execute(f"LISTEN {CHANNEL}; LISTEN {REVOKED_CHANNEL}")
+            self._on_revoked()  # what was told while nobody listened is lost
             await self._reread()
             async for notice in connection.notifies():
-                await self._reread_one(notice.payload)
+                if notice.channel == REVOKED_CHANNEL:
+                    self._on_revoked()
+                else:
+                    await self._reread_one(notice.payload)
 
     async def _reread_for_ever(self) -> None:
         while True:

@@ -61,8 +61,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
         health.keep_only({each.id for each in routes})
 
     table = RouteTable(follow)
-    feed = RouteFeed(database, table)
     access = Access(Owners(database, sealer.signing_keys))
+    feed = RouteFeed(database, table, access.forget)
     app = make_app(settings, Endpoints(feed, access, upstream, health, meters), table, meters)
     feeding = asyncio.create_task(feed.run(), name="route-feed")
     runner = web.AppRunner(app, **_SERVER_OPTIONS)

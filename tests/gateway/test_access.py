@@ -1,5 +1,6 @@
 """Who may call an endpoint, and what the others are told."""
 
+import asyncio
 import hashlib
 import secrets
 import time
@@ -9,7 +10,9 @@ from typing import Any
 import jwt
 import openai
 import pytest
+from sqlalchemy import select
 
+from db.accounts import delete_api_key, revoke_token
 from db.tables import ApiKey, RevokedToken, User
 from domain.ids import new_id
 from gateway import access
@@ -83,6 +86,31 @@ async def test_a_revoked_login_is_over(gateway: Gateway, rows: Rows, machine: Ma
         assert user is not None
         user.tokens_valid_from = datetime.now(UTC) + timedelta(hours=1)
     assert await ask(gateway, path, _token(rows)) == 401
+
+
+async def refused_soon(gateway: Gateway, path: str, token: str) -> None:
+    """Long before what is remembered would be looked up again by itself."""
+    async with asyncio.timeout(access.REMEMBERED_SECONDS / 3):
+        while True:
+            if await ask(gateway, path, token) == 401:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_what_is_revoked_is_forgotten_at_once(gateway: Gateway, rows: Rows, machine: Machine) -> None:
+    path = await rows.published(machine, key="secret")
+    key, first, second = await _api_key(rows, rows.user_id), _token(rows, jti=path), _token(rows)
+    for credential in (key, first, second):
+        assert await ask(gateway, path, credential) == 200
+    async with rows.database.begin() as session:
+        await revoke_token(session, path, datetime.now(UTC) + timedelta(hours=1))
+    await refused_soon(gateway, path, first)
+    async with rows.database.begin() as session:
+        key_id = await session.scalar(select(ApiKey.id).where(ApiKey.user_id == rows.user_id))
+        assert key_id is not None
+        assert await delete_api_key(session, rows.user_id, key_id)
+    await refused_soon(gateway, path, key)
+    assert await ask(gateway, path, second) == 200
 
 
 async def test_a_public_endpoint_has_a_rate(
