@@ -150,7 +150,10 @@ async def logout(me: Me, app: App) -> Done:
     return Done(message="Logged out.")
 
 
-@known_router.post("/password", summary="Change the password", responses=_LOGIN_ERRORS)
+_PASSWORD_ERRORS: dict[int | str, dict[str, Any]] = {**_LOGIN_ERRORS, 403: problem("The old password is wrong.")}
+
+
+@known_router.post("/password", summary="Change the password", responses=_PASSWORD_ERRORS)
 async def password(body: PasswordChange, request: Request, me: Me, app: App) -> TokenAnswer:
     """Voids every token made before. The answer has a new one; API keys stay."""
     address = request.client.host if request.client else ""

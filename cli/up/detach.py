@@ -7,6 +7,7 @@ import time
 from rich.console import Console
 
 from cli.errors import Refused
+from cli.places import command
 from cli.private_files import read_json
 from cli.up.folder import Folder
 from cli.up.runner import last_lines
@@ -31,4 +32,4 @@ def start_in_background(folder: Folder, console: Console) -> None:
         if supervisor.poll() is not None:
             raise Refused(last_lines(log))
         time.sleep(0.05)
-    welcome(console, read_json(folder.addresses), time.monotonic() - started, stop="dumont down")
+    welcome(console, read_json(folder.addresses), time.monotonic() - started, stop=f"{command()} down")
