@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from simulator import control, control_machines, control_market, control_scenarios, ledger
+from simulator import control, control_machines, control_market, control_scenarios, ledger, page
 from simulator.cloud import Cloud
 from simulator.control_scenarios import DRILLS
 from simulator.faults import Faults
@@ -41,8 +41,8 @@ from simulator.wire import (
 from simulator.wire.answers import CLOUD, LIFE, LIFECYCLE
 
 ROUTES = (
-    control, control_machines, control_market, control_scenarios, listing, nothing, instances, terms, offers, rent,
-    ssh_keys, users, api_keys, webhooks, billing, logs,
+    control, control_machines, control_market, control_scenarios, page, listing, nothing, instances, terms, offers,
+    rent, ssh_keys, users, api_keys, webhooks, billing, logs,
 )  # fmt: skip
 
 

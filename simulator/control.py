@@ -89,10 +89,15 @@ async def remove_fault(request: web.Request) -> web.Response:
 
 async def books(request: web.Request) -> web.Response:
     """The truth about every machine that ever was, whatever the API says of it."""
-    cloud, now = cloud_of(request), time.time()
-    rows = [_book(cloud, contract, now) for contract in cloud.contracts.values()]
+    cloud = cloud_of(request)
+    rows = book_rows(cloud)
     alive = sum(1 for row in rows if row["alive"])
     return answer({"machines": rows, "alive": alive, "rent_requests": cloud.rent_requests})
+
+
+def book_rows(cloud: Cloud) -> list[dict[str, Any]]:
+    now = time.time()
+    return [_book(cloud, contract, now) for contract in cloud.contracts.values()]
 
 
 def _book(cloud: Cloud, contract: Contract, now: float) -> dict[str, Any]:

@@ -52,14 +52,23 @@ def _host(request: web.Request) -> Host:
 
 
 async def show_hosts(request: web.Request) -> web.Response:
-    cloud = cloud_of(request)
+    return answer({"hosts": host_rows(cloud_of(request)), "market_hours": request.app[LIFE].hours})
+
+
+def host_rows(cloud: Cloud) -> list[dict[str, Any]]:
+    """Every host that is there, with its free GPUs and its lowest price for one."""
     here = standings(cloud.hosts.values(), cloud.living())
-    rows = [_row(cloud, host, host.gpus - here[host.id].firm()) for host in cloud.hosts.values() if not host.removed]
-    return answer({"hosts": rows, "market_hours": request.app[LIFE].hours})
+    prices: dict[int, list[float]] = {}
+    for offer in cloud.offers.values():
+        prices.setdefault(offer.machine_id, []).append(offer.dph_base / offer.num_gpus)
+    return [
+        _row(host, host.gpus - here[host.id].firm(), prices.get(host.id, []))
+        for host in cloud.hosts.values()
+        if not host.removed
+    ]
 
 
-def _row(cloud: Cloud, host: Host, free: int) -> dict[str, Any]:
-    prices = [o.dph_base / o.num_gpus for o in cloud.offers.values() if o.machine_id == host.id]
+def _row(host: Host, free: int, prices: list[float]) -> dict[str, Any]:
     return {
         "id": host.id, "gpu_name": host.gpu_name, "gpus": host.gpus, "free": max(0, free), "offline": host.offline,
         "taken": host.taken + host.visitors, "rivals": host.rivals, "geolocation": host.geolocation,

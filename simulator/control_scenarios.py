@@ -24,8 +24,11 @@ def _row(drill: Drill) -> dict[str, Any]:
 
 
 async def show(request: web.Request) -> web.Response:
-    drills = [_row(drill) for drill in request.app[DRILLS].all.values()]
-    return answer({"scenarios": drills, "examples": list(examples())})
+    return answer(drill_rows(request.app[DRILLS]))
+
+
+def drill_rows(drills: Drills) -> dict[str, Any]:
+    return {"scenarios": [_row(drill) for drill in drills.all.values()], "examples": list(examples())}
 
 
 async def begin(request: web.Request) -> web.Response:

@@ -14,7 +14,7 @@ from simulator.wire.errors import Refused, bad_key, bad_key_answer, lacks_scope,
 from simulator.wire.permissions import lacking
 
 logger = logging.getLogger(__name__)
-OPEN = ("/simulator", "/health", "/uploads/", "/api/v0/gpu_names/unique")
+OPEN = ("/simulator", "/page/", "/health", "/uploads/", "/api/v0/gpu_names/unique")
 SEARCHES = ("/api/v0/bundles", "/api/v0/search/asks")
 # Searching needs no key on the live service (gpuhunt sends none).
 PUBLIC = (*OPEN, *SEARCHES)
@@ -144,7 +144,9 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 @web.middleware
 async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Who asks, and may they ask again so soon?"""
-    if request.path.startswith(OPEN):
+    if request.path.startswith(OPEN) or request.path == "/":
+        if _from_elsewhere(request):
+            raise refused(403, "forbidden", "Control routes do not answer to other web sites.")
         return await handler(request)
     cloud = cloud_of(request)
     key = _key(request)
@@ -161,6 +163,12 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     if caller and (endpoint := lacking(caller.permissions, request.method, request.path)):
         raise lacks_scope(cloud.settings.toggles, endpoint)
     return await handler(request)
+
+
+def _from_elsewhere(request: web.Request) -> bool:
+    """Does some other site's page, open in a browser on this computer, ask the routes that need no key?"""
+    origin = request.headers.get("Origin")
+    return origin is not None and origin != f"{request.scheme}://{request.host}"
 
 
 def _key(request: web.Request) -> str:
