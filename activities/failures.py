@@ -8,12 +8,13 @@ import logging
 from typing import Any
 
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-OUTAGES = (InterfaceError, OperationalError, RPCError, OSError)
+OUTAGES = (InterfaceError, OperationalError, PoolTimeout, RPCError, OSError)
 """Something of ours is away for a while: a line in the log says as much as the way down to the socket."""
 
 log = logging.getLogger(__name__)
