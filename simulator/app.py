@@ -86,7 +86,7 @@ def make_app(cloud: Cloud) -> web.Application:
     )
     app[CLOUD] = cloud
     app[LIFECYCLE] = Lifecycle(cloud)
-    app[LIFE] = MarketLife(cloud.seed)
+    app[LIFE] = MarketLife(cloud, app[LIFECYCLE])
     app[DRILLS] = Drills(cloud, app[LIFE])
     for part in ROUTES:
         part.routes(app)

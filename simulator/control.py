@@ -156,7 +156,7 @@ async def reset(request: web.Request) -> web.Response:
     cloud.rent_requests = 0
     cloud.limiter = Limiter()
     cloud.populate()
-    request.app[LIFE].begin_again(cloud.seed)
+    request.app[LIFE].forget()
     for account in cloud.accounts.values():
         account.credit, account.secrets, account.details, account.warned = FIRST_CREDIT, {}, {}, False
         account.payments = [Payment(time=time.time(), amount=FIRST_CREDIT)]

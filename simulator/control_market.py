@@ -121,8 +121,8 @@ async def change_offer(request: web.Request) -> web.Response:
 async def advance(request: web.Request) -> web.Response:
     """Let hours of the market pass at once, whatever its ``rate``."""
     hours = (await json_body(request)).get("hours", 1)
-    if not isinstance(hours, int | float) or not 0 < hours <= 10_000:
-        raise invalid("hours is a number up to 10000")
-    cloud, life = cloud_of(request), request.app[LIFE]
-    count = await life.advance(cloud, lifecycle_of(request), float(hours))
+    if not isinstance(hours, int | float) or not 0 < hours <= 1000:
+        raise invalid("hours is a number up to 1000")
+    life = request.app[LIFE]
+    count = await life.advance(float(hours))
     return answer({"success": True, "happened": count, "market_hours": life.hours})

@@ -6,9 +6,8 @@ the same sequence of wishes; what comes of them depends on what is rented.
 
 import asyncio
 import heapq
-import itertools
+import json
 import random
-from collections.abc import Callable
 
 from simulator import hosts
 from simulator.bidding import standing
@@ -17,44 +16,60 @@ from simulator.gpus import BY_NAME
 from simulator.lifecycle import Lifecycle
 from simulator.records import Host
 
-Happening = Callable[[], None]
+Ending = tuple[float, int, str, float]
+"""when something that began will be over (hours), on which host, what it was, and how much of it"""
+FACT = "market"
 
 
 class MarketLife:
-    def __init__(self, seed: int) -> None:
-        self.begin_again(seed)
+    def __init__(self, cloud: Cloud, lifecycle: Lifecycle) -> None:
+        self._cloud = cloud
+        self._lifecycle = lifecycle
+        self._turn = asyncio.Lock()
+        self.hours = 0.0
+        self._agenda: list[Ending] = []
+        self.begin_again(cloud.seed)
+        if kept := cloud.store.fact(FACT):
+            self.hours, agenda = json.loads(kept)
+            self._agenda = [(at, host, kind, value) for at, host, kind, value in agenda]
 
     def begin_again(self, seed: int) -> None:
-        """As on the first day, with this seed."""
-        self.hours = 0.0
+        """Draw from this seed on; what is under way goes on."""
         self._seed = seed
         self._draws: dict[str, random.Random] = {}
         self._next: dict[str, float] = {}
-        self._order = itertools.count()
-        self._agenda: list[tuple[float, int, Happening]] = []
 
-    async def advance(self, cloud: Cloud, lifecycle: Lifecycle, hours: float) -> int:
+    def forget(self) -> None:
+        """As on the first day; the hosts are as seeded."""
+        self.hours, self._agenda = 0.0, []
+        self.begin_again(self._cloud.seed)
+        self._cloud.store.set_fact(FACT, "")
+
+    async def advance(self, hours: float) -> int:
         """Let so much of the market's time pass; how many things happened."""
-        until, count = self.hours + hours, 0
-        while (at := self._soonest(cloud)) <= until:
-            self.hours = at
-            await self._happen(cloud, lifecycle)
-            count += 1
-            if count % 50 == 0:
-                await asyncio.sleep(0)  # let requests be answered between
-        self.hours = until
-        return count
+        async with self._turn:
+            until, count = self.hours + hours, 0
+            while (at := self._soonest()) <= until:
+                self.hours = at
+                await self._happen()
+                count += 1
+                if count % 50 == 0:
+                    await asyncio.sleep(0)  # let requests be answered between
+            self.hours = until
+            if count:
+                self._cloud.store.set_fact(FACT, json.dumps([self.hours, self._agenda]))
+            return count
 
-    def _rates(self, cloud: Cloud) -> dict[str, float]:
+    def _rates(self) -> dict[str, float]:
         """How many of each kind an hour brings, over the whole market."""
-        market, hosts = cloud.settings.market, len(cloud.hosts)
+        market, count = self._cloud.settings.market, len(self._cloud.hosts)
         return {
-            "price": market.price_moves * len(cloud.offers), "customer": market.customers * hosts,
-            "bid": market.bids * hosts, "silence": market.offline * hosts, "removal": market.removals * hosts,
+            "price": market.price_moves * len(self._cloud.offers), "customer": market.customers * count,
+            "bid": market.bids * count, "silence": market.offline * count, "removal": market.removals * count,
         }  # fmt: skip
 
-    def _soonest(self, cloud: Cloud) -> float:
-        for kind, rate in self._rates(cloud).items():
+    def _soonest(self) -> float:
+        for kind, rate in self._rates().items():
             if rate <= 0:
                 self._next.pop(kind, None)
             elif kind not in self._next:
@@ -67,71 +82,50 @@ class MarketLife:
             self._draws[kind] = random.Random(f"{self._seed}:{kind}")  # noqa: S311 (a simulation, not a secret)
         return self._draws[kind]
 
-    async def _happen(self, cloud: Cloud, lifecycle: Lifecycle) -> None:
+    async def _happen(self) -> None:
         if self._agenda and self._agenda[0][0] <= self.hours:
-            heapq.heappop(self._agenda)[2]()
+            _, number, kind, value = heapq.heappop(self._agenda)
+            host = self._cloud.hosts[number]
+            end_visit(host, kind, value)
+            hosts.change(self._cloud, self._lifecycle, host)
             return
         kind = min(self._next, key=lambda name: self._next[name])
         del self._next[kind]
-        draw = self._draw(kind)
         if kind == "price":
-            move_price(cloud, draw)
+            move_price(self._cloud, self._draw(kind))
             return
-        host = draw.choice([host for host in cloud.hosts.values() if not host.removed])
+        host = self._draw(kind).choice([host for host in self._cloud.hosts.values() if not host.removed])
         if kind == "removal":
-            await hosts.remove(cloud, lifecycle, host)
-        else:
-            self._visit(cloud, lifecycle, host, kind, draw)
-            hosts.change(cloud, lifecycle, host)
+            await hosts.remove(self._cloud, self._lifecycle, host)
+            return
+        value, stay = self._begin_visit(host, kind)
+        heapq.heappush(self._agenda, (self.hours + stay, host.id, kind, value))
+        hosts.change(self._cloud, self._lifecycle, host)
 
-    def _visit(self, cloud: Cloud, lifecycle: Lifecycle, host: Host, kind: str, draw: random.Random) -> None:
-        """Something that begins now and ends after a while."""
-        market = cloud.settings.market
+    def _begin_visit(self, host: Host, kind: str) -> tuple[float, float]:
+        """Somebody rents, somebody bids, or the host falls silent: how much of it, and for how many hours."""
+        market, draw = self._cloud.settings.market, self._draw(kind)
         if kind == "customer":
-            stay, leave = draw.expovariate(1 / market.stay_hours), take_gpus(cloud, host, draw)
-        elif kind == "bid":
-            stay, leave = draw.expovariate(1 / market.bid_hours), place_bid(host, draw)
-        else:
-            stay, leave = draw.expovariate(1 / market.offline_hours), fall_silent(host)
-
-        def over() -> None:
-            leave()
-            hosts.change(cloud, lifecycle, host)
-
-        heapq.heappush(self._agenda, (self.hours + stay, next(self._order), over))
-
-
-def take_gpus(cloud: Cloud, host: Host, draw: random.Random) -> Happening:
-    """Somebody rents one free GPU of the host, or all of them; what is returned ends it."""
-    free = host.gpus - standing(host, cloud.living()).firm()
-    gpus = max(0, min(free, draw.choice((1, 1, host.gpus))))
-    host.visitors += gpus
-
-    def leave() -> None:
-        host.visitors = max(0, host.visitors - gpus)
-
-    return leave
+            free = host.gpus - standing(host, self._cloud.living()).firm()
+            gpus = max(0, min(free, draw.choice((1, 1, host.gpus))))
+            host.visitors += gpus
+            return gpus, draw.expovariate(1 / market.stay_hours)
+        if kind == "bid":
+            price = round(BY_NAME[host.gpu_name].price[0] * draw.uniform(0.5, 1.1), 4)
+            host.rivals.append(price)
+            return price, draw.expovariate(1 / market.bid_hours)
+        host.offline = True
+        return 0.0, draw.expovariate(1 / market.offline_hours)
 
 
-def place_bid(host: Host, draw: random.Random) -> Happening:
-    """Somebody bids for one GPU, at up to a little more than the lowest price asked for its kind."""
-    price = round(BY_NAME[host.gpu_name].price[0] * draw.uniform(0.5, 1.1), 4)
-    host.rivals.append(price)
-
-    def withdraw() -> None:
-        if price in host.rivals:
-            host.rivals.remove(price)
-
-    return withdraw
-
-
-def fall_silent(host: Host) -> Happening:
-    host.offline = True
-
-    def come_back() -> None:
+def end_visit(host: Host, kind: str, value: float) -> None:
+    if kind == "customer":
+        host.visitors = max(0, host.visitors - int(value))
+    elif kind == "bid":
+        if value in host.rivals:
+            host.rivals.remove(value)
+    else:
         host.offline = False
-
-    return come_back
 
 
 def move_price(cloud: Cloud, draw: random.Random) -> None:

@@ -40,7 +40,7 @@ async def _beat(cloud: Cloud, lifecycle: Lifecycle, life: MarketLife, seconds: f
     for account in cloud.accounts.values():
         watch_credit(cloud, lifecycle, account)
     await hosts.keep_end_dates(cloud, lifecycle)
-    await life.advance(cloud, lifecycle, seconds / 3600 * cloud.settings.market.rate)
+    await life.advance(seconds / 3600 * cloud.settings.market.rate)
     waiting = {c.machine_id for c in cloud.living() if c.is_bid or c.start_queued}
     for number in waiting:
         hosts.settle(cloud, lifecycle, cloud.hosts[number])
