@@ -13,6 +13,7 @@ from aiohttp import web
 
 from simulator.app import make_app, open_cloud
 from simulator.control_scenarios import DRILLS
+from simulator.machines.disk import Disks, enter_mount_namespace
 from simulator.privileges import Privileges, enter_user_namespace, find_out
 from simulator.scenario import Scenario, read
 
@@ -31,12 +32,14 @@ def arguments() -> argparse.Namespace:
         help="a port of 127.0.0.1 that machines reach as host.simulator:PORT (may be repeated)",
     )  # fmt: skip
     parser.add_argument("--no-namespaces", action="store_true", help="machines as plain folders, without isolation")
+    parser.add_argument("--disk-quota", action="store_true", help="machines' disks end (root on Linux, loop devices)")
     parser.add_argument("--scenario", type=Path, metavar="FILE", help="a drill to run from the start (TOML)")
     return parser.parse_args()
 
 
 async def serve(options: argparse.Namespace, folder: Path, privileges: Privileges, scenario: Scenario | None) -> None:
-    cloud = await open_cloud(folder, options.speed, options.seed, privileges)
+    disks = Disks() if options.disk_quota else None
+    cloud = await open_cloud(folder, options.speed, options.seed, privileges, disks)
     cloud.settings.way_out = options.way_out
     app = make_app(cloud)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
@@ -74,6 +77,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
     scenario = _scenario(options.scenario)
+    if options.disk_quota and (problem := enter_mount_namespace()):
+        sys.exit(f"--disk-quota: {problem}")
     if not options.no_namespaces:
         enter_user_namespace()
     with contextlib.suppress(AttributeError, NotImplementedError):

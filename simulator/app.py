@@ -16,6 +16,7 @@ from simulator.control_scenarios import DRILLS
 from simulator.faults import Faults
 from simulator.fleet import Fleet
 from simulator.lifecycle import Lifecycle
+from simulator.machines.disk import Disks
 from simulator.machines.layers import Layers
 from simulator.market_life import MarketLife
 from simulator.privileges import Privileges
@@ -46,7 +47,9 @@ ROUTES = (
 )  # fmt: skip
 
 
-async def open_cloud(folder: Path, speed: Speed, seed: int, privileges: Privileges) -> Cloud:
+async def open_cloud(
+    folder: Path, speed: Speed, seed: int, privileges: Privileges, disks: Disks | None = None
+) -> Cloud:
     """The cloud as the data folder has it; a new folder is a new cloud."""
     (folder / "machines").mkdir(parents=True, exist_ok=True)
     layers = Layers(folder / "images", privileges.in_user_namespace)
@@ -54,7 +57,7 @@ async def open_cloud(folder: Path, speed: Speed, seed: int, privileges: Privileg
     store = Store(folder / "simulator.sqlite")
     number = int(store.fact("network") or secrets.randbelow(64))
     store.set_fact("network", str(number))
-    fleet = Fleet(folder / "machines", number, privileges.namespaces, layers)
+    fleet = Fleet(folder / "machines", number, privileges.namespaces, layers, disks)
     cloud = Cloud(folder, speed, seed, for_speed(speed), store, fleet, Faults(seed))
     open_account(cloud)
     fleet.sweep({contract.id for contract in cloud.living()})

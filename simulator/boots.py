@@ -56,6 +56,7 @@ class Boots:
         gpu_missing = self._fault(contract, "gpu") == "missing"
         spec = order(contract, host, keys, cloud.secrets_of(contract), cloud.settings.auto_tmux, gpu_missing)
         try:
+            await asyncio.to_thread(cloud.fleet.prepare_disk, contract.id, contract.disk)
             await machine.boot(spec, self.doors(contract))
         except BootFailed as error:
             self._put(contract, actual_status="exited", status_msg=f"Error response from daemon: {error}")

@@ -8,6 +8,7 @@ from simulator.gpus import BY_NAME
 from simulator.machines import files, network
 from simulator.machines.board import Ask, Board
 from simulator.machines.box import Box
+from simulator.machines.disk import Disks
 from simulator.machines.folder import FolderBox
 from simulator.machines.layers import Layers
 from simulator.machines.machine import Machine
@@ -21,10 +22,14 @@ PORTS = range(20000, 32000)
 
 
 class Fleet:
-    def __init__(self, folder: Path, network_number: int, namespaces: bool, layers: Layers) -> None:
+    def __init__(
+        self, folder: Path, network_number: int, namespaces: bool, layers: Layers, disks: Disks | None = None
+    ) -> None:
+        """``disks``: give each machine a disk that ends where the contract says (none: it does not end)."""
         self.folder = folder
         self.namespaces = namespaces
         self._layers = layers
+        self._disks = disks
         self._network_number = network_number
         self._machines: dict[int, Machine] = {}
 
@@ -36,6 +41,15 @@ class Fleet:
             self._machines[number] = Machine(box, Board(ask))
         return self._machines[number]
 
+    def prepare_disk(self, number: int, gigabytes: float) -> None:
+        """Raises BootFailed."""
+        if self._disks:
+            self._disks.mount(self.folder / str(number), gigabytes)
+
+    def disk_use(self, number: int) -> tuple[float, float] | None:
+        """Gigabytes used and their part of the disk; None where disks have no end."""
+        return self._disks.use(self.folder / str(number)) if self._disks else None
+
     def known(self, number: int) -> Machine | None:
         return self._machines.get(number)
 
@@ -45,13 +59,20 @@ class Fleet:
     def forget(self, number: int) -> None:
         """Wipe the files of a machine that has been stopped."""
         self._machines.pop(number, None)
-        files.wipe(self.folder / str(number))
+        self._wipe(self.folder / str(number))
+
+    def _wipe(self, folder: Path) -> None:
+        if self._disks:
+            self._disks.remove(folder)
+        files.wipe(folder)
 
     def sweep(self, living: set[int]) -> None:
-        """Wipe the files of machines that ended just as the simulator was killed."""
-        for folder in self.folder.iterdir():
+        """Wipe the files of machines that ended just as the simulator was killed; find the disks of the others."""
+        for folder in list(self.folder.iterdir()):
             if folder.name.isdigit() and int(folder.name) not in living:
-                files.wipe(folder)
+                self._wipe(folder)
+            elif folder.name.isdigit() and self._disks:
+                self._disks.remount(folder)
 
     def address(self, number: int) -> str:
         """An address of this machine's own in 127.64.0.0/10, or plain loopback where only that exists."""

@@ -15,7 +15,7 @@ def instance_row(cloud: Cloud, contract: Contract) -> dict[str, Any]:
     now = time.time()
     row = {
         **_identity(contract), **_states(contract), **_doors(cloud, contract), **_prices(contract, host),
-        **_gpu(cloud, contract, host), **_computer(contract, host),
+        **_gpu(cloud, contract, host), **_computer(contract, host), **_disk(cloud, contract),
         "start_date": contract.created_at, "end_date": host.end_date, "duration": host.end_date - now,
         "time_remaining": "", "uptime_mins": (now - contract.booted_at) / 60 if contract.booted_at else None,
         "credit_balance": None, "credit_discount": None, "client_run_time": 1.0, "host_run_time": 2_592_000.0,
@@ -96,7 +96,13 @@ def _computer(contract: Contract, host: Host) -> dict[str, Any]:
         "reliability2": host.reliability, "cpu_name": host.cpu_name, "cpu_cores": host.cpu_cores,
         "cpu_cores_effective": host.cpu_cores * contract.num_gpus / host.gpus, "cpu_ram": host.cpu_ram,
         "cpu_util": 0.0, "cpu_arch": "amd64", "mem_limit": host.cpu_ram / 1024, "mem_usage": 0.1,
-        "disk_space": contract.disk, "disk_util": -1.0, "disk_usage": -1.0, "disk_bw": host.disk_bw,
+        "disk_bw": host.disk_bw,
         "disk_name": "nvme", "inet_up": host.inet_up, "inet_down": host.inet_down, "os_version": "22.04",
         "mobo_name": "simulated", "pci_gen": 4.0, "pcie_bw": 24.0, "has_avx": 1, "resource_type": "gpu",
     }  # fmt: skip
+
+
+def _disk(cloud: Cloud, contract: Contract) -> dict[str, Any]:
+    """-1 is "unknown" on the real service, and here where disks have no end."""
+    used, part = cloud.fleet.disk_use(contract.id) or (-1.0, -1.0)
+    return {"disk_space": contract.disk, "disk_usage": used, "disk_util": part}

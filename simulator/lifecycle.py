@@ -165,7 +165,7 @@ class Lifecycle:
         self.put(contract, actual_status="rebooting")
         await self._halt(contract)
         if wipe:
-            self._cloud.fleet.forget(contract.id)
+            await asyncio.to_thread(self._cloud.fleet.forget, contract.id)
         await asyncio.sleep(self._cloud.settings.clocks.rebooting)
         await self._boots.again(contract)
 
@@ -190,7 +190,7 @@ class Lifecycle:
         await self._halt(contract, hard=True)
         now = time.time()
         self.put(contract, ending=ending, ended_at=now, cur_state="unloaded", start_queued=False, outbid=False)
-        self._cloud.fleet.forget(contract.id)
+        await asyncio.to_thread(self._cloud.fleet.forget, contract.id)
 
     async def _halt(self, contract: Contract, *, hard: bool = False) -> None:
         machine = self._cloud.fleet.known(contract.id)
