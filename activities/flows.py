@@ -21,6 +21,8 @@ PHASE = SearchAttributeKey.for_keyword("DumontPhase")
 INSTANCE_ID = SearchAttributeKey.for_int("DumontInstanceId")
 
 RPC_DEADLINE = timedelta(seconds=10)
+AFTER_THE_MACHINE = timedelta(milliseconds=150)
+"""Who only waits for a machine begins a little later than it, so that the rent request has the worker to itself."""
 QUERY_DEADLINE = timedelta(seconds=1)
 
 
@@ -122,6 +124,7 @@ class Flows:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             search_attributes=_attributes(word, instance_id, phase),
             static_summary=summary[:200] or None,
+            start_delay=None if word == "machine" else AFTER_THE_MACHINE,
             rpc_timeout=RPC_DEADLINE,
         )
 
