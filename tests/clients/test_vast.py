@@ -1,0 +1,166 @@
+"""The wire of Vast.ai: every form of error, pages to the end, and never an empty answer for an unreadable one."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from clients.vast import VastClient
+from clients.vast_errors import (
+    VastError,
+    VastKeyRefused,
+    VastNotFound,
+    VastNotSent,
+    VastRefused,
+    VastThrottled,
+    VastUnavailable,
+    is_offer_gone,
+)
+from clients.vast_types import RentRequest
+
+REQUEST = RentRequest(image="ubuntu", disk=10, label="dumont/a/b", onstart="true")
+
+
+def client(answer: Callable[[httpx.Request], httpx.Response]) -> VastClient:
+    return VastClient("http://cloud", "key", httpx.AsyncClient(transport=httpx.MockTransport(answer)))
+
+
+def always(status: int, body: Any, **headers: str) -> VastClient:
+    text = body if isinstance(body, str) else json.dumps(body)
+    return client(lambda request: httpx.Response(status, text=text, headers=headers))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (404, {"success": False, "error": "auth_error", "msg": "Invalid user key"}, VastKeyRefused),
+        (401, {"success": False, "error": "auth_error", "msg": "Invalid user key"}, VastKeyRefused),
+        (401, "Unauthorized", VastKeyRefused),
+        (403, {"success": False, "msg": "no scope"}, VastKeyRefused),
+        (429, "API requests too frequent: endpoint threshold=4.5", VastThrottled),
+        (429, {"detail": "API requests too frequent endpoint threshold=2.0"}, VastThrottled),
+        (429, {"success": False, "error": "rate_limit_exceeded", "msg": "x"}, VastThrottled),
+        (502, "<html><body>502 Bad Gateway</body></html>", VastUnavailable),
+        (500, {"success": False}, VastUnavailable),
+        (200, "<html>", VastUnavailable),
+        (200, "", VastUnavailable),
+        (200, [1, 2], VastUnavailable),
+        (404, "<html>not found</html>", VastUnavailable),
+        (400, {"success": False, "error": "invalid_args", "msg": "no"}, VastRefused),
+        (200, {"success": False, "error": "resources_unavailable", "msg": "queued"}, VastRefused),
+        (410, {"success": False, "error": "deprecated_endpoint", "msg": "gone"}, VastRefused),
+        (404, {"success": False, "error": "no_such_instance", "msg": "Instance 7 not found."}, VastNotFound),
+    ],
+)
+async def test_every_form_of_error_has_one_meaning(status: int, body: Any, error: type[VastError]) -> None:
+    with pytest.raises(error) as raised:
+        await always(status, body).rent(1, REQUEST, timeout=1)
+    assert type(raised.value) is error
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"success": False, "error": "invalid_args", "msg": "error 404/3603: no_such_ask Instance type by id 1 is gone"},
+        {"success": False, "error": "no_such_ask", "msg": "error 410/3907: no longer available"},
+    ],
+)
+async def test_an_offer_that_went_is_told_from_other_refusals(body: dict[str, Any]) -> None:
+    with pytest.raises(VastRefused) as raised:
+        await always(400, body).rent(1, REQUEST, timeout=1)
+    assert is_offer_gone(raised.value)
+
+
+async def test_an_error_that_names_a_contract_is_not_just_a_refusal() -> None:
+    with pytest.raises(VastRefused) as raised:
+        await always(400, {"success": False, "error": "bid", "new_contract": 77}).rent(1, REQUEST, timeout=1)
+    assert raised.value.new_contract == 77
+
+
+async def test_what_never_left_is_told_from_what_got_no_answer() -> None:
+    def refuses(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    def breaks(request: httpx.Request) -> httpx.Response:
+        raise httpx.RemoteProtocolError("cut", request=request)
+
+    with pytest.raises(VastNotSent):
+        await client(refuses).rent(1, REQUEST, timeout=1)
+    with pytest.raises(VastUnavailable) as raised:
+        await client(breaks).rent(1, REQUEST, timeout=1)
+    assert not isinstance(raised.value, VastNotSent)
+
+
+async def test_errors_hold_neither_key_nor_address() -> None:
+    def breaks(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout(f"{request.url} {request.headers['authorization']}", request=request)
+
+    with pytest.raises(VastUnavailable) as raised:
+        await client(breaks).current_user()
+    assert "http" not in str(raised.value)
+    assert "key" not in str(raised.value)
+
+
+@pytest.mark.parametrize("count", [0, 1, 25, 26, 60, 75, 130])
+async def test_a_listing_is_followed_to_its_end(count: int) -> None:
+    found = await client(pages(count)).list_instances()
+    assert [each.id for each in found] == list(range(count))
+
+
+async def test_a_listing_that_breaks_off_is_no_listing() -> None:
+    whole = pages(60)
+
+    def breaks(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(502) if "after_token" in request.url.params else whole(request)
+
+    with pytest.raises(VastUnavailable):
+        await client(breaks).list_instances()
+
+
+async def test_a_listing_that_points_at_itself_ends() -> None:
+    with pytest.raises(VastUnavailable):
+        await always(200, {"success": True, "instances": [{"id": 1}], "next_token": "same"}).list_instances()
+
+
+@pytest.mark.parametrize("body", [{"success": True}, {"success": True, "instances": None}, {"instances": [{"x": 1}]}])
+async def test_a_listing_without_readable_rows_is_unknown_and_not_empty(body: dict[str, Any]) -> None:
+    with pytest.raises(VastUnavailable):
+        await always(200, body).list_instances()
+
+
+async def test_one_that_is_gone_is_none_and_an_unreadable_answer_is_not() -> None:
+    assert await always(200, {"instances": None}).show_instance(7) is None
+    assert await always(404, {"success": False, "error": "no_such_instance"}).show_instance(7) is None
+    with pytest.raises(VastUnavailable):
+        await always(200, {"success": True}).show_instance(7)
+    with pytest.raises(VastKeyRefused):
+        await always(404, {"success": False, "error": "auth_error", "msg": "Invalid user key"}).show_instance(7)
+
+
+async def test_destroying_what_is_gone_is_done() -> None:
+    await always(404, {"success": False, "error": "no_such_instance", "msg": "gone"}).destroy_instance(7)
+
+
+async def test_ports_and_addresses_are_read_as_they_come() -> None:
+    row = {
+        "id": 7,
+        "public_ipaddr": "127.0.0.1\n",
+        "actual_status": None,
+        "ports": {"22/tcp": [{"HostIp": "0.0.0.0", "HostPort": "20000"}], "8000/tcp": []},  # noqa: S104 - as it comes
+    }
+    seen = await always(200, {"instances": row}).show_instance(7)
+    assert seen is not None
+    assert (seen.public_ipaddr, seen.ports, seen.actual_status) == ("127.0.0.1", {"22/tcp": 20000}, None)
+
+
+def pages(count: int) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(request: httpx.Request) -> httpx.Response:
+        begin = int(request.url.params.get("after_token", "0"))
+        end = min(begin + 25, count)
+        token = str(end) if end < count else None
+        rows = [{"id": number} for number in range(begin, end)]
+        return httpx.Response(200, json={"success": True, "instances": rows, "next_token": token})
+
+    return answer
