@@ -22,6 +22,7 @@ def routes(app: web.Application) -> None:
     add(app, "POST", "/simulator/machines", plant)
     add(app, "PATCH", "/simulator/machines/{id}", change)
     add(app, "POST", "/simulator/machines/{id}/kill", kill)
+    add(app, "POST", "/simulator/machines/{id}/restart", restart)
     add(app, "POST", "/simulator/machines/{id}/gpu", set_gpu)
     add(app, "POST", "/simulator/machines/{id}/outbid", outbid)
     add(app, "POST", "/simulator/keys/rewrite", rewrite)
@@ -81,6 +82,15 @@ async def change(request: web.Request) -> web.Response:
 
 async def kill(request: web.Request) -> web.Response:
     await lifecycle_of(request).end(living(request), "killed")
+    return answer({"success": True})
+
+
+async def restart(request: web.Request) -> web.Response:
+    """The host restarts the container without a word to anybody."""
+    contract = living(request)
+    if contract.actual_status != "running":
+        raise invalid("the machine is not running")
+    lifecycle_of(request).reboot(contract)
     return answer({"success": True})
 
 

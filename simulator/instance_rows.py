@@ -16,7 +16,8 @@ def instance_row(cloud: Cloud, contract: Contract) -> dict[str, Any]:
     row = {
         **_identity(contract), **_states(contract), **_doors(cloud, contract), **_prices(contract, host),
         **_gpu(cloud, contract, host), **_computer(contract, host), **_disk(cloud, contract),
-        "start_date": contract.created_at, "end_date": host.end_date, "duration": host.end_date - now,
+        "start_date": contract.created_at + cloud.settings.clock_skew,
+        "end_date": host.end_date + cloud.settings.clock_skew, "duration": host.end_date - now,
         "time_remaining": "", "uptime_mins": (now - contract.booted_at) / 60 if contract.booted_at else None,
         "credit_balance": None, "credit_discount": None, "client_run_time": 1.0, "host_run_time": 2_592_000.0,
         "external": False, "rentable": False, "logo": "", "webpage": None, "volume_info": [], **contract.shown_as,

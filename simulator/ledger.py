@@ -1,4 +1,4 @@
-"""The money: GPU seconds only while running, storage from creation to the end, all charged to the account's credit."""
+"""The money: GPU seconds only while running, storage from creation to the end, bandwidth by the byte."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,10 @@ def spent(account: Account, contracts: Iterable[Contract], now: float) -> float:
 
 
 def credit_left(account: Account, contracts: Iterable[Contract], now: float, money_rate: float) -> float:
-    return account.credit - spent(account, contracts, now) * money_rate
+    """What the account can still spend: deposits of reserved machines are not it."""
+    mine = [contract for contract in contracts if contract.account_id == account.id]
+    held = sum(contract.deposit(now, money_rate) for contract in mine)
+    return account.credit - spent(account, mine, now) * money_rate - held
 
 
 def settle(contract: Contract, now: float) -> None:

@@ -180,7 +180,9 @@ class Lifecycle:
         if machine and machine.box.running():
             await machine.plug(self._boots.doors(contract))
             self.put(contract, actual_status="running")
-        elif contract.booted_at is None:
+            return
+        await self._halt(contract, hard=True)  # what was just being booted
+        if contract.booted_at is None:
             await self._boots.first(contract)
         else:
             await self._boots.again(contract)

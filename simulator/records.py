@@ -132,6 +132,10 @@ class Contract(BaseModel):
     """$ per GB, either way"""
     prepaid: float = 0.0
     """$ that were paid ahead for it"""
+    prepaid_from: float = 0.0
+    """what it had cost by then, in $"""
+    full_price: float | None = None
+    """$ per hour before the discount for paying ahead"""
     attached: list["SshKey"] = Field(default_factory=list)
     gpu_time: Meter = Field(default_factory=Meter)
     gpu_spent: float = 0.0
@@ -156,6 +160,11 @@ class Contract(BaseModel):
             "storage": self.storage_time.read(now) / 3600 * self.storage_hourly,
             "upload": self.up_bytes / 1e9 * self.inet_cost, "download": self.down_bytes / 1e9 * self.inet_cost,
         }  # fmt: skip
+
+    def deposit(self, now: float, money_rate: float) -> float:
+        """What is left of the money paid ahead: costs are taken from it first, and the end gives the rest back."""
+        used = (self.cost(now) - self.prepaid_from) * money_rate
+        return max(0.0, self.prepaid - used) if self.alive and self.prepaid else 0.0
 
     def reprice(self, dph_base: float, now: float) -> None:
         """From now on it costs this much; what ran so far stays charged at the old price."""

@@ -91,6 +91,8 @@ class Toggles(BaseModel):
     search_cap: int = 64
     """0: no cap"""
     empty_ssh_keys: Literal["list", "404"] = "list"
+    team_key: bool = False
+    """the account's key is a team's, which may not make SSH keys"""
     new_key_reaches_running: bool = False
     env_string: Literal["ignored", "400"] = "ignored"
     price_zero: Literal["accepted", "invalid_price"] = "accepted"
@@ -106,6 +108,8 @@ class Settings(BaseModel):
     clocks: Clocks = Field(default_factory=Clocks)
     rate_limit_scale: float = 0.02
     """times the published thresholds; 0 switches the limiter off"""
+    clock_skew: float = 0.0
+    """seconds that the cloud's clock is ahead of ours, as the times in its rows and answers show it"""
     money_rate: float = 1.0
     """how fast money goes compared with the wall clock"""
     auto_tmux: bool = True

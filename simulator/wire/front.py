@@ -1,6 +1,7 @@
 """What stands before every route: the request log, faults, authentication, rate limits, errors as Vast writes them."""
 
 import asyncio
+import email.utils
 import logging
 import time
 from typing import Any
@@ -30,6 +31,8 @@ async def log_requests(request: web.Request, handler: Handler) -> web.StreamResp
     entry: dict[str, Any] = {"time": time.time(), "method": request.method, "path": request.path_qs, "status": 0}
     cloud_of(request).requests.append(entry)
     response = await handler(request)
+    skewed = time.time() + cloud_of(request).settings.clock_skew
+    response.headers["Date"] = email.utils.formatdate(skewed, usegmt=True)
     entry["status"] = 0 if request.transport is None or request.transport.is_closing() else response.status
     entry["faults"] = [fault.fault for fault in request.get("faults", ())]
     return response

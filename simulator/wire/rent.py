@@ -89,7 +89,8 @@ def _sell(request: web.Request, offer: Offer, body: RentBody) -> tuple[dict[str,
     _delay_showing(request, contract)
     if not free:
         contract.fails = again.ending if again else "exits"
-    if fault_of(request, "error_with_contract") or _too_low(here, offer, contract):
+    contract.outbid = _too_low(here, offer, contract)
+    if fault_of(request, "error_with_contract") or contract.outbid:
         return _underbid(request, contract)
     lifecycle.put(contract)
     lifecycle.create(contract)
@@ -126,6 +127,6 @@ def _underbid(request: web.Request, contract: Contract) -> tuple[dict[str, Any],
     body: dict[str, Any] = {"success": False, "error": "invalid_price", "msg": "Bid price is below the minimum bid."}
     if cloud_of(request).settings.toggles.contract_on_failed_bid or fault_of(request, "error_with_contract"):
         changes = {"actual_status": "stopped", "cur_state": "stopped", "intended_status": "stopped"}
-        lifecycle_of(request).put(contract, next_state="stopped", outbid=contract.is_bid, **changes)
+        lifecycle_of(request).put(contract, next_state="stopped", **changes)
         body["new_contract"] = contract.id
     return body, 400

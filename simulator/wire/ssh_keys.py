@@ -52,6 +52,9 @@ async def show_keys(request: web.Request) -> web.Response:
 
 async def create_key(request: web.Request) -> web.Response:
     cloud, account = cloud_of(request), caller_of(request).account
+    if cloud.settings.toggles.team_key:
+        text = "Team SSH keys are not supported. SSH keys can only be created in personal context."
+        raise refused(400, "team_ssh_keys_not_supported", text)
     key = _new_key(cloud, account.id, (await json_body(request)).get("ssh_key"))
     cloud.ssh_keys[key.id] = key
     cloud.store.save("ssh_keys", key.id, key)

@@ -49,10 +49,14 @@ async def prepay(request: web.Request) -> web.Response:
         raise invalid("invalid amount")
     if contract.is_bid:
         raise Refused(411, {"success": False, "error": "not_eligible", "msg": "Interruptible: cannot be reserved."})
-    if amount > cloud_of(request).credit(caller_of(request).account):
+    cloud, now = cloud_of(request), time.time()
+    if amount > cloud.credit(caller_of(request).account):
         raise refused(400, "insufficient_credit", "Your account has not that much credit.")
-    lifecycle_of(request).put(contract, prepaid=contract.prepaid + float(amount))
-    months = contract.prepaid / (contract.dph_base * MONTH_HOURS)
+    deposit = contract.deposit(now, cloud.settings.money_rate) + float(amount)
+    full = contract.full_price or contract.dph_base
+    months = deposit / (full * MONTH_HOURS)
+    contract.reprice(full * (1 - _discount(months)), now)
+    lifecycle_of(request).put(contract, prepaid=deposit, prepaid_from=contract.cost(now), full_price=full)
     return answer({"success": True, "timescale": months, "discount_rate": _discount(months)})
 
 
@@ -62,7 +66,8 @@ def _discount(months: float) -> float:
 
 async def deposit(request: web.Request) -> web.Response:
     contract = own_contract(request)
-    return answer({"success": True, "id": contract.id, "balance": contract.prepaid, "deposit": contract.prepaid})
+    left = contract.deposit(time.time(), cloud_of(request).settings.money_rate)
+    return answer({"success": True, "id": contract.id, "balance": left, "deposit": contract.prepaid})
 
 
 async def update(request: web.Request) -> web.Response:

@@ -1,5 +1,6 @@
 """What the lease protocol's tests need: schedules in which a rent, a listing or a destroy is not what it seems."""
 
+import email.utils
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from .conftest import KEY, Simulator, poll
+from .conftest import KEY, Key, Simulator, poll
 
 ASKS = "PUT /api/v0/asks/"
 LIST = "GET /api/v1/instances/"
@@ -193,3 +194,23 @@ def test_rows_that_say_what_is_not_so(simulator: Simulator) -> None:
     assert (row["actual_status"], "ports" in row, row["start_date"]) == ("made-up", False, None)
     simulator.control.patch(f"/simulator/machines/{number}", json={"shown_as": {}}).raise_for_status()
     assert simulator.show(number)["actual_status"] is None
+
+
+def test_a_clock_that_is_ahead_and_a_teams_key(simulator: Simulator, key: Key) -> None:
+    number = simulator.rent(target_state="stopped")
+    simulator.control.patch("/simulator/settings", json={"clock_skew": 3600, "toggles": {"team_key": True}})
+    answer = simulator.vast.get(f"/api/v0/instances/{number}/")
+    there = email.utils.parsedate_to_datetime(answer.headers["date"]).timestamp()
+    assert there - time.time() == pytest.approx(3600, abs=5)
+    assert answer.json()["instances"]["start_date"] > time.time() + 3500
+    refused = simulator.vast.post("/api/v0/ssh/", json={"ssh_key": key.public})
+    assert (refused.status_code, refused.json()["error"]) == (400, "team_ssh_keys_not_supported")
+
+
+def test_a_container_that_its_host_restarts(simulator: Simulator) -> None:
+    number = simulator.rent()
+    booted = simulator.await_status(number, "running")["uptime_mins"]
+    simulator.control.patch("/simulator/settings", json={"clocks": {"rebooting": 0.3}}).raise_for_status()
+    simulator.control.post(f"/simulator/machines/{number}/restart").raise_for_status()
+    simulator.await_status(number, "rebooting")
+    assert simulator.await_status(number, "running")["uptime_mins"] < booted + 0.3 / 60

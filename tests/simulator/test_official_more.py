@@ -45,7 +45,8 @@ def test_bids_and_terms(simulator: Simulator, vastai: Vast) -> None:
     launched = newest(simulator)
     assert simulator.show(launched)["gpu_name"] == "RTX 3090"
     assert "discount" in vastai("prepay", "instance", str(launched), "10")
-    assert json.loads(vastai("show", "deposit", str(launched)))["balance"] == 10.0
+    assert json.loads(vastai("show", "deposit", str(launched)))["balance"] == pytest.approx(10, abs=0.1)
+    assert json.loads(vastai("show", "user", "--raw"))["credit"] == pytest.approx(990, abs=0.1)
     offers = [str(row["id"]) for row in simulator.offers("RTX 3080")[:2]]
     vastai("create", "instances", *offers, "--image", "ubuntu:22.04")
     assert simulator.control.get("/simulator/books").json()["alive"] == 4

@@ -100,3 +100,19 @@ def test_the_routes(simulator: Simulator, listener: Listener) -> None:
     assert len(simulator.vast.get("/api/v0/webhooks/").json()["webhooks"]) == 3
     simulator.control.patch("/simulator/settings", json={"webhooks": {"plain_http": False}})
     assert simulator.vast.post("/api/v0/webhooks/", json=fifth).status_code == 400
+
+
+def test_what_happens_is_told(simulator: Simulator, listener: Listener) -> None:
+    hook(simulator, listener, "client:outbid", "client:instance_offline", "client:instance_online", "client:low_credit")
+    number = simulator.rent(price=1.0)
+    host = simulator.await_status(number, "running")["machine_id"]
+    for offline in (True, False):
+        simulator.control.patch(f"/simulator/hosts/{host}", json={"offline": offline}).raise_for_status()
+        simulator.await_status(number, "offline" if offline else "running")
+    simulator.control.post(f"/simulator/machines/{number}/outbid", json={}).raise_for_status()
+    account = simulator.control.get("/simulator/info").json()["accounts"][0]["id"]
+    simulator.control.patch(f"/simulator/accounts/{account}", json={"credit": 4}).raise_for_status()
+    poll(lambda: len(listener.got) == 4)
+    assert set(listener.kinds()) == {
+        "client:outbid", "client:instance_offline", "client:instance_online", "client:low_credit",
+    }  # fmt: skip
