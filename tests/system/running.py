@@ -36,10 +36,15 @@ class Running:
 
     async def register(self) -> None:
         """Become a new user, on the installation's shared key."""
-        body = {"email": f"user-{secrets.token_hex(6)}@example.com", "password": PASSWORD}
-        answer = await self.api.post("/auth/register", json=body)
-        assert answer.status_code == 201, answer.text
-        self.api.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+
+        async def registered() -> str | None:
+            body = {"email": f"user-{secrets.token_hex(6)}@example.com", "password": PASSWORD}
+            answer = await self.api.post("/auth/register", json=body)
+            assert answer.status_code == 201, answer.text
+            return str(answer.json()["token"])
+
+        token = await until(registered, 30, "the api, which the test before may have killed")
+        self.api.headers["Authorization"] = f"Bearer {token}"
 
     async def deploy(self, **changes: Any) -> dict[str, Any]:
         """Start the checklist's deploy, with these changes; the answer's body."""

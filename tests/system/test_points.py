@@ -11,6 +11,7 @@ from tests.system.running import Running, until
 
 FOR_EVERY_RUN = [Point.DEPLOY_COMMITTED, Point.RENT_MARKED, Point.RENT_ANSWERED, Point.RELEASE_ASKED]
 ENDING = [Point.LET_GO, *(point for point in Point if point.name.startswith("RELEASE"))]
+IN_THE_API = [Point.DEPLOY_COMMITTED, Point.MACHINE_STARTED]
 PREPARED = {
     Point.RESERVED_AGAIN: ("machine:boot", {"fault": "exits"}),
 }
@@ -49,17 +50,21 @@ async def killed_at(system: Running, point: Point) -> None:
 
 async def deployed(system: Running, point: Point) -> dict[str, object]:
     """Killed right after its commit, the api cannot answer; what it wrote is found and served all the same."""
-    if point is not Point.DEPLOY_COMMITTED:
+    if point not in IN_THE_API:
         return await system.deploy()
-    before = {each["id"] for each in (await system.api.get("/models")).json()["models"]}
+    before = {each["id"] for each in await until(lambda: _models(system), 30, "the api")}
     with pytest.raises(httpx.TransportError):
         await system.deploy()
 
     async def there() -> dict[str, object] | None:
-        rows = (await system.api.get("/models")).json()["models"]
-        return next((row for row in rows if row["id"] not in before), None)
+        return next((row for row in await _models(system) if row["id"] not in before), None)
 
     return await until(there, 30, "the deploy that was committed")
+
+
+async def _models(system: Running) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = (await system.api.get("/models")).json()["models"]
+    return rows
 
 
 async def _ended(system: Running, deployment_id: object) -> bool | None:
