@@ -1,10 +1,15 @@
-"""The real OpenSSH client against a simulated machine."""
+"""The real OpenSSH client against a simulated machine, and machines that one can log in to."""
 
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from .conftest import Key
+import httpx
+
+from .conftest import Key, Simulator, poll
+
+Row = dict[str, Any]
 
 
 def address(row: dict[str, Any]) -> tuple[str, int]:
@@ -34,3 +39,23 @@ def sftp(row: dict[str, Any], key: Key, batch: str, folder: Path) -> subprocess.
     host, port = address(row)
     argv = ["sftp", *options(key), "-P", str(port), "-b", "-", f"root@{host}"]
     return subprocess.run(argv, input=batch, capture_output=True, text=True, timeout=30, check=False, cwd=folder)
+
+
+def machine(simulator: Simulator, key: Key, **body: Any) -> Row:
+    """A machine that one can log in to."""
+    env = {"SSH_PUBLIC_KEY": key.public, **body.pop("env", {})}
+    row = simulator.await_status(simulator.rent(env=env, **body), "running")
+    poll(lambda: answers(*address(row)))
+    return row
+
+
+def answers(host: str, port: int) -> bool:
+    with socket.socket() as line:
+        return line.connect_ex((host, port)) == 0
+
+
+def fetched(url: str) -> str | None:
+    try:
+        return httpx.get(url).raise_for_status().text.strip()
+    except httpx.HTTPError:
+        return None

@@ -3,8 +3,7 @@
 from typing import Any
 
 from .conftest import Key, Simulator, poll
-from .shells import address, say
-from .test_machines import answers, machine
+from .shells import address, answers, machine, say
 
 
 def bid(simulator: Simulator, offer: dict[str, Any], price: float, **body: Any) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Key, poll, running
-from .shells import address, say, ssh
-from .test_machines import answers, machine
+from .shells import address, answers, machine, say, ssh
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/loop-control").exists(), reason="takes root and loop devices")

@@ -7,8 +7,7 @@ from typing import Any
 import httpx
 
 from .conftest import Key, Simulator, poll
-from .shells import address, options, say, ssh
-from .test_machines import answers, machine
+from .shells import address, answers, machine, options, say, ssh
 
 MODEL = "Qwen/Qwen2.5-0.5B"
 

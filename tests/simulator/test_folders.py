@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from .conftest import Key, poll, running
-from .shells import say, sftp
-from .test_machines import fetched, machine
+from .shells import fetched, machine, say, sftp
 from .test_restarts import processes_in
 
 MODEL = "Qwen/Qwen2.5-0.5B"

@@ -6,8 +6,7 @@ import httpx
 import pytest
 
 from .conftest import Key, Simulator, poll
-from .shells import say
-from .test_machines import machine
+from .shells import machine, say
 
 
 def key_with(simulator: Simulator, permissions: dict[str, Any]) -> dict[str, str]:

@@ -1,33 +1,16 @@
 """Machines are real: processes, files, network and SSH of their own."""
 
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import asyncssh
 import httpx
 import pytest
 
 from .conftest import Key, Simulator, poll
-from .shells import address, options, say, sftp, ssh
-
-Row = dict[str, Any]
-
-
-def machine(simulator: Simulator, key: Key, **body: Any) -> Row:
-    """A machine that one can log in to."""
-    env = {"SSH_PUBLIC_KEY": key.public, **body.pop("env", {})}
-    row = simulator.await_status(simulator.rent(env=env, **body), "running")
-    poll(lambda: answers(*address(row)))
-    return row
-
-
-def answers(host: str, port: int) -> bool:
-    with socket.socket() as line:
-        return line.connect_ex((host, port)) == 0
+from .shells import Row, address, answers, fetched, machine, options, say, sftp, ssh
 
 
 @pytest.fixture(scope="module")
@@ -162,13 +145,6 @@ def test_two_machines_listen_on_the_same_port_inside(simulator: Simulator, key: 
     poll(lambda: [fetched(url) for url in urls] == names)
 
 
-def fetched(url: str) -> str | None:
-    try:
-        return httpx.get(url).raise_for_status().text.strip()
-    except httpx.HTTPError:
-        return None
-
-
 def test_stop_keeps_files_recycle_and_destroy_wipe(simulator: Simulator, key: Key) -> None:
     row = machine(simulator, key, onstart="echo started >> /workspace/starts")
     number, folder = row["id"], simulator.folder / "machines" / str(row["id"])
@@ -235,29 +211,6 @@ def test_logs_and_a_machine_in_entrypoint_mode(simulator: Simulator) -> None:
     answer = simulator.vast.put(f"/api/v0/instances/request_logs/{number}/", json={"tail": "10"}).json()
     assert httpx.get(answer["result_url"]).status_code == 404
     poll(lambda: httpx.get(answer["result_url"]).text == "out\nerr\n")
-
-
-def test_an_idle_machine_is_small(simulator: Simulator) -> None:
-    rows = [simulator.await_status(simulator.rent(), "running") for _ in range(3)]
-    kilobytes = [memory_of(simulator.folder / "machines" / str(row["id"])) for row in rows]
-    assert max(kilobytes) < 6000
-
-
-def memory_of(folder: Path) -> int:
-    """Proportional memory, in KB, of the processes whose root folder is this machine's or that wait for them."""
-    total = 0
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            here = (process / "cwd").resolve() == folder or b"C." + folder.name.encode() in words
-            inside = (process / "environ").read_bytes().find(f"CONTAINER_ID={folder.name}".encode()) >= 0
-            if here or inside:
-                rollup = (process / "smaps_rollup").read_text()
-                total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-        except OSError:
-            continue
-    assert total
-    return total
 
 
 def test_the_way_out(simulator: Simulator, key: Key) -> None:

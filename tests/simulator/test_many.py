@@ -65,3 +65,26 @@ def test_two_hundred_machines_alive(tmp_path: Path, key: Key) -> None:
             assert say(simulator.show(number), key, "hostname") == f"C.{number}"
         simulator.terminate(signal.SIGKILL)
         poll(lambda: not processes_in(simulator.folder), 20)
+
+
+def test_an_idle_machine_is_small(simulator: Simulator) -> None:
+    rows = [simulator.await_status(simulator.rent(), "running") for _ in range(3)]
+    kilobytes = [memory_of(simulator.folder / "machines" / str(row["id"])) for row in rows]
+    assert max(kilobytes) < 6000
+
+
+def memory_of(folder: Path) -> int:
+    """Proportional memory, in KB, of the processes whose root folder is this machine's or that wait for them."""
+    total = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            here = (process / "cwd").resolve() == folder or b"C." + folder.name.encode() in words
+            inside = (process / "environ").read_bytes().find(f"CONTAINER_ID={folder.name}".encode()) >= 0
+            if here or inside:
+                rollup = (process / "smaps_rollup").read_text()
+                total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+        except OSError:
+            continue
+    assert total
+    return total

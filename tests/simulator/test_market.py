@@ -4,8 +4,7 @@ import time
 from typing import Any
 
 from .conftest import Key, Simulator, poll
-from .shells import address, say
-from .test_machines import answers, machine
+from .shells import address, answers, machine, say
 
 
 def change_host(simulator: Simulator, number: int, **changes: Any) -> None:

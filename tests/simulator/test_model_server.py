@@ -10,8 +10,7 @@ import openai
 import pytest
 
 from .conftest import Key, Simulator, poll
-from .shells import say, ssh
-from .test_machines import machine
+from .shells import machine, say, ssh
 
 MODEL = "Qwen/Qwen2.5-7B-Instruct"
 Row = dict[str, Any]

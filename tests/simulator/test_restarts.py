@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import ROOT, Key, Simulator, poll, running
-from .shells import address, say
-from .test_machines import answers, machine
+from .shells import address, answers, machine, say
 
 
 def processes_in(folder: Path) -> list[str]:
