@@ -15,7 +15,7 @@ from activities.errors import vast_errors
 from clients.vast import VastClient
 from clients.vast_errors import VastKeyRefused, VastThrottled, VastUnavailable
 from clients.vast_types import VastUser
-from db.alarms import raise_alarm
+from db.alarms import close_alarms, raise_alarm
 from db.leases import OPEN
 from db.limits import take_slot
 from db.sealing import Sealer
@@ -27,6 +27,7 @@ from domain.refusals import AccountInUse, NoProviderKey, ProviderKeyRefused
 from settings import Settings
 
 KEY_PURPOSE = "provider-key"
+REFUSED_ALARM = "key_refused"
 
 
 class Endpoint(Enum):
@@ -66,13 +67,17 @@ class Urgency(Enum):
 class Clouds:
     """Opens provider keys and hands out clients; keeps the shared limiter."""
 
-    def __init__(self, database: Database, sealer: Sealer, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, sealer: Sealer, settings: Settings, http: httpx.AsyncClient | None = None
+    ) -> None:
         self.database = database
         self.sealer = sealer
         self.settings = settings
         self.default_limits = Limits(settings.default_spending_cap_per_day, settings.default_max_gpus)
         self._clients: dict[int, VastClient] = {}
-        self._http = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=20), follow_redirects=False)
+        self._http = http or httpx.AsyncClient(
+            limits=httpx.Limits(max_keepalive_connections=20), follow_redirects=False
+        )
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -121,7 +126,7 @@ class Clouds:
         """A client for one activity's requests, its errors as Temporal should see them.
 
         A key that the cloud refuses is remembered as refused; while it is, another valid key of the same account serves
-        in its place, so that what was rented with it can still be released.
+        in its place, so that what was rented with it can still be released. One that works again is remembered too.
         """
         key = await self._serving_key(provider_key_id)
         with vast_errors():
@@ -130,6 +135,8 @@ class Clouds:
             except VastKeyRefused:
                 await self.remember_refused(key.id)
                 raise
+        if key.status is KeyStatus.REFUSED:
+            await self._remember_accepted(key.id)
 
     async def _serving_key(self, provider_key_id: int) -> ProviderKey:
         async with self.database.begin() as session:
@@ -148,8 +155,14 @@ class Clouds:
         async with self.database.begin() as session:
             key = await session.get_one(ProviderKey, provider_key_id, with_for_update=True)
             key.status, key.checked_at = KeyStatus.REFUSED, func.clock_timestamp()
-            text = f"The cloud refuses the key ending in {key.last4}; machines rented with it wait for a working one."
-            await raise_alarm(session, "key_refused", text, user_id=key.user_id)
+            await raise_alarm(session, REFUSED_ALARM, _refused_words(key), user_id=key.user_id)
+
+    async def _remember_accepted(self, provider_key_id: int) -> None:
+        """Nobody else tries a key that was refused before its user comes back."""
+        async with self.database.begin() as session:
+            key = await session.get_one(ProviderKey, provider_key_id, with_for_update=True)
+            key.status, key.checked_at = KeyStatus.VALID, func.clock_timestamp()
+            await close_alarms(session, REFUSED_ALARM, _refused_words(key))
 
     async def client(self, provider_key_id: int) -> VastClient:
         """A client for one saved key. What a row of keys says never changes, so it is opened once a process."""
@@ -248,6 +261,10 @@ class Clouds:
         async with self.database.begin() as session:
             await _account(session, key.url, user)
         return user
+
+
+def _refused_words(key: ProviderKey) -> str:
+    return f"The cloud refuses the key ending in {key.last4}; machines rented with it wait for a working one."
 
 
 async def _account(session: AsyncSession, url: str, user: VastUser) -> int:

@@ -1,12 +1,14 @@
 """The reaper's dealings with one account: list it completely, judge, and carry out a sentence after one more look."""
 
+from datetime import timedelta
+
 from pydantic import BaseModel
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.clouds import Clouds, Endpoint, Urgency
-from activities.errors import NotYet
+from activities.errors import Fault, Final, NotYet
 from activities.watching import STOPPED
 from clients.vast_types import VastInstance
 from db import strays
@@ -15,6 +17,8 @@ from db.leases import OPEN
 from db.tables import Installation, Lease, ProviderKey
 from domain.phases import KeyStatus
 from domain.reaping import Action, Listed, Policy, Sentence, Suspect, brake, sentences, suspects
+
+REFUSED_KEY_AGAIN = timedelta(minutes=5)
 
 
 class Sweep(BaseModel):
@@ -42,10 +46,14 @@ class ReapActivities:
 
     @activity.defn
     async def accounts_to_sweep(self) -> list[int]:
-        """The accounts that we have a key for; one whose every key is refused cannot be looked at."""
+        """The accounts that we have a key for; one whose every key is refused is tried again only now and then."""
         async with self._database.begin() as session:
-            usable = (ProviderKey.account_id.is_not(None), ProviderKey.status != KeyStatus.REFUSED)
-            rows = await session.scalars(select(ProviderKey.account_id).where(*usable).distinct())
+            last_try = func.coalesce(ProviderKey.checked_at, ProviderKey.created_at)
+            worth_it = or_(
+                ProviderKey.status != KeyStatus.REFUSED, last_try < func.clock_timestamp() - REFUSED_KEY_AGAIN
+            )
+            known = ProviderKey.account_id.is_not(None)
+            rows = await session.scalars(select(ProviderKey.account_id).where(known, worth_it).distinct())
             return sorted(row for row in rows if row is not None)
 
     @activity.defn
@@ -53,6 +61,9 @@ class ReapActivities:
         """List the account completely, then read the ledger, and say what is to be done.
 
         What is suspect is noted whatever comes of it; more than the brake allows is an alarm and no sentence.
+
+        Raises:
+            Final: KEY_REFUSED; a later sweep tries again.
         """
         listing = await self._listing(account_id)
         async with self._database.begin() as session:
@@ -71,17 +82,20 @@ class ReapActivities:
 
     async def _listing(self, account_id: int) -> list[Listed]:
         attempt = activity.info().attempt
+        key = await self._key_of(account_id)
+        if attempt > 1 and key.status is KeyStatus.REFUSED:
+            raise Final(Fault.KEY_REFUSED, "the cloud refuses every key of this account")
         wait = await self._clouds.seconds_to_wait(account_id, Endpoint.LIST, Urgency.SWEEP, attempt)
         if wait:
             raise NotYet("waiting for our turn to list", wait)
-        async with self._clouds.calling(await self._key_of(account_id)) as client:
+        async with self._clouds.calling(key.id) as client:
             return [_listed(instance) for instance in await client.list_instances()]
 
     @activity.defn
     async def carry_out(self, execution: Execution) -> bool:
         """Stop or destroy one machine, if a look at itself and at the ledger still says so. True: done."""
         sentence, account_id = execution.sentence, execution.account_id
-        async with self._clouds.calling(await self._key_of(account_id)) as client:
+        async with self._clouds.calling((await self._key_of(account_id)).id) as client:
             await self._turn(account_id, Endpoint.SHOW)
             instance = await client.show_instance(sentence.cloud_id)
             if instance is None or not await self._still_suspect(_listed(instance), sentence):
@@ -104,14 +118,14 @@ class ReapActivities:
         found: list[Suspect] = suspects([listed], leases, _ours(home))
         return [each.label for each in found] == [sentence.label]
 
-    async def _key_of(self, account_id: int) -> int:
+    async def _key_of(self, account_id: int) -> ProviderKey:
         async with self._database.begin() as session:
             best = (ProviderKey.status == KeyStatus.VALID).desc(), ProviderKey.id.desc()
             found = await session.scalars(
-                select(ProviderKey.id).where(ProviderKey.account_id == account_id).order_by(*best).limit(1)
+                select(ProviderKey).where(ProviderKey.account_id == account_id).order_by(*best).limit(1)
             )
-            key_id: int = found.one()
-            return key_id
+            key: ProviderKey = found.one()
+            return key
 
     async def _turn(self, account_id: int, endpoint: Endpoint) -> None:
         wait = await self._clouds.seconds_to_wait(account_id, endpoint, Urgency.SWEEP, activity.info().attempt)

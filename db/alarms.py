@@ -20,11 +20,10 @@ async def raise_alarm(session: AsyncSession, kind: str, text: str, *, user_id: i
     )
 
 
-async def close_alarms(session: AsyncSession, kind: str) -> None:
-    """What was wrong is right again."""
-    await session.execute(
-        update(Alarm).where(Alarm.kind == kind, Alarm.closed_at.is_(None)).values(closed_at=func.clock_timestamp())
-    )
+async def close_alarms(session: AsyncSession, kind: str, text: str | None = None) -> None:
+    """What was wrong is right again: everything of this kind, or what this text says."""
+    meant = [Alarm.kind == kind, Alarm.closed_at.is_(None)] + ([] if text is None else [Alarm.text == text])
+    await session.execute(update(Alarm).where(*meant).values(closed_at=func.clock_timestamp()))
 
 
 async def open_alarms(session: AsyncSession, user_id: int | None = None) -> list[Alarm]:
