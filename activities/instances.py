@@ -68,6 +68,8 @@ class InstanceActivities:
     async def reserve_machine(self, instance_id: int) -> None:
         """Reserve the best free offer for the instance; its MachineWorkflow is started by the next step.
 
+        An attempt that finds what an earlier one reserved, and could not say, leaves it so.
+
         Raises:
             Final: NO_OFFERS, SPENDING_CAP, NOT_WANTED. Nothing is reserved then.
         """
@@ -81,7 +83,7 @@ class InstanceActivities:
             offers = await self._market.offers(key, query)
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, instance_id, with_for_update=True)
-            if instance.desired is not Desired.RUNNING:
+            if instance.desired is not Desired.RUNNING or instance.status.is_over:
                 raise Final(Fault.NOT_WANTED, "no longer wanted")
             limits = await limits_of(session, instance.user_id, self._clouds.default_limits)
             try:

@@ -62,12 +62,18 @@ async def reserve(
 ) -> Lease:
     """Write the lease for the best free offer, or for none. One at a time per account, so no offer is taken twice.
 
+    An instance whose lease is still good keeps it: a repeated call never makes a second one beside it. The caller holds
+    the instance's row.
+
     `offers`: best first. `keys`: the machine's public and sealed private SSH key.
 
     Raises:
         SpendingCapReached, GpuLimitReached: the user's limits would be passed.
         NoOfferFree: every offer is reserved by another flow, was tried for this instance, or its host failed lately.
     """
+    present = None if instance.lease_id is None else await session.get(Lease, instance.lease_id)
+    if present is not None and present.wanted and present.state not in (LeaseState.RELEASING, LeaseState.CLOSED):
+        return present
     await session.execute(select(Account.id).where(Account.id == account_id).with_for_update())
     shunned_offers, shunned_hosts = await _shunned(session, account_id, instance.id)
     free = [each for each in offers if each.id not in shunned_offers and each.machine_id not in shunned_hosts]

@@ -69,10 +69,8 @@ def _towards_destroyed(situation: InstanceSituation) -> Step:
 
 def _towards_running(situation: InstanceSituation) -> Step:
     lease = situation.lease
-    if situation.gave_up:
-        return Step.WAIT_FOR_RELEASE if situation.open_leases else Step.CONCLUDE_FAILED
     if lease is None:
-        return Step.RESERVE
+        return _concluded(situation) if situation.gave_up else Step.RESERVE
     if lease.state in (LeaseState.RELEASING, LeaseState.CLOSED) or not lease.wanted:
         return _after_a_failure(situation)
     if lease.state is not LeaseState.RUNNING:
@@ -81,7 +79,14 @@ def _towards_running(situation: InstanceSituation) -> Step:
 
 
 def _after_a_failure(situation: InstanceSituation) -> Step:
-    """The next offer, unless the machine was in use already (its files were on it) or enough were tried."""
-    if situation.was_running or situation.attempts >= situation.attempts_allowed:
-        return Step.WAIT_FOR_RELEASE if situation.open_leases else Step.CONCLUDE_FAILED
+    """The next offer, unless the machine was in use already (its files were on it) or enough were tried.
+
+    Only here does it matter that no offer was found: a reservation may come of an attempt that was given up.
+    """
+    if situation.gave_up or situation.was_running or situation.attempts >= situation.attempts_allowed:
+        return _concluded(situation)
     return Step.RESERVE
+
+
+def _concluded(situation: InstanceSituation) -> Step:
+    return Step.WAIT_FOR_RELEASE if situation.open_leases else Step.CONCLUDE_FAILED

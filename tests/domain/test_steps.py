@@ -29,6 +29,9 @@ def situation(**facts: object) -> InstanceSituation:
         ({"lease": lease(LeaseState.CLOSED), "attempts": 1, "was_running": True}, Step.CONCLUDE_FAILED),
         ({"gave_up": True, "open_leases": 1}, Step.WAIT_FOR_RELEASE),
         ({"gave_up": True}, Step.CONCLUDE_FAILED),
+        ({"gave_up": True, "lease": lease(LeaseState.RESERVED), "open_leases": 1}, Step.WAIT_FOR_MACHINE),
+        ({"gave_up": True, "lease": lease(LeaseState.RUNNING), "open_leases": 1}, Step.RECORD_RUNNING),
+        ({"gave_up": True, "lease": lease(LeaseState.CLOSED)}, Step.CONCLUDE_FAILED),
         ({"desired": Desired.DESTROYED, "lease": lease(LeaseState.RENTED), "open_leases": 1}, Step.LET_GO),
         ({"desired": Desired.DESTROYED, "lease": lease(LeaseState.RUNNING), "open_leases": 1}, Step.LET_GO),
         (
