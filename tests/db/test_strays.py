@@ -1,0 +1,96 @@
+"""What the reaper remembers from one listing to the next."""
+
+from datetime import timedelta
+
+from sqlalchemy import update
+
+from db import strays
+from db.tables import Stray
+from domain.phases import LeaseState
+from domain.reaping import Action, KnownLease, Sighting, Suspect, Verdict
+from tests.db.ledger import Ledger
+
+HOUR = timedelta(hours=1)
+
+
+def suspect(cloud_id: int = 7, verdict: Verdict = Verdict.RELEASE) -> Suspect:
+    return Suspect(cloud_id=cloud_id, label="dumont/home/lease_1", verdict=verdict)
+
+
+async def note(ledger: Ledger, *found: Suspect) -> dict[int, Sighting]:
+    """A listing in which these are suspect, an hour after the one before."""
+    async with ledger.database.begin() as session:
+        rows = update(Stray).where(Stray.account_id == ledger.account_id)
+        moved = {"first_seen_at": Stray.first_seen_at - HOUR, "stopped_at": Stray.stopped_at - HOUR}
+        await session.execute(rows.values(moved))
+        await strays.note(session, ledger.account_id, found)
+    async with ledger.database.begin() as session:
+        return await strays.sightings(session, ledger.account_id)
+
+
+async def ages(ledger: Ledger, *found: Suspect) -> dict[int, int]:
+    """For how many hours each has been under this suspicion."""
+    seen = await note(ledger, *found)
+    async with ledger.database.begin() as session:
+        now = await strays.database_time(session)
+    return {cloud_id: round((now - each.first_seen_at) / HOUR) for cloud_id, each in seen.items()}
+
+
+async def test_a_suspicion_that_lasts_keeps_its_beginning(ledger: Ledger) -> None:
+    assert await ages(ledger, suspect()) == {7: 0}
+    assert await ages(ledger, suspect()) == {7: 1}
+    assert await ages(ledger, suspect(), suspect(8)) == {7: 2, 8: 0}
+
+
+async def test_one_that_was_given_up_in_between_starts_anew(ledger: Ledger) -> None:
+    await note(ledger, suspect())
+    assert await ages(ledger) == {}
+    assert await ages(ledger, suspect()) == {7: 0}
+
+
+async def test_another_suspicion_starts_anew(ledger: Ledger) -> None:
+    await note(ledger, suspect(verdict=Verdict.UNKNOWN))
+    assert await ages(ledger, suspect(verdict=Verdict.RELEASE)) == {7: 0}
+
+
+async def test_when_it_was_stopped_is_kept_and_forgotten_with_the_suspicion(ledger: Ledger) -> None:
+    await note(ledger, suspect(verdict=Verdict.UNKNOWN))
+    for _ in range(2):
+        async with ledger.database.begin() as session:
+            await strays.record_action(session, ledger.account_id, 7, Action.STOP)
+            now = await strays.database_time(session)
+        stopped_at = (await note(ledger, suspect(verdict=Verdict.UNKNOWN)))[7].stopped_at
+    assert stopped_at is not None
+    assert round((now - stopped_at) / HOUR) == 2
+    await note(ledger)
+    assert (await note(ledger, suspect(verdict=Verdict.UNKNOWN)))[7].stopped_at is None
+
+
+async def test_what_was_destroyed_is_a_new_suspect_if_it_shows_again(ledger: Ledger) -> None:
+    await note(ledger, suspect())
+    async with ledger.database.begin() as session:
+        await strays.record_action(session, ledger.account_id, 7, Action.DESTROY)
+        assert await strays.sightings(session, ledger.account_id) == {}
+    assert await ages(ledger, suspect()) == {7: 0}
+
+
+async def test_accounts_are_apart(ledger: Ledger) -> None:
+    await note(ledger, suspect())
+    other = Ledger(ledger.database)
+    await other.begin()
+    assert await ages(other) == {}
+    assert await ages(ledger, suspect()) == {7: 1}
+
+
+async def test_what_the_ledger_knows_of_labels(ledger: Ledger) -> None:
+    reserved, running, closed = await ledger.asked(), await ledger.running(), await ledger.running()
+    await ledger.close(closed.id)
+    labels = [reserved.label, running.label, closed.label, "dumont/home/lease_nobodyknowsthis1"]
+    async with ledger.database.begin() as session:
+        known = await strays.known_leases(session, labels)
+    assert known == {
+        reserved.label: KnownLease(is_open=True, cloud_id=None),
+        running.label: KnownLease(is_open=True, cloud_id=running.cloud_id),
+        closed.label: KnownLease(is_open=False, cloud_id=closed.cloud_id),
+    }
+    assert (await ledger.read(closed.id)).state is LeaseState.CLOSED
