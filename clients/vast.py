@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from clients.vast_errors import VastNotFound, VastNotSent, VastUnavailable, body_of
+from clients.vast_errors import VastNotFound, VastNotSent, VastRefused, VastUnavailable, body_of
 from clients.vast_types import RentRequest, VastInstance, VastOffer, VastUser
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -53,7 +53,11 @@ class VastClient:
         return contract if isinstance(contract, int) else None
 
     async def list_instances(self, labels: list[str] | None = None) -> list[VastInstance]:
-        """Every instance of the account, or those with one of these labels, exactly."""
+        """Every instance of the account, or those with one of these labels, exactly.
+
+        Raises:
+            VastUnavailable: also when the cloud refuses to list (a retired route): what there is, is not known then.
+        """
         filters: dict[str, Any] = {} if labels is None else {"label": {"in": labels}}
         found: dict[int, VastInstance] = {}
         token: str | None = None
@@ -74,7 +78,12 @@ class VastClient:
             "order_by": json.dumps([{"col": "id", "dir": "asc"}]),
             "limit": str(PAGE),
         }
-        return await self._call("GET", "/api/v1/instances/", query=query | ({"after_token": token} if token else {}))
+        try:
+            return await self._call(
+                "GET", "/api/v1/instances/", query=query | ({"after_token": token} if token else {})
+            )
+        except VastRefused as error:
+            raise _no_answer(error) from error
 
     async def show_instance(self, instance_id: int) -> VastInstance | None:
         """One instance, or None when the cloud says that there is none."""
@@ -82,6 +91,8 @@ class VastClient:
             answer = await self._call("GET", f"/api/v0/instances/{instance_id}/", query={"owner": "me"})
         except VastNotFound:
             return None
+        except VastRefused as error:
+            raise _no_answer(error) from error
         if "instances" not in answer:
             raise VastUnavailable("an answer without the instance, nor the word that it is gone")
         row = answer["instances"]
@@ -119,6 +130,11 @@ class VastClient:
         except httpx.HTTPError as error:  # the text may hold the URL, so only the kind is kept
             raise VastUnavailable(type(error).__name__) from error
         return body_of(response)
+
+
+def _no_answer(error: VastRefused) -> VastUnavailable:
+    """A question that the cloud refuses leaves us as wise as before."""
+    return VastUnavailable(f"it does not say: {error.code or error.status}")
 
 
 def _read(model: type[Model], row: Any) -> Model:
