@@ -1,0 +1,69 @@
+import asyncio
+import os
+import secrets
+from collections.abc import Iterator
+from itertools import count
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from activities import machines, watching
+from db import leases
+from db.migrate import migrate
+from db.session import Database
+from domain.ids import Prefix
+from tests.gateway.conftest import postgres  # noqa: F401 - a fixture
+from tests.protocol.clock import IN_THE_DATABASE, Clock
+from tests.protocol.play import Player
+from tests.protocol.verdict import Verdict
+from tests.protocol.words import Event
+from tests.protocol.world import World
+
+
+class Stage:
+    """Plays schedules one after the other, each in a world of its own."""
+
+    def __init__(self, runner: asyncio.Runner, database: Database, clock: Clock) -> None:
+        self._runner, self._database, self._clock = runner, database, clock
+        self.world: World
+        """The last one played: what really happened in it."""
+
+    def play(self, schedule: list[Event], *, cloud_pace: float = 0) -> Verdict:
+        self.world = World(self._database, self._clock, cloud_pace)
+        return self._runner.run(Player(self.world).play(schedule))
+
+
+@pytest.fixture(scope="session")
+def clocked_url(request: pytest.FixtureRequest) -> str:
+    """A database whose clock is ours."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    server = make_url(given or request.getfixturevalue("postgres").url("postgres"))
+    name = f"protocol_{secrets.token_hex(4)}"
+    with create_engine(server, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"ALTER DATABASE {name} SET search_path = public, pg_catalog"))
+        connection.execute(text(f"ALTER DATABASE {name} SET synchronous_commit = off"))
+    url = server.set(database=name)
+    with create_engine(url).begin() as connection:
+        for statement in IN_THE_DATABASE:
+            connection.execute(text(statement))
+    written = url.render_as_string(hide_password=False)
+    migrate(written)
+    return written
+
+
+@pytest.fixture
+def stage(clocked_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    bare_url = clocked_url.replace("+psycopg", "")
+    with asyncio.Runner() as runner, psycopg.connect(bare_url, autocommit=True) as connection:
+        clock, database, numbers = Clock(connection), Database(clocked_url, pool_size=2), count()
+        for module in (machines, watching):
+            monkeypatch.setattr(module, "datetime", clock)
+        monkeypatch.setattr(leases, "new_id", lambda prefix: _name(prefix, next(numbers)))
+        yield Stage(runner, database, clock)
+        runner.run(database.close())
+
+
+def _name(prefix: Prefix, number: int) -> str:
+    return f"{prefix}_{number:016d}"

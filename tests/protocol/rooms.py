@@ -1,0 +1,66 @@
+"""The rooms around the activities that are not under test: starting and telling flows, and the market."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from activities.flows import Flows
+from activities.market import CHEAPEST_FIRST, Market
+from activities.points import Point, reach
+from db.tables import ProviderKey
+from domain.machines import MachineSeen
+from domain.offers import Offer, OfferQuery
+from tests.protocol.books import OFFERS
+
+if TYPE_CHECKING:
+    from tests.protocol.world import World
+
+
+class ModelFlows(Flows):
+    """Starts and tells the flows of the model instead of Temporal's."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+
+    async def start_machine(self, lease_id: str, summary: str = "", instance_id: int | None = None) -> None:
+        self._world.start_machine(lease_id)
+        await reach(Point.MACHINE_STARTED)
+
+    async def watch(self, account_id: int) -> None:
+        self._world.watch(account_id)
+
+    async def changed(self, workflow_id: str) -> None:
+        self._world.signal(workflow_id)
+
+    async def seen(self, lease_id: str, seen: MachineSeen) -> None:
+        self._world.seen(lease_id, seen)
+
+
+class ModelMarket(Market):
+    """Every offer there is, the cheapest first, whether it is still free or not: what a cache may answer."""
+
+    def __init__(self, reach: Callable[[str], Awaitable[None]]) -> None:
+        self._reach = reach
+
+    async def offers(self, key: ProviderKey, query: OfferQuery, order: str = CHEAPEST_FIRST) -> list[Offer]:
+        await self._reach("market-answers")
+        return [offer(number) for number in OFFERS]
+
+
+def offer(number: int) -> Offer:
+    return Offer(
+        id=number,
+        machine_id=number,
+        gpu_name="RTX 4090",
+        num_gpus=1,
+        gpu_ram=24,
+        cpu_cores=8,
+        cpu_ram=32,
+        disk_space=100,
+        inet_down=500,
+        inet_up=500,
+        dph_total=0.1 + number / 100,
+        reliability=0.99,
+        cuda_version=12.4,
+        verified=True,
+        static_ip=True,
+    )

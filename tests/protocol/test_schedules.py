@@ -1,0 +1,117 @@
+"""Each thing that can go wrong, by itself: the schedules of the lease protocol, one after the other."""
+
+import pytest
+
+from tests.protocol.conftest import Stage
+from tests.protocol.random_schedules import PLACES
+from tests.protocol.verdict import GOOD
+from tests.protocol.words import (
+    FAULTS,
+    Backup,
+    Deploy,
+    Destroy,
+    Event,
+    Fault,
+    Go,
+    HandOver,
+    Hang,
+    Kill,
+    Lose,
+    Request,
+    Restore,
+    Resume,
+    Stray,
+    Terminate,
+    Trouble,
+)
+
+LIFE: list[Event] = [Deploy(0), Go(40), Destroy(0), Go(20)]
+HANGING: dict[str, list[Event]] = {
+    "before its request, the second rents": [Hang("rent-begun"), Deploy(0), Go(20), Resume(0)],
+    "just before its request, the second rents": [Hang("rent-begun"), Deploy(0), Go(8), Resume(0)],
+    "marked, given up, asks after all": [Hang("rent-marked"), Deploy(0), Go(40), Resume(0)],
+    "the request is under way for long": [Hang("rent-arrives"), Deploy(0), Go(40), Resume(0)],
+    "the answer is under way for long": [Hang("rent-answers"), Deploy(0), Go(40), Resume(0)],
+    "429 is under way, another looks meanwhile": [
+        Trouble(Request.RENT, Fault.THROTTLED, 1),
+        Hang("rent-arrives"),
+        Deploy(0),
+        Go(9),
+        Resume(0),
+    ],
+    "a destroy arrives late": [Deploy(0), Go(20), Hang("destroy-arrives"), Destroy(0), Go(60), Deploy(0), Resume(0)],
+    "the watch tells late": [Hang("watch-listed"), Deploy(0), Go(60), Resume(0)],
+}
+
+
+@pytest.mark.parametrize("name", HANGING)
+def test_an_attempt_that_hangs_and_wakes_up_much_later(stage: Stage, name: str) -> None:
+    assert stage.play([*HANGING[name], Go(20)]) == GOOD
+    assert stage.world.gates.passed
+
+
+def test_two_users_of_one_account_and_a_third_elsewhere_after_the_same_offers(stage: Stage) -> None:
+    sold_twice = Trouble(Request.RENT, Fault.DOUBLE_SALE, 6)
+    assert stage.play([sold_twice, Deploy(0), Deploy(1), Deploy(2), Deploy(2), Go(60)]) == GOOD
+
+
+def test_a_late_release_by_the_old_holder_after_a_hand_over(stage: Stage) -> None:
+    assert stage.play([Deploy(0), Go(20), HandOver(0), Go(40), HandOver(1), Go(20)]) == GOOD
+    assert len(stage.world.books.alive()) == 0
+    assert len(stage.world.books.machines) == 1
+
+
+def test_what_looks_like_ours_is_left_alone_and_what_is_ours_is_found(stage: Stage) -> None:
+    assert stage.play([*[Stray(label) for label in range(8)], Deploy(0), Go(60)]) == GOOD
+    assert len(stage.world.books.alive()) == 7
+
+
+def test_a_rent_that_is_carried_out_after_we_gave_up(stage: Stage) -> None:
+    assert stage.play([Trouble(Request.RENT, Fault.LATE, 4), Deploy(0), Go(60), Destroy(0)]) == GOOD
+    assert (Request.RENT, Fault.LATE) in stage.world.cloud.met
+
+
+def test_a_key_that_is_refused_for_a_while_with_machines_up_and_one_to_come(stage: Stage) -> None:
+    late, refused = Trouble(Request.RENT, Fault.LATE, 2), Trouble(Request.LIST, Fault.KEY_REFUSED, 20)
+    assert stage.play([Deploy(0), Go(20), late, Deploy(0), Go(8), refused, Go(20)]) == GOOD
+
+
+def test_machines_that_are_lost_and_flows_that_are_terminated(stage: Stage) -> None:
+    assert stage.play([Deploy(0), Deploy(1), Go(20), Lose(0), *[Terminate(n) for n in range(6)], Go(60)]) == GOOD
+
+
+@pytest.mark.parametrize("order", [Hang, Kill])
+def test_a_reservation_that_nobody_heard_of_is_not_made_twice(stage: Stage, order: type[Hang] | type[Kill]) -> None:
+    gone = Trouble(Request.RENT, Fault.OFFER_GONE, 1)
+    assert stage.play([order("reserved-again"), gone, Deploy(0), Go(40), order("reserved-again"), Deploy(0)]) == GOOD
+    assert len(stage.world.books.machines) == 2
+
+
+def test_a_reservation_that_comes_when_the_instance_was_given_up(stage: Stage) -> None:
+    gone = Trouble(Request.RENT, Fault.OFFER_GONE, 6)
+    assert stage.play([gone, Hang("market-answers"), Deploy(0), Go(60), Resume(0), Go(60)]) == GOOD
+
+
+@pytest.mark.parametrize("since", [1, 20])
+def test_the_ledger_of_an_hour_ago(stage: Stage, since: int) -> None:
+    assert stage.play([Deploy(0), Go(since), Backup(), Deploy(0), Deploy(1), Go(60), Restore(), Go(90)]) == GOOD
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("times", [1, 3, 30])
+@pytest.mark.parametrize(
+    ("request_", "fault"), [(request, fault) for request, faults in FAULTS.items() for fault in faults]
+)
+def test_every_fault_of_every_request(stage: Stage, request_: Request, fault: Fault, times: int) -> None:
+    stop: list[Event] = [Stray(7)] if request_ is Request.STOP else []
+    assert stage.play([Trouble(request_, fault, times), *stop, *LIFE]) == GOOD
+    assert request_ is Request.SHOW or (request_, fault) in stage.world.cloud.met
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("place", PLACES)
+def test_killed_or_hanging_at_every_place(stage: Stage, place: str) -> None:
+    also: list[Event] = [Stray(7), Trouble(Request.RENT, Fault.EXITS, 1)]
+    assert stage.play([*also, Kill(place), *LIFE]) == GOOD
+    assert stage.world.gates.passed == {place}
+    assert stage.play([*also, Hang(place), *LIFE, Resume(0), *LIFE]) == GOOD

@@ -1,0 +1,158 @@
+"""What a schedule is made of. Each prints as the Python that makes it, so a failing schedule can be kept as a test."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Request(StrEnum):
+    """The requests to a cloud that can go wrong."""
+
+    RENT = "rent"
+    LIST = "list"
+    SHOW = "show"
+    DESTROY = "destroy"
+    STOP = "stop"
+
+
+class Fault(StrEnum):
+    """How an answer goes wrong."""
+
+    THROTTLED = "429"
+    BAD_GATEWAY = "502"
+    GARBAGE = "garbage"
+    KEY_REFUSED = "auth_error"
+    NOT_SENT = "not_sent"
+    LOST_BEFORE = "lost_before"
+    LOST_AFTER = "lost_after"
+    BAD_GATEWAY_AFTER = "502_after"
+    LATE = "late"
+    NO_ID = "no_id"
+    NO_ID_NOTHING = "no_id_nothing"
+    ERROR_WITH_CONTRACT = "error_with_contract"
+    OFFER_GONE = "offer_gone"
+    DOUBLE_SALE = "double_sale"
+    PHANTOM = "phantom"
+    NEVER_BOOTS = "never_boots"
+    EXITS = "exits"
+    EMPTY = "empty"
+    TRUNCATED = "truncated"
+    STALE = "stale"
+    DUPLICATED = "duplicated"
+    DEPRECATED = "410"
+    IGNORED = "ignored"
+
+
+ANY = [Fault.THROTTLED, Fault.BAD_GATEWAY, Fault.GARBAGE, Fault.KEY_REFUSED, Fault.NOT_SENT, Fault.LOST_BEFORE]
+AFTER = [Fault.LOST_AFTER, Fault.BAD_GATEWAY_AFTER]
+SALES = [
+    Fault.LATE,
+    Fault.NO_ID,
+    Fault.NO_ID_NOTHING,
+    Fault.ERROR_WITH_CONTRACT,
+    Fault.OFFER_GONE,
+    Fault.DOUBLE_SALE,
+    Fault.PHANTOM,
+    Fault.NEVER_BOOTS,
+    Fault.EXITS,
+]
+LISTS = [Fault.EMPTY, Fault.TRUNCATED, Fault.STALE, Fault.DUPLICATED, Fault.DEPRECATED]
+FAULTS: dict[Request, list[Fault]] = {
+    Request.RENT: ANY + AFTER + SALES,
+    Request.LIST: ANY + LISTS,
+    Request.SHOW: ANY,
+    Request.DESTROY: [*ANY, *AFTER, Fault.IGNORED],
+    Request.STOP: [*ANY, *AFTER, Fault.IGNORED],
+}
+"""Every fault that a request can meet."""
+
+
+@dataclass(frozen=True)
+class Go:
+    """Let so many seconds pass, and everything happen that is due in them."""
+
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """A user wants an instance. Users 0 and 1 work on one account, user 2 has another at the same cloud."""
+
+    user: int
+
+
+@dataclass(frozen=True)
+class Destroy:
+    """The owner of the n-th instance wants it no longer."""
+
+    instance: int
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """The n-th instance's lease gets a new instance for its holder; the old holder lets go late."""
+
+    instance: int
+
+
+@dataclass(frozen=True)
+class Terminate:
+    """Somebody ends the n-th running flow in the Temporal UI. Its activity attempts do not notice."""
+
+    flow: int
+
+
+@dataclass(frozen=True)
+class Hang:
+    """The next attempt that gets there stays there, until it is resumed."""
+
+    place: str
+
+
+@dataclass(frozen=True)
+class Kill:
+    """The next attempt that gets there dies there."""
+
+    place: str
+
+
+@dataclass(frozen=True)
+class Resume:
+    """The n-th of the hanging attempts goes on, however much has happened since."""
+
+    hanging: int
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """So many of the next requests of a kind go wrong."""
+
+    request: Request
+    fault: Fault
+    times: int
+
+
+@dataclass(frozen=True)
+class Lose:
+    """The n-th machine is gone at its host."""
+
+    machine: int
+
+
+@dataclass(frozen=True)
+class Stray:
+    """Somebody rents a machine by hand, with a label that looks like ours."""
+
+    label: int
+
+
+@dataclass(frozen=True)
+class Backup:
+    """The database as it is now is kept."""
+
+
+@dataclass(frozen=True)
+class Restore:
+    """The database is put back to the last backup. The pairing breaks, and nobody adopts before the end."""
+
+
+Event = Go | Deploy | Destroy | HandOver | Terminate | Hang | Kill | Resume | Trouble | Lose | Stray | Backup | Restore
