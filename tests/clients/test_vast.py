@@ -164,3 +164,14 @@ def pages(count: int) -> Callable[[httpx.Request], httpx.Response]:
         return httpx.Response(200, json={"success": True, "instances": rows, "next_token": token})
 
     return answer
+
+
+@pytest.mark.parametrize(("status", "code"), [(410, "deprecated_endpoint"), (400, "invalid_args"), (404, "no_route")])
+async def test_a_listing_that_is_refused_is_unknown(status: int, code: str) -> None:
+    with pytest.raises(VastUnavailable):
+        await always(status, {"success": False, "error": code, "msg": "no"}).list_instances()
+
+
+async def test_a_machines_page_that_is_refused_is_unknown_unless_it_is_gone() -> None:
+    with pytest.raises(VastUnavailable):
+        await always(410, {"success": False, "error": "deprecated_endpoint"}).show_instance(7)
