@@ -3,8 +3,6 @@
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from enum import Enum
 
 import httpx
 from sqlalchemy import func, select, update
@@ -12,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.errors import vast_errors
+from activities.turns import Endpoint, Urgency
 from clients.vast import VastClient
 from clients.vast_errors import VastKeyRefused, VastThrottled, VastUnavailable
 from clients.vast_types import VastUser
@@ -28,40 +27,6 @@ from settings import Settings
 
 KEY_PURPOSE = "provider-key"
 REFUSED_ALARM = "key_refused"
-
-
-class Endpoint(Enum):
-    """Published seconds between requests, per key, and how many may come at once (clouds.md A6).
-
-    Searches have a budget instead, ten in any minute: four at once and one every 10.5 s never exceed it.
-    """
-
-    RENT = ("rent", 4.5, 1)
-    LIST = ("list", 1.0, 1)
-    SHOW = ("show", 2.0, 1)
-    DESTROY = ("destroy", 3.0, 1)
-    SEARCH = ("search", 10.5, 4)
-    SSH_KEYS = ("ssh_keys", 1.0, 1)
-    USER = ("user", 1.0, 3)
-
-    @property
-    def spacing(self) -> timedelta:
-        return timedelta(seconds=self.value[1])
-
-    @property
-    def burst(self) -> int:
-        return int(self.value[2])
-
-
-class Urgency(Enum):
-    """Who goes first at a shared endpoint: destroying and renting, then what moves, then sweeps.
-
-    The value is how many spacings the endpoint has to lie idle before such a request may take it.
-    """
-
-    HIGH = 0.0
-    MOVING = 0.25
-    SWEEP = 1.0
 
 
 class Clouds:

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
-from activities.clouds import Clouds, Endpoint
+from activities.clouds import Clouds
 from activities.errors import Fault, Final, NotYet, ssh_errors
 from activities.leases import lease_view
 from activities.onstart import onstart_script
 from activities.points import Point, reach
+from activities.turns import Endpoint
 from clients.ssh import CommandTimedOut, SshTarget, connect, host_key_of, run
 from clients.vast import VastClient
 from clients.vast_errors import VastKeyRefused, VastNotSent, VastRefused, VastThrottled, VastUnavailable, is_offer_gone

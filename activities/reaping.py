@@ -7,8 +7,9 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.clouds import Clouds, Endpoint, Urgency
+from activities.clouds import Clouds
 from activities.errors import Fault, Final, NotYet
+from activities.turns import Endpoint, Urgency
 from activities.watching import STOPPED
 from clients.vast_types import VastInstance
 from db import strays

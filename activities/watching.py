@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from temporalio import activity
 
-from activities.clouds import Clouds, Endpoint, Urgency
+from activities.clouds import Clouds
 from activities.errors import NotYet
 from activities.flows import Flows
 from activities.points import Point, reach
+from activities.turns import Endpoint, Urgency
 from clients.vast import VastClient
 from clients.vast_types import VastInstance
 from db.leases import OPEN, mark_seen

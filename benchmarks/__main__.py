@@ -5,7 +5,7 @@ import sys
 
 from benchmarks.figures import table
 
-PARTS = ["deploy", "up", "workflow_start", "gateway_relay"]
+PARTS = ["deploy", "up", "workflow_start", "gateway_relay", "sweep", "crowd"]
 
 
 def main(names: list[str]) -> None:

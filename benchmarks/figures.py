@@ -21,6 +21,18 @@ class Figure:
         return f"| {self.name} | {len(ordered)} | {middle:.1f} | {p95:.1f} | {ordered[-1]:.1f} | {against} |"
 
 
-def table(figures: Sequence[Figure]) -> str:
+@dataclass(frozen=True)
+class Count:
+    """One counted thing, and what it may be at most."""
+
+    name: str
+    value: int
+    limit: int | None = None
+
+    def line(self) -> str:
+        return f"| {self.name} | 1 | {self.value} | | | {'' if self.limit is None else f'at most {self.limit}'} |"
+
+
+def table(figures: Sequence[Figure | Count]) -> str:
     head = "| what | runs | p50 ms | p95 ms | max ms | limit (p50 as a ratio) |\n|---|---|---|---|---|---|"
     return "\n".join([head, *(figure.line() for figure in figures)])
