@@ -1,7 +1,8 @@
 """Accounts and keys: which cloud account a user works on, and a client for it. The only place where keys are opened."""
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx
@@ -10,13 +11,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.errors import vast_errors
-from activities.turns import Endpoint, Urgency
+from activities.turns import PENALTY_SPACINGS, Endpoint, Urgency
 from clients.vast import VastClient
 from clients.vast_errors import VastKeyRefused, VastThrottled, VastUnavailable
 from clients.vast_types import VastUser
 from db.alarms import close_alarms, raise_alarm
 from db.leases import OPEN
-from db.limits import take_slot
+from db.limits import push_back, take_slot
 from db.sealing import Sealer
 from db.session import Database
 from db.spending import Limits
@@ -87,8 +88,10 @@ class Clouds:
         return await self._save(key.user_id, self.sealer.open(key.sealed, KEY_PURPOSE), key.url, strict=False)
 
     @asynccontextmanager
-    async def calling(self, provider_key_id: int) -> AsyncIterator[VastClient]:
+    async def calling(self, provider_key_id: int, endpoint: Endpoint) -> AsyncIterator[VastClient]:
         """A client for one activity's requests, its errors as Temporal should see them.
+
+        `endpoint`: the one that is left alone for a while when the cloud asks to slow down.
 
         A key that the cloud refuses is remembered as refused; while it is, another valid key of the same account serves
         in its place, so that what was rented with it can still be released. One that works again is remembered too.
@@ -99,6 +102,10 @@ class Clouds:
                 yield await self.client(key.id)
             except VastKeyRefused:
                 await self.remember_refused(key.id)
+                raise
+            except VastThrottled as error:
+                if key.account_id is not None and error.retry_after is None:
+                    error.retry_after = await self.told_to_slow_down(key.account_id, endpoint)
                 raise
         if key.status is KeyStatus.REFUSED:
             await self._remember_accepted(key.id)
@@ -149,6 +156,25 @@ class Clouds:
         idle = spacing * (urgency or Urgency.HIGH).value / max(1, attempt)
         async with self.database.begin() as session:
             return await take_slot(session, account_id, endpoint.value[0], spacing, endpoint.burst, idle)
+
+    async def told_to_slow_down(self, account_id: int, endpoint: Endpoint) -> float:
+        """A 429: the endpoint is left alone for a while, by all of us. Returns the seconds."""
+        pause = endpoint.spacing * self.settings.cloud_pace * PENALTY_SPACINGS
+        async with self.database.begin() as session:
+            await push_back(session, account_id, endpoint.value[0], pause)
+        return pause.total_seconds()
+
+    def pages(self, account_id: int) -> Callable[[], Awaitable[None]]:
+        """The pause between the pages of one listing: each is a request of its own and needs its turn.
+
+        This waits in the activity, a second or so a page, for half a listing is worth nothing to a later attempt.
+        """
+
+        async def turn() -> None:
+            while wait := await self.seconds_to_wait(account_id, Endpoint.LIST):  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(wait)
+
+        return turn
 
     async def keep_key(self, user_id: int | None, key: str, *, strict: bool = False) -> ProviderKey:
         """Save a user's key (None: the installation's) and try it at the cloud.

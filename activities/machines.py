@@ -74,9 +74,13 @@ class MachineActivities:
     async def _buy(self, client: VastClient, lease: Lease, request: RentRequest) -> None:
         try:
             cloud_id = await client.rent(lease.offer_id, request, timeout=RENT_DEADLINE)
-        except (VastNotSent, VastThrottled) as error:
+        except VastThrottled as error:
             await self._unask(lease)
-            raise NotYet("the cloud did not take the request", getattr(error, "retry_after", None) or 2.0) from error
+            pause = await self._clouds.told_to_slow_down(lease.account_id, Endpoint.RENT)
+            raise NotYet("the cloud asks us to slow down", error.retry_after or pause) from error
+        except VastNotSent as error:
+            await self._unask(lease)
+            raise NotYet("the cloud could not be reached", 2.0) from error
         except VastUnavailable as error:
             raise NotYet(f"the answer was lost ({error}); looking whether we have the machine", LOOK_AGAIN) from error
         except VastKeyRefused as error:
@@ -96,7 +100,7 @@ class MachineActivities:
     async def _look_up(self, lease: Lease) -> None:
         """Somebody asked before and the answer is not known: look for the machine by its label while it settles."""
         await self._turn(lease, Endpoint.LIST)
-        async with self._clouds.calling(lease.provider_key_id) as client:
+        async with self._clouds.calling(lease.provider_key_id, Endpoint.LIST) as client:
             found = [each.id for each in await client.list_instances([lease.label]) if each.label == lease.label]
         if found:
             await self._rented(lease, min(found))
@@ -126,7 +130,7 @@ class MachineActivities:
         if lease.cloud_id is None:
             return
         await self._turn(lease, Endpoint.SSH_KEYS)
-        async with self._clouds.calling(lease.provider_key_id) as client:
+        async with self._clouds.calling(lease.provider_key_id, Endpoint.SSH_KEYS) as client:
             await client.attach_ssh_key(lease.cloud_id, lease.public_key)
 
     @activity.defn
@@ -157,7 +161,7 @@ class MachineActivities:
             return
         await reach(Point.RELEASE_BEGUN)
         if lease.asked_at is not None:
-            async with self._clouds.calling(lease.provider_key_id) as client:
+            async with self._clouds.calling(lease.provider_key_id, Endpoint.DESTROY) as client:
                 await self._destroy(client, lease)
         await reach(Point.RELEASE_CONFIRMED)
         async with self._database.begin() as session:

@@ -89,14 +89,14 @@ class ReapActivities:
         wait = await self._clouds.seconds_to_wait(account_id, Endpoint.LIST, Urgency.SWEEP, attempt)
         if wait:
             raise NotYet("waiting for our turn to list", wait)
-        async with self._clouds.calling(key.id) as client:
-            return [_listed(instance) for instance in await client.list_instances()]
+        async with self._clouds.calling(key.id, Endpoint.LIST) as client:
+            return [_listed(instance) for instance in await client.list_instances(turn=self._clouds.pages(account_id))]
 
     @activity.defn
     async def carry_out(self, execution: Execution) -> bool:
         """Stop or destroy one machine, if a look at itself and at the ledger still says so. True: done."""
         sentence, account_id = execution.sentence, execution.account_id
-        async with self._clouds.calling((await self._key_of(account_id)).id) as client:
+        async with self._clouds.calling((await self._key_of(account_id)).id, Endpoint.DESTROY) as client:
             await self._turn(account_id, Endpoint.SHOW)
             instance = await client.show_instance(sentence.cloud_id)
             if instance is None or not await self._still_suspect(_listed(instance), sentence):

@@ -7,16 +7,18 @@ from enum import Enum
 class Endpoint(Enum):
     """Published seconds between requests, per key, and how many may come at once (clouds.md A6).
 
-    Searches have a budget instead, ten in any minute: four at once and one every 10.5 s never exceed it.
+    A tenth is added to each: requests do not arrive as evenly as they leave, and one that comes too early is not only
+    refused, it starts a penalty. Searches have a budget instead, ten in any minute: four at once and one every 10.5 s
+    never exceed it.
     """
 
-    RENT = ("rent", 4.5, 1)
-    LIST = ("list", 1.0, 1)
-    SHOW = ("show", 2.0, 1)
-    DESTROY = ("destroy", 3.0, 1)
+    RENT = ("rent", 4.95, 1)
+    LIST = ("list", 1.1, 1)
+    SHOW = ("show", 2.2, 1)
+    DESTROY = ("destroy", 3.3, 1)
     SEARCH = ("search", 10.5, 4)
-    SSH_KEYS = ("ssh_keys", 1.0, 1)
-    USER = ("user", 1.0, 3)
+    SSH_KEYS = ("ssh_keys", 1.1, 1)
+    USER = ("user", 1.1, 3)
 
     @property
     def spacing(self) -> timedelta:
@@ -25,6 +27,10 @@ class Endpoint(Enum):
     @property
     def burst(self) -> int:
         return int(self.value[2])
+
+
+PENALTY_SPACINGS = 3.0
+"""How long an endpoint is left alone after a 429: the cloud's own penalty for a rent is 12 s (clouds.md A6)."""
 
 
 class Urgency(Enum):

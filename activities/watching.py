@@ -10,7 +10,7 @@ from activities.errors import NotYet
 from activities.flows import Flows
 from activities.points import Point, reach
 from activities.turns import Endpoint, Urgency
-from clients.vast import VastClient
+from clients.vast import PAGE, VastClient
 from clients.vast_types import VastInstance
 from db.leases import OPEN, mark_seen
 from db.tables import Lease
@@ -21,7 +21,6 @@ UP = {"running"}
 BOOTING = {None, "created", "loading", "rebooting"}
 STOPPED = {"exited", "stopped", "stopping", "frozen"}
 ABANDONED = "OCI runtime create failed"
-LABELS_IN_A_FILTER = 50
 
 
 class WatchActivities:
@@ -42,11 +41,12 @@ class WatchActivities:
         wait = await self._clouds.seconds_to_wait(account_id, Endpoint.LIST, Urgency.MOVING, attempt)
         if wait:
             raise NotYet("waiting for our turn to list", wait)
-        async with self._clouds.calling(held[0].provider_key_id) as client:
-            listed = {each.id: each for each in await client.list_instances(_labels(held))}
+        async with self._clouds.calling(held[0].provider_key_id, Endpoint.LIST) as client:
+            looked_at = _this_look(held, attempt)
+            found = await client.list_instances([lease.label for lease in looked_at])
             await reach(Point.WATCH_LISTED)
-            for lease in held:
-                await self._tell(client, lease, listed)
+            for lease in looked_at:
+                await self._tell(client, lease, {each.id: each for each in found})
         raise NotYet("machines are held", self._pause(held))
 
     def _pause(self, held: list[Lease]) -> float:
@@ -82,9 +82,10 @@ class WatchActivities:
         return await client.show_instance(lease.cloud_id) is None
 
 
-def _labels(held: list[Lease]) -> list[str] | None:
-    """The filter, while it fits into an address; beyond that the whole account is listed."""
-    return [lease.label for lease in held] if len(held) <= LABELS_IN_A_FILTER else None
+def _this_look(held: list[Lease], attempt: int) -> list[Lease]:
+    """As many as fit into one page, for each page is a request; look by look everyone has a turn."""
+    looks = [held[begin : begin + PAGE] for begin in range(0, len(held), PAGE)]
+    return looks[attempt % len(looks)]
 
 
 def _unsettled(lease: Lease) -> bool:

@@ -21,7 +21,7 @@ from domain.phases import KeyStatus, LeaseState
 from settings import Settings
 
 LEASES, RUNS, PAGE = 1000, 10, 25
-SECRET = "a secret of this measurement, long enough"  # noqa: S105 - it seals nothing but this measurement's own key
+SECRET = "a secret of this measurement that is long enough"  # noqa: S105 - it seals nothing but this measurement's own key
 
 
 def measure() -> list[Figure]:

@@ -5,6 +5,7 @@ listing. Nothing is retried here. Errors: clients/vast_errors.py.
 """
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import httpx
@@ -52,8 +53,12 @@ class VastClient:
         contract = answer.get("new_contract")
         return contract if isinstance(contract, int) else None
 
-    async def list_instances(self, labels: list[str] | None = None) -> list[VastInstance]:
+    async def list_instances(
+        self, labels: list[str] | None = None, turn: Callable[[], Awaitable[None]] | None = None
+    ) -> list[VastInstance]:
         """Every instance of the account, or those with one of these labels, exactly.
+
+        `turn` is awaited before every page but the first: each is a request that the cloud counts.
 
         Raises:
             VastUnavailable: also when the cloud refuses to list (a retired route): what there is, is not known then.
@@ -71,6 +76,8 @@ class VastClient:
                 return list(found.values())
             if token == last:
                 raise VastUnavailable("the listing points at its own page")
+            if turn is not None:
+                await turn()
 
     async def _page(self, filters: dict[str, Any], token: str | None) -> dict[str, Any]:
         query = {

@@ -12,6 +12,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.tables import RequestSlot
 
 
+async def push_back(session: AsyncSession, account_id: int, endpoint: str, pause: timedelta) -> None:
+    """The cloud was asked too soon: nobody asks this endpoint again before the pause is over."""
+    later = func.clock_timestamp() + pause
+    await session.execute(
+        insert(RequestSlot)
+        .values(account_id=account_id, endpoint=endpoint, free_at=later)
+        .on_conflict_do_update(
+            index_elements=[RequestSlot.account_id, RequestSlot.endpoint],
+            set_={"free_at": func.greatest(RequestSlot.free_at, later)},
+        )
+    )
+
+
 async def take_slot(
     session: AsyncSession,
     account_id: int,
