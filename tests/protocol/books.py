@@ -9,6 +9,7 @@ from typing import Any
 from tests.protocol.clock import Clock
 
 BOOT = timedelta(seconds=4)
+NOTICED = timedelta(seconds=30)
 OFFERS = range(1, 7)
 
 
@@ -74,7 +75,9 @@ class Books:
         return next((each for each in self.alive(account) if each.id == cloud_id), None)
 
     def is_taken(self, offer: int) -> bool:
-        return any(each.offer == offer for each in self.alive())
+        """Whether the market has noticed that the offer went: until then it is sold as often as somebody asks."""
+        noticed = self._clock.at - NOTICED
+        return any(each.offer == offer and each.made_at < noticed for each in self.alive())
 
     def made(self, account: int, offer: int, label: str, **traits: bool) -> Machine:
         """A machine that is there from when it is put into the books."""

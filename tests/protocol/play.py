@@ -103,7 +103,8 @@ class Player:
         row = await self.world.instance(old)
         if row is None or row.lease_id is None:
             return
-        new = await self._new_instance(row.user_id, lease_id=row.lease_id, status=InstanceStatus.RUNNING)
+        running = {"status": InstanceStatus.RUNNING, "running_at": self.world.clock.at}
+        new = await self._new_instance(row.user_id, lease_id=row.lease_id, **running)
         async with self.world.database.begin() as session:
             handed = await leases.hand_over(session, row.lease_id, ("instance", str(old)), ("instance", str(new)))
             if not handed:
