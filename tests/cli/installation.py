@@ -14,7 +14,7 @@ import psycopg
 from cli.places import ROOT
 from cli.up.processes import LINUX
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 
 
 class Installation:

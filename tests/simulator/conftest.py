@@ -66,7 +66,7 @@ class Simulator:
         return int(answer.raise_for_status().json()["id"])
 
 
-def poll(look: Callable[[], Any], seconds: float = 15.0) -> Any:
+def poll(look: Callable[[], Any], seconds: float = 45.0) -> Any:
     """What ``look`` gives once it gives something true; fails the test after the deadline."""
     deadline = time.monotonic() + seconds
     while not (found := look()):

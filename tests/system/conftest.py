@@ -35,9 +35,12 @@ def prepared(folder: Path) -> Installation:
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("the system")
     made = prepared(folder)
-    made.start()
-    yield made
-    assert made.stop() == 0
+    try:
+        made.start()
+        yield made
+    finally:
+        ended = made.stop()
+    assert ended == 0
     assert made.left() == []
 
 
