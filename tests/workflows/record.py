@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from activities.flows import connect
+from cli.places import ROOT
 from settings import Settings
 from tests.system.conftest import prepared
 from tests.system.histories import all_histories
@@ -83,7 +84,7 @@ async def record(name: str) -> None:
             kind = next((kind for kind in KINDS if history.workflow_id.startswith(kind)), None)
             if kind is not None:
                 counts[kind] += 1
-                (HISTORIES / f"{name}.{kind}{counts[kind]}.json").write_text(history.to_json())
+                (HISTORIES / f"{name}.{kind}{counts[kind]}.json").write_text(history.to_json().replace(f"{ROOT}/", ""))
         await system.close()
         installation.stop()
 
