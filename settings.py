@@ -77,6 +77,53 @@ class Settings(BaseSettings):
 
     home: str | None = Field(default=None, description="Names the data folder; a copy of it has another (db/home.py).")
     moved: bool = Field(default=False, description="The data folder was moved, not copied: go on as the same.")
+    public_url: str | None = Field(
+        default=None,
+        description="The api's address as rented machines reach it, for their agents. None: over our SSH to them.",
+    )
+    agent_seconds: float = Field(default=10.0, description="Between two reports of a machine's agent.")
+
+    ssh_host: str = Field(default="127.0.0.1", description="The SSH gateway's address, as users type it.")
+    ssh_listen: str = Field(default="127.0.0.1", description="The address that the SSH gateway listens on.")
+    ssh_port: int = Field(default=2222, description="The shared SSH port: `ssh -p PORT i-12@HOST`.")
+    ssh_ports: str = Field(
+        default="22000-22999",
+        pattern=r"^\d+-\d+$",
+        description="The range from which each instance gets an SSH port for life.",
+    )
+    ssh_shard: str = Field(default="main", description="The group of gateways that serves the ports of this range.")
+    ssh_hold_seconds: float = Field(default=600.0, description="How long a login may be held while its instance wakes.")
+    ssh_quiet_seconds: float = Field(
+        default=120.0,
+        description="For how long after a pause a client that was connected then does not wake it by reconnecting.",
+    )
+
+    idle_pause_minutes: float = Field(default=3.0, description="Idle for so long: paused. For users who set none.")
+    idle_hibernate_minutes: float = Field(default=30.0, description="Paused for so long: hibernated.")
+    unknown_repair_seconds: float = Field(
+        default=900.0, description="After so long without a word from its agent, a machine's agent is repaired."
+    )
+    wake_stall_seconds: float = Field(
+        default=180.0, description="A wake without any progress for so long tries the next way."
+    )
+    fruitless_wakes: int = Field(default=3, description="Wakes in a row that may fail before nobody tries by itself.")
+
+    vault_url: str | None = Field(
+        default=None, description="The vault's address as rented machines reach it. None: over our SSH to them."
+    )
+    vault_host: str = "127.0.0.1"
+    vault_port: int = 8070
+    vault_backend: str | None = Field(
+        default=None, description="Where snapshots are kept: a folder, or an rclone remote. None: in the data folder."
+    )
+    snapshot_stall_seconds: float = Field(
+        default=120.0, description="A snapshot or restore that moves no byte for so long has failed."
+    )
+    snapshot_budget_seconds: float = Field(
+        default=3600.0, description="A pause waits for its snapshot no longer than this, then pauses unprotected."
+    )
+    snapshots_kept: int = Field(default=10, description="Older ones of an instance are forgotten, labelled ones never.")
+
     points_dir: Path | None = Field(default=None, description="For drills: see activities/points.py.")
     metrics_token: SecretStr | None = None
     data_dir: Path = Path(".dumont")
@@ -86,6 +133,11 @@ class Settings(BaseSettings):
         """Where the gateway says how it is: nearby when it runs on this computer, for its public address may be far."""
         near = f"http://{self.gateway_host}:{self.gateway_port}" if self.local else self.gateway_url
         return f"{(self.gateway_check_url or near).rstrip('/')}/health"
+
+    @property
+    def ssh_port_range(self) -> range:
+        first, last = map(int, self.ssh_ports.split("-"))
+        return range(first, last + 1)
 
     @property
     def shares_provider_key(self) -> bool:

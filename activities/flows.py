@@ -54,6 +54,19 @@ class Flows:
         phase = InstanceStatus.PROVISIONING
         await self._start(flows.INSTANCE_WORKFLOW, instance, workflow_id, "instance", summary, instance_id, phase)
 
+    async def tell_instance(self, instance_id: int) -> None:
+        """Have an instance's workflow read its rows again; one that does not run is started."""
+        await self._temporal.start_workflow(
+            flows.INSTANCE_WORKFLOW,
+            InstanceInput(instance_id=instance_id),
+            id=flows.instance_workflow_id(instance_id),
+            task_queue=flows.TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=flows.SIGNAL_CHANGED,
+            search_attributes=_attributes("instance", instance_id, InstanceStatus.PROVISIONING),
+            rpc_timeout=RPC_DEADLINE,
+        )
+
     async def start_deploy(self, deployment_id: str, instance_id: int, summary: str = "") -> None:
         """Bring a deployment to ready, or to failed with everything released."""
         deploy = DeployInput(

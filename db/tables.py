@@ -19,6 +19,8 @@ from domain.phases import (
     KeyStatus,
     LeaseOutcome,
     LeaseState,
+    Power,
+    SshWake,
 )
 
 
@@ -149,6 +151,39 @@ class Instance(Table):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     running_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    # What follows is for instances that keep files: they sleep, wake, and have an SSH address of their own.
+    persist: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    """Paths that outlive the machine."""
+    epoch: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Rises whenever the files move to another machine: what an older machine still says or sends is void."""
+    home_lease_id: Mapped[str | None]
+    """The lease whose machine holds the instance's files as they are now."""
+    restore_snapshot_id: Mapped[str | None]
+    """This snapshot has to be on the machine before the instance runs."""
+    wished_by: Mapped[str] = mapped_column(default="", server_default="")
+    wished_at: Mapped[datetime | None]
+    status_at: Mapped[datetime | None]
+    """When `status` became what it is."""
+    warnings: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    last_wake: Mapped[dict[str, Any] | None]
+    """A `WakeReport` (domain/wakes.py) of the present or last wake."""
+    fruitless_wakes: Mapped[int] = mapped_column(default=0, server_default="0")
+    idle_pause_minutes: Mapped[float | None]
+    idle_hibernate_minutes: Mapped[float | None]
+    keep_awake_until: Mapped[datetime | None]
+    idle_since: Mapped[datetime | None]
+    will_pause_at: Mapped[datetime | None]
+    will_hibernate_at: Mapped[datetime | None]
+    traffic_at: Mapped[datetime | None]
+    """When the gateway last relayed bytes of a user's, noted every few seconds at most."""
+    ssh_host: Mapped[str | None]
+    ssh_port: Mapped[int | None]
+    ssh_wake: Mapped[SshWake] = mapped_column(default=SshWake.AUTO, server_default=SshWake.AUTO.value)
+    ssh_public_keys: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
+    """Keys given with the instance; the account's own (`ssh_keys`) are good too."""
+    ssh_host_key: Mapped[str | None]
+    """The public line that `known_hosts` learns; the private half is sealed, and never on a rented machine."""
+    sealed_ssh_host_key: Mapped[str | None]
 
 
 class Lease(Table):
@@ -194,6 +229,18 @@ class Lease(Table):
     running_at: Mapped[datetime | None]
     releasing_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+    keeps_files: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """Its disk holds a user's work: when it is found stopped it is kept stopped, not given back."""
+    power: Mapped[Power] = mapped_column(default=Power.RUNNING, server_default=Power.RUNNING.value)
+    start_refused: Mapped[str | None]
+    """Why the machine could not be started again; cleared by the next wish."""
+    storage_dph: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    """USD/h that it costs while it is stopped."""
+    stopped_at: Mapped[datetime | None]
+    stopped_seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    """Of earlier stops; the present one counts from `stopped_at`."""
+    ran_until: Mapped[datetime | None]
+    """When it last ran, as far as we know: a snapshot that was taken earlier is not the newest state."""
 
 
 class Deployment(Table):

@@ -7,6 +7,8 @@ from domain.offers import OfferQuery
 DEFAULT_IMAGE = "pytorch/pytorch:2.5.1-cuda12.4-cudnn9-runtime"
 DEFAULT_DISK_GB = 20.0
 DEFAULT_MAX_PRICE = 2.00
+DEFAULT_PERSIST = ["/workspace", "/root"]
+"""What outlives the machine: these paths, less caches (clouds.md E: /workspace is ordinary disk)."""
 
 
 class InstanceSpec(BaseModel):

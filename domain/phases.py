@@ -33,16 +33,44 @@ class Desired(StrEnum):
     """What the owner wants of an instance. Written to its row first, so that a wish outlives every process."""
 
     RUNNING = "running"
+    PAUSED = "paused"
+    HIBERNATED = "hibernated"
     DESTROYED = "destroyed"
 
 
+class Power(StrEnum):
+    """What a lease's holder wants of its machine: to run, or to be stopped with its disk kept."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class SshWake(StrEnum):
+    """Whether a login over SSH wakes a sleeping instance."""
+
+    AUTO = "auto"
+    NEVER = "never"
+
+
+class SnapshotStatus(StrEnum):
+    CREATING = "creating"
+    READY = "ready"
+    FAILED = "failed"
+
+
 class LeaseState(StrEnum):
-    """`reserved → asked → rented → running → releasing → closed`; any state may go to `releasing`."""
+    """`reserved → asked → rented → running → releasing → closed`; any state may go to `releasing`.
+
+    A machine that keeps files also goes `running → stopping → stopped → starting → running`, as its holder wishes.
+    """
 
     RESERVED = "reserved"
     ASKED = "asked"
     RENTED = "rented"
     RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    STARTING = "starting"
     RELEASING = "releasing"
     CLOSED = "closed"
 
@@ -53,7 +81,13 @@ class LeaseState(StrEnum):
     @property
     def is_moving(self) -> bool:
         """Whether the machine behind it is expected to change soon, so that it is looked at often."""
-        return self in (LeaseState.ASKED, LeaseState.RENTED, LeaseState.RELEASING)
+        return self in _MOVING
+
+
+_MOVING = (
+    *(LeaseState.ASKED, LeaseState.RENTED, LeaseState.STOPPING, LeaseState.STARTING),
+    LeaseState.RELEASING,
+)
 
 
 class LeaseOutcome(StrEnum):

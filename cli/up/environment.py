@@ -14,7 +14,13 @@ FAST = {
     "DUMONT_SWEEP_SECONDS": "2",
     "DUMONT_SETTLE_SECONDS": "3",
     "DUMONT_WATCH_SECONDS": "0.5",
+    "DUMONT_AGENT_SECONDS": "2",
 }
+
+SIMULATED_WAY_OUT = "host.simulator"
+"""How simulated machines call this computer; the simulator opens the ports that it is told (`--way-out`)."""
+
+SSH_PORTS = 500
 
 
 def given_by_user() -> dict[str, str]:
@@ -35,10 +41,18 @@ def local_settings(
         "DUMONT_GATEWAY_URL": f"http://127.0.0.1:{ports['gateway']}",
         "DUMONT_GATEWAY_HOST": "127.0.0.1",
         "DUMONT_GATEWAY_PORT": str(ports["gateway"]),
+        "DUMONT_SSH_HOST": "127.0.0.1",
+        "DUMONT_SSH_PORT": str(ports["ssh"]),
+        "DUMONT_SSH_PORTS": f"{ports['ssh-first']}-{ports['ssh-first'] + SSH_PORTS - 1}",
+        "DUMONT_VAULT_PORT": str(ports["vault"]),
         "DUMONT_LOCAL": "true",
         "DUMONT_DATA_DIR": str(folder),
     }
     if simulated:
         ours |= {"DUMONT_SIMULATED": "true", "DUMONT_VAST_URL": f"http://127.0.0.1:{ports['simulator']}"}
+        ours |= {
+            "DUMONT_PUBLIC_URL": f"http://{SIMULATED_WAY_OUT}:{ports['api']}",
+            "DUMONT_VAULT_URL": f"http://{SIMULATED_WAY_OUT}:{ports['vault']}",
+        }
         ours |= FAST if speed == "fast" else {}
     return ours

@@ -77,6 +77,8 @@ class Plan:
     def _simulator(self) -> Spec:
         port = self.ports["simulator"]
         options = ["--data-dir", str(self.folder / "simulator"), "--host", "127.0.0.1", "--port", str(port)]
+        for way_out in ("api", "vault"):  # for the agents and the snapshots of its machines
+            options += ["--way-out", str(self.ports[way_out])]
         return Spec(
             name="simulator",
             command=(*PYTHON, "-m", "simulator", *options, "--speed", self.speed),

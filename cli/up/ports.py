@@ -8,7 +8,11 @@ from pathlib import Path
 from cli.errors import Refused
 from cli.private_files import read_json, write_private_json
 
-DEFAULTS = {"api": 8000, "gateway": 8080, "temporal": 7233, "temporal-ui": 8233, "simulator": 8090, "postgres": 54320}
+DEFAULTS = {
+    **{"api": 8000, "gateway": 8080, "temporal": 7233, "temporal-ui": 8233, "simulator": 8090, "postgres": 54320},
+    **{"vault": 8070, "ssh": 2222, "ssh-first": 22000},
+}
+"""`ssh-first` begins the range of the instances' own SSH ports; nothing listens there before there is an instance."""
 
 # Below the range from which the system takes ports for outgoing connections: nothing grabs one between two starts.
 FREE_RANGE = range(20000, 30000)

@@ -34,6 +34,9 @@ def test_a_base_numbers_them_through_and_a_single_option_wins() -> None:
         "temporal-ui": 9003,
         "simulator": 9004,
         "postgres": 6000,
+        "vault": 9006,
+        "ssh": 9007,
+        "ssh-first": 9008,
     }
 
 

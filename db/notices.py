@@ -1,0 +1,13 @@
+"""NOTIFY: who waits for a change of an instance hears of it when the transaction commits."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+INSTANCES_CHANNEL = "instances"
+
+
+async def notify_instance(session: AsyncSession, instance_id: int) -> None:
+    """Tell the gateways and the waiting requests to read the instance's row again."""
+    await session.execute(
+        text("SELECT pg_notify(:channel, :payload)"), {"channel": INSTANCES_CHANNEL, "payload": str(instance_id)}
+    )

@@ -1,0 +1,38 @@
+"""Wishes of instances' owners: written to the row first, so that they outlive every process of ours."""
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.events import record_event
+from db.notices import notify_instance
+from db.tables import Instance
+from domain.phases import Desired
+from domain.wishes import Verb, wanted_by
+
+_SENTENCES = {
+    Verb.PAUSE: "{by} wants it paused.",
+    Verb.RESUME: "{by} wants it running.",
+    Verb.WAKE: "{by} woke it.",
+    Verb.HIBERNATE: "{by} wants it hibernated.",
+    Verb.DESTROY: "{by} wants it destroyed.",
+}
+
+
+async def wish(session: AsyncSession, instance: Instance, verb: Verb, *, by: str) -> bool:
+    """Have the instance become what the verb says. True: that is news, so its workflow has to be told after the commit.
+
+    The caller holds the row (`with_for_update`). `by`: who wishes, as the timeline shall say it.
+
+    Raises:
+        WrongState: nothing was written.
+    """
+    wanted = wanted_by(verb, instance.status, instance.desired)
+    if wanted is instance.desired:
+        return False
+    instance.desired, instance.wished_by, instance.wished_at = wanted, by, func.clock_timestamp()
+    if wanted is Desired.RUNNING:
+        instance.fruitless_wakes = 0
+    text = _SENTENCES[verb].format(by=by)
+    await record_event(session, instance.user_id, f"instance:{instance.id}", verb.value, text)
+    await notify_instance(session, instance.id)
+    return True
