@@ -48,10 +48,11 @@ def _charge(contract: Contract, now: float, rate: float) -> Row:
 
 
 def invoice_rows(account: Account) -> list[Row]:
-    """Money paid in has a minus on the wire: the official client turns the sign."""
+    """Money paid in has a minus on the wire: the official client turns the sign. Dates are whole seconds, as in
+    charges: that client asks up to the present second, and finds what was paid in it."""
     return [
         {"id": number, "type": "credit", "source": "stripe_payments", "service": "stripe_payments", "items": [],
-         "start": paid.time, "end": paid.time, "amount": -paid.amount, "description": "Simulated payment",
+         "start": int(paid.time), "end": int(paid.time), "amount": -paid.amount, "description": "Simulated payment",
          "metadata": {"invoice_id": account.id * 1000 + number}}
         for number, paid in enumerate(account.payments, start=1)
     ]  # fmt: skip

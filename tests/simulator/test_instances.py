@@ -136,6 +136,17 @@ def test_money(simulator: Simulator) -> None:
     assert (refused.status_code, refused.json()["error"]) == (400, "insufficient_credit")
 
 
+def test_a_payment_of_this_very_second_is_found(simulator: Simulator) -> None:
+    """The official client asks for what came up to now in whole seconds; a payment's date must not lie after them."""
+    account = simulator.control.get("/simulator/info").json()["accounts"][0]["id"]
+    simulator.control.patch(f"/simulator/accounts/{account}", json={"credit": 1500}).raise_for_status()
+    dates = [row["start"] for row in simulator.vast.get("/api/v1/invoices/").json()["results"]]
+    assert dates == [int(date) for date in dates]
+    up_to = json.dumps({"when": {"gte": 0, "lte": dates[-1]}})
+    found = simulator.vast.get("/api/v1/invoices/", params={"select_filters": up_to}).json()
+    assert found["total"] == len(dates) == 2
+
+
 def test_a_start_without_gpus_is_queued_and_fires_later(simulator: Simulator) -> None:
     number = simulator.rent()
     host = simulator.await_status(number, "running")["machine_id"]
