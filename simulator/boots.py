@@ -4,12 +4,12 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 from simulator.cloud import Cloud
 from simulator.failures import failed
-from simulator.faults import BootFault
-from simulator.fleet import order
+from simulator.faults import BootFault, Fault, StartFault
+from simulator.fleet import order, places
 from simulator.machines.box import BootFailed
 from simulator.machines.machine import Doors, Machine
 from simulator.records import Contract
@@ -31,7 +31,7 @@ class Boots:
         """The first boot, image pull and all."""
         clocks = self._cloud.settings.clocks
         if contract.fails is None:
-            self._put(contract, fails=cast(BootFault | None, self._fault(contract, "boot")))
+            self._put(contract, fails=self._drawn(contract, "boot"))
         if contract.fails == "stays_null":
             return
         await asyncio.sleep(clocks.null)
@@ -41,9 +41,27 @@ class Boots:
             await self._pull(contract)
         if contract.fails is None:
             await self.again(contract)
-        elif contract.fails == "never_boots":
-            await self._pull_for_ever(contract)
         else:
+            await self.fail(contract)
+
+    def start_fault(self, contract: Contract) -> BootFault | StartFault | None:
+        """How a start of this stopped machine goes wrong, if it does. One that never ran boots as the first time."""
+        return self._drawn(contract, "start") if contract.booted_at is not None else None
+
+    def _drawn(self, contract: Contract, where: str) -> BootFault | StartFault | None:
+        """The way in which this machine fails here, noted on it."""
+        fault = self._fault(contract, where)
+        if fault is None:
+            return None
+        if fault.fault == "odd_status":
+            self._put(contract, shown_as={**contract.shown_as, "actual_status": fault.reads})
+        return cast(BootFault | StartFault, fault.fault)
+
+    async def fail(self, contract: Contract) -> None:
+        """It does not come up; one way of that has no end."""
+        if contract.fails == "never_boots":
+            await self._pull_for_ever(contract)
+        elif contract.fails is not None:
             self._put(contract, **failed(contract, contract.fails))
 
     async def again(self, contract: Contract) -> None:
@@ -53,7 +71,9 @@ class Boots:
         machine.box.on_exit = lambda: self._exited(contract, machine)
         host = cloud.hosts[contract.machine_id]
         keys = [] if self._fault(contract, "sshd", "no_keys") else cloud.keys_of(contract)
-        gpu_missing = self._fault(contract, "gpu") == "missing"
+        gpu_missing = self._fault(contract, "gpu") is not None
+        if not contract.container_env:
+            self._put(contract, container_env=places(contract))
         spec = order(contract, host, keys, cloud.secrets_of(contract), cloud.settings.auto_tmux, gpu_missing)
         try:
             await asyncio.to_thread(cloud.fleet.prepare_disk, contract.id, contract.disk)
@@ -69,13 +89,13 @@ class Boots:
         """When SSH and the mapped ports open, with what is set to go wrong with them."""
         clocks = self._cloud.settings.clocks
         ports = self._fault(contract, "ports")
-        if ports == "missing":
+        if ports is not None and ports.fault == "missing":
             self._put(contract, shown_as={**contract.shown_as, "ports": None})
         refused = self._fault(contract, "sshd", "refuses")
         ways_out = self._cloud.settings.way_out
         return Doors(None if refused else clocks.sshd, clocks.ports if ports is None else None, ways_out)
 
-    def _fault(self, contract: Contract, where: str, name: str | None = None) -> Any:
+    def _fault(self, contract: Contract, where: str, name: str | None = None) -> Fault | None:
         """The fault that strikes this machine here (with ``name``: only that one)."""
         text = f"{contract.label} {contract.image} {contract.gpu_name} {contract.id}"
         return self._cloud.faults.fire_machine(where, text, name)

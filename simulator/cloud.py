@@ -136,4 +136,4 @@ class Cloud:
             return {"error": "not_found"}
         text = f"{contract.label} {contract.image} {contract.gpu_name} {contract.id}"
         fault = self.faults.fire_machine("model_server", text)
-        return {"fault": fault, "load_seconds": self.settings.clocks.model_loading}
+        return {"fault": fault and fault.fault, "load_seconds": self.settings.clocks.model_loading}

@@ -30,6 +30,8 @@ class RentBody(BaseModel):
     args_str: str | None = None
     price: float | None = None
     target_state: str = "running"
+    cancel_unavail: bool | None = None
+    """fail rather than leave a stopped instance that waits for GPUs"""
 
 
 def checked(cloud: Cloud, raw: dict[str, Any]) -> RentBody:
@@ -51,6 +53,13 @@ def checked(cloud: Cloud, raw: dict[str, Any]) -> RentBody:
     _check_sizes(body)
     check_price(cloud, body.price)
     return body
+
+
+def fails_if_unavailable(cloud: Cloud, body: RentBody) -> bool:
+    """What ``cancel_unavail`` means for this create, said or not (clouds.md A3, G)."""
+    if body.cancel_unavail is not None:
+        return body.cancel_unavail
+    return cloud.settings.toggles.cancel_unavail == "docs" and body.price is None and body.target_state != "stopped"
 
 
 def _check_sizes(body: RentBody) -> None:

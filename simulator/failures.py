@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.faults import BootFault
+from simulator.faults import BootFault, StartFault
 from simulator.records import Contract
 
 LOADING = {"actual_status": "loading"}
@@ -21,7 +21,7 @@ class Failure:
 OCI = ("Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime "
        "create failed: runc create failed: unable to start container process: error during container init: nvidia "
        "device is held by another instance: unknown")  # fmt: skip
-FAILURES: dict[BootFault, Failure] = {
+FAILURES: dict[BootFault | StartFault, Failure] = {
     "exits": Failure(EXITED, "Error response from daemon: container exited at once"),
     "stuck_created": Failure({"actual_status": "created"}, ""),
     "oci_error": Failure(ABANDONED, OCI),
@@ -35,11 +35,12 @@ FAILURES: dict[BootFault, Failure] = {
         LOADING, "Error response from daemon: failed to resolve reference {image}: {image}: not found"
     ),
     "odd_status": Failure({"actual_status": "unknown"}, ""),
+    "stays_null": Failure({"actual_status": None}, ""),
 }
-"""all but ``never_boots`` and ``stays_null``, which are no end but a wait"""
+"""all but those which are no end but a wait: ``never_boots``, ``never_starts``, ``half_started``"""
 
 
-def failed(contract: Contract, fault: BootFault) -> dict[str, Any]:
+def failed(contract: Contract, fault: BootFault | StartFault) -> dict[str, Any]:
     """The fields that a failed boot leaves on the contract."""
     failure = FAILURES[fault]
     port = next(iter(contract.ports.values()), contract.ssh_port)

@@ -11,20 +11,24 @@ BootFault = Literal[
     "never_boots", "exits", "stays_null", "stuck_created", "oci_error", "port_taken", "no_space", "image_not_found",
     "odd_status",
 ]  # fmt: skip
-"""how a machine fails to come up (``machine:boot``)"""
+"""how a machine fails to come up (``machine:boot``), or to come up again (``machine:start``)"""
+StartFault = Literal["never_starts", "half_started"]
+"""how a stopped machine fails to start although the answer was good (``machine:start``)"""
 FaultName = Literal[
     "drop_before_commit", "drop_after_commit", "late_commit", "done_later", "delay", "delay_after_commit", "bad_key",
     "status", "status_after_commit", "garbage", "empty_body", "success_false", "wrong_content_type",
     "empty_list", "truncated_list", "cut_page", "empty_page", "duplicates", "missing_fields", "stale", "ignored",
-    "phantom", "double_sale", "success_without_id", "error_with_contract", "listed_late", "unlisted", "unfound",
+    "phantom", "unavailable", "double_sale", "success_without_id", "error_with_contract",
+    "listed_late", "unlisted", "unfound",
     "never_boots", "exits", "stays_null", "stuck_created", "oci_error", "port_taken", "no_space", "image_not_found",
-    "odd_status", "never_healthy", "crashes", "refuses", "no_keys", "missing", "unreachable",
+    "odd_status", "never_starts", "half_started",
+    "never_healthy", "crashes", "refuses", "no_keys", "missing", "unreachable",
 ]  # fmt: skip
 
 
 class Fault(BaseModel):
     """One wish for trouble. ``endpoint`` is ``METHOD /path-prefix`` (``*`` for any method) or ``machine:boot``,
-    ``machine:model_server``, ``machine:sshd``, ``machine:ports``, ``machine:gpu``."""
+    ``machine:start``, ``machine:model_server``, ``machine:sshd``, ``machine:ports``, ``machine:gpu``."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,6 +49,8 @@ class Fault(BaseModel):
     delay_seconds: float = Field(default=1.0, ge=0)
     ending: BootFault = "exits"
     """``double_sale``: how the machines of those who came second end"""
+    reads: str | None = "unknown"
+    """``odd_status``: the ``actual_status`` that the row shows, any word or none"""
 
     id: int = 0
     calls: int = 0
@@ -103,12 +109,13 @@ class Faults:
         """The faults that strike this call, in the order they were set; each counts as fired."""
         return [fault for fault in self._set.values() if fault.concerns(method, path, text) and self._strikes(fault)]
 
-    def fire_machine(self, where: str, text: str, name: str | None = None) -> str | None:
-        """The fault for a machine at ``boot``, ``sshd``, ``model_server``, ``ports`` or ``gpu`` (or only ``name``)."""
+    def fire_machine(self, where: str, text: str, name: str | None = None) -> Fault | None:
+        """The fault for a machine at ``boot``, ``start``, ``sshd``, ``model_server``, ``ports`` or ``gpu`` (or only
+        ``name``)."""
         for fault in self._set.values():
             wanted = name in (None, fault.fault) and fault.concerns("", f"machine:{where}", text)
             if wanted and self._strikes(fault):
-                return fault.fault
+                return fault
         return None
 
     def chance(self, probability: float) -> bool:

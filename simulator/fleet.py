@@ -126,18 +126,23 @@ def _command(contract: Contract) -> list[str]:
 def _environment(contract: Contract, keys: list[str]) -> dict[str, str]:
     """What Vast sets in PID 1's environment (an SSH login does not see it)."""
     gpus = ",".join(str(number) for number in range(contract.num_gpus))
+    return {
+        "CONTAINER_ID": str(contract.id), "VAST_CONTAINERLABEL": f"C.{contract.id}",
+        "CONTAINER_API_KEY": contract.api_key,
+        "GPU_COUNT": str(contract.num_gpus), "SSH_PUBLIC_KEY": "\n".join(keys), "DATA_DIRECTORY": "/workspace/",
+        "JUPYTER_TOKEN": contract.api_key[:32], "NVIDIA_VISIBLE_DEVICES": gpus, "SIMULATED": "1",
+        "USER": "root", "SHELL": "/bin/bash", **contract.container_env,
+    }  # fmt: skip
+
+
+def places(contract: Contract) -> dict[str, str]:
+    """What a container is told of its address and ports when it is made."""
     ports = {
         f"VAST_{name.split('/')[1].upper()}_PORT_{name.split('/')[0]}": str(port)
         for name, port in contract.ports.items()
     }
     identity = {f"VAST_TCP_PORT_{wish}": str(port) for wish, port in contract.identity_ports.items()}
-    return {
-        "CONTAINER_ID": str(contract.id), "VAST_CONTAINERLABEL": f"C.{contract.id}",
-        "CONTAINER_API_KEY": contract.api_key, "PUBLIC_IPADDR": contract.address,
-        "GPU_COUNT": str(contract.num_gpus), "SSH_PUBLIC_KEY": "\n".join(keys), "DATA_DIRECTORY": "/workspace/",
-        "JUPYTER_TOKEN": contract.api_key[:32], "NVIDIA_VISIBLE_DEVICES": gpus, "SIMULATED": "1",
-        "USER": "root", "SHELL": "/bin/bash", **ports, **identity,
-    }  # fmt: skip
+    return {"PUBLIC_IPADDR": contract.address, **ports, **identity}
 
 
 def _asked(contract: Contract) -> dict[str, str]:

@@ -6,6 +6,7 @@ One transition runs per contract at a time; a new wish (stop, destroy, reboot â€
 import asyncio
 import contextlib
 import logging
+import random
 import time
 from collections.abc import Coroutine
 from typing import Any
@@ -16,6 +17,7 @@ from simulator.boots import Boots
 from simulator.cloud import Cloud
 from simulator.machines.machine import Machine
 from simulator.notices import state_notices
+from simulator.ports import reassign_ports
 from simulator.records import Contract, Ending
 
 logger = logging.getLogger(__name__)
@@ -37,6 +39,8 @@ class Lifecycle:
 
     def stop(self, contract: Contract) -> None:
         contract.start_queued = contract.outbid = False
+        if contract.fails == "odd_status":
+            contract.shown_as.pop("actual_status", None)
         self.put(contract, intended_status="stopped", next_state="stopped")
         self._move(contract, self._stop(contract))
 
@@ -45,16 +49,23 @@ class Lifecycle:
         if not self.may_run(contract):
             self.put(contract, start_queued=True)
             return False
-        self.put(contract, start_queued=False, outbid=False, fails=None, **RUN)
+        if contract.intended_status == "running" and self._moving(contract):
+            return True  # asked again while it starts: that hurries nobody
+        self.put(contract, start_queued=False, outbid=False, fails=self._boots.start_fault(contract), **RUN)
         self._move(contract, self._start(contract))
         return True
+
+    def _moving(self, contract: Contract) -> bool:
+        move = self._moves.get(contract.id)
+        return move is not None and not move.done()
 
     def may_run(self, contract: Contract) -> bool:
         """Are there GPUs for it, and is its bid good enough?"""
         host = self._cloud.hosts[contract.machine_id]
         if contract.is_bid and contract.dph_base < self._cloud.offers[contract.offer_id].min_bid:
             return False
-        return time.time() < host.end_date and standing(host, self._cloud.living()).place_for(contract)
+        in_time = contract.free_from <= time.time() < host.end_date
+        return in_time and standing(host, self._cloud.living()).place_for(contract)
 
     def outbid(self, contract: Contract) -> None:
         """Others pay more: stopped within seconds, without a word to the machine but the container's stop."""
@@ -153,19 +164,39 @@ class Lifecycle:
 
     async def _start(self, contract: Contract) -> None:
         clocks = self._cloud.settings.clocks
+        if contract.fails == "never_starts":
+            return  # it reads exited for ever
         await asyncio.sleep(clocks.start_lag)
+        if contract.fails == "half_started":
+            self.put(contract, actual_status="loading", status_msg="", cur_state="stopped")
+            return
         if contract.booted_at is None:
             await self._boots.first(contract)
             return
         self.put(contract, actual_status="loading", status_msg="")
         await asyncio.sleep(clocks.starting)
+        if contract.fails is not None:
+            await self._boots.fail(contract)
+            return
+        self._find_place(contract)
         await self._boots.again(contract)
+
+    def _find_place(self, contract: Contract) -> None:
+        """Where it answers from now on; its container is not told (clouds.md B3.3)."""
+        moves, fleet = self._cloud.settings.toggles.moves_on_start, self._cloud.fleet
+        if moves == "no":
+            return
+        if moves == "address":
+            contract.address = fleet.address(random.randrange(62_500))  # noqa: S311 (a simulation)
+        reassign_ports(contract, fleet, self._cloud.living())
+        self.put(contract)
 
     async def _reboot(self, contract: Contract, wipe: bool) -> None:
         self.put(contract, actual_status="rebooting")
         await self._halt(contract)
         if wipe:
             await asyncio.to_thread(self._cloud.fleet.forget, contract.id)
+            self.put(contract, container_env={})
         await asyncio.sleep(self._cloud.settings.clocks.rebooting)
         await self._boots.again(contract)
 

@@ -1,4 +1,4 @@
-"""Which ports a rented machine gets. They are fixed when it is rented."""
+"""Which ports a rented machine gets. They are fixed when it is rented, unless the cloud moves what starts again."""
 
 import re
 from collections.abc import Iterable
@@ -24,6 +24,16 @@ def assign_ports(contract: Contract, fleet: Fleet, living: Iterable[Contract]) -
     for (_, inner, protocol), port in zip(wishes, outer, strict=True):
         _map(contract, int(inner), protocol or "tcp", port)
     contract.ssh_port = fleet.free_ports(contract.ssh_host, 1, others | set(outer))[0]
+
+
+def reassign_ports(contract: Contract, fleet: Fleet, living: Iterable[Contract]) -> None:
+    """Other ports at its address, for a machine that starts again; those of the same number inside stay."""
+    fixed = {f"{port}/{kind}" for port in contract.identity_ports.values() for kind in ("tcp", "udp")}
+    moving = [name for name in contract.ports if name not in fixed]
+    others = {port for each in living for port in (*each.ports.values(), each.ssh_port, each.ssh_port + 1)}
+    contract.ports |= dict(zip(moving, fleet.free_ports(contract.address, len(moving), others), strict=True))
+    taken = others | set(contract.ports.values())
+    contract.ssh_port = fleet.free_ports(contract.ssh_host, 1, taken)[0]
 
 
 def _map(contract: Contract, inner: int, protocol: str, outer: int) -> None:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from simulator.faults import BootFault
+from simulator.faults import BootFault, StartFault
 
 Status = Literal[
     "created", "loading", "running", "stopping", "stopped", "frozen", "exited", "rebooting", "unknown", "offline"
@@ -116,7 +116,11 @@ class Contract(BaseModel):
     booted_at: float | None = None
     visible_from: float = 0.0
     start_queued: bool = False
-    fails: BootFault | None = None
+    free_from: float = 0.0
+    """before this time others have its GPUs: a start is queued"""
+    container_env: dict[str, str] = Field(default_factory=dict)
+    """what its container was told of address and ports when it was made; a start elsewhere does not tell it anew"""
+    fails: BootFault | StartFault | None = None
     """how it fails to come up: by a fault, or as the loser of a double sale"""
     outbid: bool = False
     """stopped because others bid more; runs again by itself when its bid is good enough"""

@@ -96,6 +96,10 @@ class Toggles(BaseModel):
     new_key_reaches_running: bool = False
     env_string: Literal["ignored", "400"] = "ignored"
     price_zero: Literal["accepted", "invalid_price"] = "accepted"
+    cancel_unavail: Literal["docs", "explicit"] = "docs"
+    """of a create that does not say it: yes for on-demand, no for bids; or no, as the official CLI spells out"""
+    moves_on_start: Literal["no", "ports", "address"] = "no"
+    """a stopped instance that starts again keeps its place, gets other ports, or another address too (B3.3)"""
     long_label: Literal["400", "truncated"] = "400"
     newline_in_public_ipaddr: bool = True
     contract_on_failed_bid: bool = True

@@ -46,10 +46,15 @@ def no_such_instance(number: int) -> Refused:
 
 def no_such_ask(toggles: Toggles, number: int) -> Refused:
     if toggles.offer_gone == "410":
-        text = f"error 410/3907: no_such_ask  Instance type {number} is no longer available."
-        return refused(410, "no_such_ask", text, ask_id=number)
+        return no_longer_available(number)
     text = f"error 404/3603: no_such_ask Instance type by id {number} is not available."
     return refused(int(toggles.offer_gone), "invalid_args", text, ask_id=number)
+
+
+def no_longer_available(number: int) -> Refused:
+    """Taken by somebody else while it was being bought, with ``cancel_unavail``."""
+    text = f"error 410/3907: no_such_ask  Instance type {number} is no longer available."
+    return refused(410, "no_such_ask", text, ask_id=number)
 
 
 def too_frequent(toggles: Toggles, threshold: float, search: bool) -> Refused:

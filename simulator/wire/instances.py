@@ -1,5 +1,6 @@
 """One rented machine: show, change its state, label it, destroy it; and the same in bulk."""
 
+import time
 from typing import Any
 
 from aiohttp import web
@@ -56,12 +57,18 @@ def _set_state(request: web.Request, contract: Contract, state: Any) -> dict[str
     elif state == "running":
         if cloud.credit(caller_of(request).account) <= 0:
             raise refused(400, "missing_billing", "Your account has no credit left.")
-        asleep = contract.intended_status != "running" or contract.actual_status in ("exited", "stopped")
-        if asleep and not lifecycle.start(contract):
+        if fault := fault_of(request, "unavailable"):
+            lifecycle.put(contract, free_from=time.time() + fault.delay_seconds)
+        if _asleep(contract) and not lifecycle.start(contract):
             return {"success": False, "error": "resources_unavailable", "msg": QUEUED}
     else:
         raise invalid("state must be running or stopped")
     return {"success": True}
+
+
+def _asleep(contract: Contract) -> bool:
+    ended = contract.actual_status in ("exited", "stopped")
+    return ended or "stopped" in (contract.intended_status, contract.cur_state)
 
 
 async def change_many(request: web.Request) -> web.Response:

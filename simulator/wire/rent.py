@@ -9,10 +9,12 @@ from aiohttp import web
 from simulator import hosts
 from simulator.bidding import Standing, standing
 from simulator.cloud import Cloud
-from simulator.contracts import RentBody, checked, new_contract
+from simulator.contracts import RentBody, checked, fails_if_unavailable, new_contract
+from simulator.faults import Fault
+from simulator.lifecycle import STOPPED
 from simulator.records import Contract, Offer
 from simulator.wire.answers import add, answer, caller_of, cloud_of, fault_of, json_body, lifecycle_of, number_in
-from simulator.wire.errors import Refused, invalid, no_such_ask, refused
+from simulator.wire.errors import Refused, invalid, no_longer_available, no_such_ask, refused
 from simulator.wire.offers import found_offers
 
 MAX_BULK = 64
@@ -85,8 +87,13 @@ def _sell(request: web.Request, offer: Offer, body: RentBody) -> tuple[dict[str,
     again = fault_of(request, "double_sale")
     if not free and not again and not _race(cloud, here):
         raise no_such_ask(cloud.settings.toggles, offer.id)
+    raced = fault_of(request, "unavailable")
+    if raced and fails_if_unavailable(cloud, body):
+        raise no_longer_available(offer.id)
     contract = new_contract(cloud, caller_of(request).account, offer, body)
     _delay_showing(request, contract)
+    if raced:
+        return _queue(request, contract, raced, wanted=body.target_state != "stopped")
     if not free:
         contract.fails = again.ending if again else "exits"
     contract.outbid = _too_low(here, offer, contract)
@@ -96,6 +103,13 @@ def _sell(request: web.Request, offer: Offer, body: RentBody) -> tuple[dict[str,
     lifecycle.create(contract)
     if free:
         hosts.settle(cloud, lifecycle, host)
+    return _rented(request, contract.id, contract.api_key)
+
+
+def _queue(request: web.Request, contract: Contract, raced: Fault, *, wanted: bool) -> tuple[dict[str, Any], int]:
+    """Others got the GPUs in between: an instance is left that waits for them, stopped, and is billed for its disk."""
+    contract.free_from = time.time() + raced.delay_seconds
+    lifecycle_of(request).put(contract, start_queued=wanted, actual_status="stopped", **STOPPED)
     return _rented(request, contract.id, contract.api_key)
 
 
@@ -126,7 +140,6 @@ def _underbid(request: web.Request, contract: Contract) -> tuple[dict[str, Any],
     """The instance is made all the same, stopped, and the refusal carries its id (dstack #4025)."""
     body: dict[str, Any] = {"success": False, "error": "invalid_price", "msg": "Bid price is below the minimum bid."}
     if cloud_of(request).settings.toggles.contract_on_failed_bid or fault_of(request, "error_with_contract"):
-        changes = {"actual_status": "stopped", "cur_state": "stopped", "intended_status": "stopped"}
-        lifecycle_of(request).put(contract, next_state="stopped", **changes)
+        lifecycle_of(request).put(contract, actual_status="stopped", **STOPPED)
         body["new_contract"] = contract.id
     return body, 400
