@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     )
     boot_deadline_seconds: float = Field(default=900.0, description="From rent to a working GPU over SSH.")
     model_deadline_seconds: float = Field(default=1800.0, description="From model server start to healthy.")
+    release_alarm_seconds: float = Field(
+        default=300.0, description="A machine that is not given back after so long is told of."
+    )
     reap_seconds: float = Field(default=60.0, description="Between two sweeps for machines that nobody should hold.")
     reap_apart_seconds: float = Field(default=30.0, description="Between the two listings that a verdict needs.")
     stray_grace_seconds: float = Field(

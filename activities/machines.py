@@ -12,6 +12,7 @@ from activities.errors import Fault, Final, NotYet, ssh_errors
 from activities.leases import lease_view
 from activities.onstart import onstart_script
 from activities.points import Point, reach
+from activities.slow_releases import no_longer_slow, tell_if_slow
 from activities.turns import Endpoint
 from clients.ssh import CommandTimedOut, SshTarget, connect, host_key_of, run
 from clients.vast import VastClient
@@ -28,6 +29,8 @@ from domain.phases import LeaseState
 RENT_DEADLINE = 20.0
 """Seconds for the rent request; well below the activity's own deadline, so that no attempt outlives its retry."""
 LOOK_AGAIN = 1.0
+REFUSED_PAUSE_AT_MOST = 30.0
+"""Seconds between two tries to destroy what the cloud refuses to destroy; at first they are shorter."""
 SSH_PAUSE = 0.3
 SSH_DEADLINE = 10.0
 LEASE_KEY_PURPOSE = "lease-ssh-key"
@@ -155,30 +158,48 @@ class MachineActivities:
 
     @activity.defn
     async def release_machine(self, lease_id: str) -> None:
-        """Destroy whatever came of this lease, and come back until the cloud says that nothing is left of it."""
+        """Destroy whatever came of this lease, and come back until the cloud says that nothing is left of it.
+
+        Never final: whatever the cloud answers is waited out, and its owner is told when that takes long.
+        """
         lease = await self._lease(lease_id)
         if lease.state is LeaseState.CLOSED:
             return
         await reach(Point.RELEASE_BEGUN)
         if lease.asked_at is not None:
-            async with self._clouds.calling(lease.provider_key_id, Endpoint.DESTROY) as client:
-                await self._destroy(client, lease)
+            try:
+                async with self._clouds.calling(lease.provider_key_id, Endpoint.DESTROY) as client:
+                    await self._destroy(client, lease)
+            except NotYet:
+                async with self._database.begin() as session:
+                    await tell_if_slow(session, lease, self._clouds.settings.release_alarm_seconds)
+                raise
         await reach(Point.RELEASE_CONFIRMED)
         async with self._database.begin() as session:
             await leases.mark_closed(session, lease_id)
+            await no_longer_slow(session, lease)
         await reach(Point.RELEASE_RECORDED)
 
     async def _destroy(self, client: VastClient, lease: Lease) -> None:
-        first = activity.info().attempt == 1 and lease.cloud_id is not None
+        attempt = activity.info().attempt
+        first = attempt == 1 and lease.cloud_id is not None
         alive = [lease.cloud_id] if first and lease.cloud_id else await self._still_there(client, lease)
-        for cloud_id in alive:
-            await self._turn(lease, Endpoint.DESTROY)
-            await client.destroy_instance(cloud_id)
-            await reach(Point.RELEASE_ASKED)
-        if alive:
+        if alive:  # another one first each time: one that is refused, or that takes the turn, keeps nobody waiting
+            await self._ask_to_destroy(client, lease, alive[attempt % len(alive)])
+            if len(alive) > 1:
+                raise NotYet("more than one machine came of it; the next one", 0)
             raise NotYet("asked the cloud to destroy it; waiting until it is gone", 0.5 if first else LOOK_AGAIN)
         if lease.cloud_id is None and not await self._has_settled(lease):
             raise NotYet("a late answer may still make a machine; looking a while longer", LOOK_AGAIN)
+
+    async def _ask_to_destroy(self, client: VastClient, lease: Lease, cloud_id: int) -> None:
+        await self._turn(lease, Endpoint.DESTROY)
+        try:
+            await client.destroy_instance(cloud_id)
+        except VastRefused as error:
+            pause = min(REFUSED_PAUSE_AT_MOST, LOOK_AGAIN * activity.info().attempt)
+            raise NotYet(f"the cloud refuses to destroy it ({error})", pause) from error
+        await reach(Point.RELEASE_ASKED)
 
     async def _still_there(self, client: VastClient, lease: Lease) -> list[int]:
         """By label and by id: a listing may lag, and a machine may have been relabelled."""

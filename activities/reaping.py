@@ -11,6 +11,8 @@ from activities.clouds import Clouds
 from activities.errors import Fault, Final, NotYet
 from activities.turns import Endpoint, Urgency
 from activities.watching import STOPPED
+from clients.vast import VastClient
+from clients.vast_errors import VastRefused
 from clients.vast_types import VastInstance
 from db import strays
 from db.alarms import close_alarms, raise_alarm
@@ -94,7 +96,10 @@ class ReapActivities:
 
     @activity.defn
     async def carry_out(self, execution: Execution) -> bool:
-        """Stop or destroy one machine, if a look at itself and at the ledger still says so. True: done."""
+        """Stop or destroy one machine, if a look at itself and at the ledger still says so. True: done.
+
+        What the cloud refuses to do is told of and left to the next sweep; the other machines do not wait for it.
+        """
         sentence, account_id = execution.sentence, execution.account_id
         async with self._clouds.calling((await self._key_of(account_id)).id, Endpoint.DESTROY) as client:
             await self._turn(account_id, Endpoint.SHOW)
@@ -102,13 +107,14 @@ class ReapActivities:
             if instance is None or not await self._still_suspect(_listed(instance), sentence):
                 return False
             await self._turn(account_id, Endpoint.DESTROY)
-            if sentence.action is Action.DESTROY:
-                await client.destroy_instance(sentence.cloud_id)
-            else:
-                await client.set_state(sentence.cloud_id, "stopped")
+            refusal = await _ask(client, sentence)
         async with self._database.begin() as session:
+            if refusal is not None:
+                await raise_alarm(session, "stray_refused", _not_done(sentence))
+                return False
             await strays.record_action(session, account_id, sentence.cloud_id, sentence.action)
             await raise_alarm(session, "stray", _told(sentence))
+            await close_alarms(session, "stray_refused", _not_done(sentence))
         return True
 
     async def _still_suspect(self, listed: Listed, sentence: Sentence) -> bool:
@@ -132,6 +138,18 @@ class ReapActivities:
         wait = await self._clouds.seconds_to_wait(account_id, endpoint, Urgency.SWEEP, activity.info().attempt)
         if wait:
             raise NotYet(f"waiting for our turn to call the cloud ({endpoint.value[0]})", wait)
+
+
+async def _ask(client: VastClient, sentence: Sentence) -> VastRefused | None:
+    """The cloud's refusal, if it refuses."""
+    try:
+        if sentence.action is Action.DESTROY:
+            await client.destroy_instance(sentence.cloud_id)
+        else:
+            await client.set_state(sentence.cloud_id, "stopped")
+    except VastRefused as error:
+        return error
+    return None
 
 
 def _ours(home: Installation) -> set[str]:
@@ -163,3 +181,10 @@ def _too_many(count: int, live: int) -> str:
 def _told(sentence: Sentence) -> str:
     what = "was destroyed" if sentence.action is Action.DESTROY else "was stopped, and is destroyed after a day"
     return f"Machine {sentence.cloud_id} with label {sentence.label}, which no open lease accounts for, {what}."
+
+
+def _not_done(sentence: Sentence) -> str:
+    return (
+        f"Machine {sentence.cloud_id} with label {sentence.label}, which no open lease accounts for, is to be "
+        f"{'destroyed' if sentence.action is Action.DESTROY else 'stopped'}, and the cloud refuses."
+    )

@@ -63,6 +63,10 @@ class Books:
         self._clock = clock
         self.machines: list[Machine] = []
         self.late: list[Sale] = []
+        self.clung_to: set[int] = set()
+        """The machines that the cloud refuses to end."""
+        self.ended: list[int] = []
+        """Those that were destroyed, in this order."""
         self.wrongs: list[str] = []
         self.sold: Counter[str] = Counter()
         """How often something was sold under each label."""
@@ -93,6 +97,7 @@ class Books:
     async def end(self, machine: Machine) -> None:
         await self._judge(machine, "destroyed")
         machine.is_gone = True
+        self.ended.append(machine.id)
 
     async def stop(self, machine: Machine) -> None:
         await self._judge(machine, "stopped")

@@ -15,6 +15,7 @@ URL = "http://cloud"
 LATE = {0: 12, 1: 60}
 """Seconds by which a late sale is late: within the life of its lease, or long after."""
 REFUSED_KEY = {"success": False, "error": "auth_error", "msg": "Invalid user key"}
+REFUSED = {"success": False, "error": "invalid_args", "msg": "not now"}
 ROUTES = [
     (re.compile(r"PUT /api/v0/asks/(\d+)/"), Request.RENT),
     (re.compile(r"GET /api/v1/instances/()"), Request.LIST),
@@ -41,6 +42,7 @@ class Cloud:
 
     def mend(self) -> None:
         self._faults.clear()
+        self._books.clung_to.clear()
 
     async def __call__(self, http: httpx.Request) -> Answer:
         path = f"{http.method} {http.url.path}"
@@ -69,6 +71,8 @@ class Cloud:
             return _said(instances=None if machine is None else machine.row(self._clock.at))
         if machine is None:
             return httpx.Response(404, json={"success": False, "error": "no_such_instance", "msg": "gone"})
+        if machine.id in self._books.clung_to:
+            return httpx.Response(400, json=REFUSED)
         if fault is not Fault.IGNORED:
             await (self._books.end(machine) if request is Request.DESTROY else self._books.stop(machine))
         return _said()
@@ -95,6 +99,9 @@ class Cloud:
             return
         machine.is_gone = fault in (Fault.PHANTOM, Fault.NO_ID_NOTHING)
         self._books.machines.append(machine)
+        if fault is Fault.MADE_TWICE:  # by the cloud's own front, which sent one request on twice
+            twin = self._books.made(machine.account, machine.offer, machine.label, exits=True)
+            self._books.machines.append(twin)
 
     def _list(self, account: int, filters: dict[str, Any], fault: Fault | None) -> Answer:
         wanted = filters.get("label", {}).get("in")
@@ -127,6 +134,7 @@ def _refusal(fault: Fault) -> Answer | None:
         Fault.BAD_GATEWAY: httpx.Response(502, html="<h1>502</h1>"),
         Fault.GARBAGE: httpx.Response(200, html="<h1>Welcome</h1>"),
         Fault.KEY_REFUSED: httpx.Response(404, json=REFUSED_KEY),
+        Fault.REFUSED: httpx.Response(400, json=REFUSED),
     }
     return answers.get(fault)
 

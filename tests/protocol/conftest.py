@@ -6,12 +6,13 @@ from itertools import count
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, make_url, select, text
 
 from activities import machines, watching
 from db import leases
 from db.migrate import migrate
 from db.session import Database
+from db.tables import Alarm
 from domain.ids import Prefix
 from tests.gateway.conftest import postgres  # noqa: F401 - a fixture
 from tests.protocol.clock import IN_THE_DATABASE, Clock
@@ -32,6 +33,15 @@ class Stage:
     def play(self, schedule: list[Event], *, cloud_pace: float = 0) -> Verdict:
         self.world = World(self._database, self._clock, cloud_pace)
         return self._runner.run(Player(self.world).play(schedule))
+
+    def alarms(self) -> dict[str, bool]:
+        """The kinds of alarms that were raised in the last world, and whether any of a kind is still open."""
+        return self._runner.run(self._alarms())
+
+    async def _alarms(self) -> dict[str, bool]:
+        async with self._database.begin() as session:
+            rows = (await session.scalars(select(Alarm))).all()
+        return {kind: any(row.closed_at is None for row in rows if row.kind == kind) for kind in {r.kind for r in rows}}
 
 
 @pytest.fixture(scope="session")

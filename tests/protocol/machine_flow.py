@@ -95,6 +95,7 @@ class MachineFlow(Flow):
 
     async def refused(self, error: Final) -> None:
         if self.phase != "rent":
+            self.world.unforeseen.append(error)  # nothing after the rent may ever be given up
             return await super().refused(error)
         self._end(Fault(str(error.type)), error.message)
 

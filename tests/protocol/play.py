@@ -77,6 +77,8 @@ class Player:
                 self.world.cloud.trouble(request, fault, times)
             case words.Lose(number) if alive := [each for each in self.world.books.alive() if not each.is_strange]:
                 alive[number % len(alive)].is_gone = True
+            case words.Cling(number) if alive := self.world.books.alive():
+                self.world.books.clung_to.add(alive[number % len(alive)].id)
             case words.Stray(label):
                 self._strange(LOOK_ALIKES[label % len(LOOK_ALIKES)])
             case words.Backup():

@@ -6,6 +6,7 @@ from activities.points import Point
 from tests.protocol.words import (
     FAULTS,
     Backup,
+    Cling,
     Deploy,
     Destroy,
     Event,
@@ -42,6 +43,7 @@ disturbances: st.SearchStrategy[Event] = st.one_of(
     st.builds(HandOver, small),
     st.builds(Terminate, st.integers(0, 9)),
     st.builds(Lose, small),
+    st.builds(Cling, small),
     st.builds(Stray, st.integers(0, 7)),
     st.just(Backup()),
     st.just(Restore()),

@@ -8,6 +8,7 @@ from tests.protocol.verdict import GOOD
 from tests.protocol.words import (
     FAULTS,
     Backup,
+    Cling,
     Deploy,
     Destroy,
     Event,
@@ -74,6 +75,29 @@ def test_a_rent_that_is_carried_out_after_we_gave_up(stage: Stage) -> None:
 def test_a_key_that_is_refused_for_a_while_with_machines_up_and_one_to_come(stage: Stage) -> None:
     late, refused = Trouble(Request.RENT, Fault.LATE, 2), Trouble(Request.LIST, Fault.KEY_REFUSED, 20)
     assert stage.play([Deploy(0), Go(20), late, Deploy(0), Go(8), refused, Go(20)]) == GOOD
+
+
+def test_a_release_that_the_cloud_refuses_for_minutes_is_not_given_up_and_told_of(stage: Stage) -> None:
+    refused = Trouble(Request.DESTROY, Fault.REFUSED, 25)
+    assert stage.play([Deploy(0), Go(20), refused, Destroy(0), Go(600)]) == GOOD
+    assert (Request.DESTROY, Fault.REFUSED) in stage.world.cloud.met
+    assert stage.alarms()["release_slow"] is False
+
+
+def test_one_machine_of_a_lease_that_the_cloud_clings_to_does_not_keep_the_other(stage: Stage) -> None:
+    """Its id was never recorded, so the reaper leaves both alone: either may be the lease's."""
+    twice, unheard = Trouble(Request.RENT, Fault.MADE_TWICE, 1), Kill("rent-answered")
+    assert stage.play([twice, unheard, Deploy(0), Go(2), Cling(0), Destroy(0), Go(60)]) == GOOD
+    first, second = (each.id for each in stage.world.books.machines)
+    assert stage.world.books.ended == [second, first]
+
+
+def test_a_stray_that_the_cloud_clings_to_is_told_of_and_keeps_no_other(stage: Stage) -> None:
+    """Both look exactly like ours; the first may not be stopped for now."""
+    assert stage.play([Stray(7), Stray(7), Cling(0), Go(120)]) == GOOD
+    assert stage.alarms()["stray_refused"] is False
+    first, second = (each.id for each in stage.world.books.machines)
+    assert stage.world.books.ended == [second, first]
 
 
 def test_machines_that_are_lost_and_flows_that_are_terminated(stage: Stage) -> None:

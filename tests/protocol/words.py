@@ -21,6 +21,7 @@ class Fault(StrEnum):
     BAD_GATEWAY = "502"
     GARBAGE = "garbage"
     KEY_REFUSED = "auth_error"
+    REFUSED = "400"
     NOT_SENT = "not_sent"
     LOST_BEFORE = "lost_before"
     LOST_AFTER = "lost_after"
@@ -32,6 +33,7 @@ class Fault(StrEnum):
     OFFER_GONE = "offer_gone"
     DOUBLE_SALE = "double_sale"
     PHANTOM = "phantom"
+    MADE_TWICE = "made_twice"
     NEVER_BOOTS = "never_boots"
     EXITS = "exits"
     EMPTY = "empty"
@@ -42,7 +44,15 @@ class Fault(StrEnum):
     IGNORED = "ignored"
 
 
-ANY = [Fault.THROTTLED, Fault.BAD_GATEWAY, Fault.GARBAGE, Fault.KEY_REFUSED, Fault.NOT_SENT, Fault.LOST_BEFORE]
+ANY = [
+    Fault.THROTTLED,
+    Fault.BAD_GATEWAY,
+    Fault.GARBAGE,
+    Fault.KEY_REFUSED,
+    Fault.REFUSED,
+    Fault.NOT_SENT,
+    Fault.LOST_BEFORE,
+]
 AFTER = [Fault.LOST_AFTER, Fault.BAD_GATEWAY_AFTER]
 SALES = [
     Fault.LATE,
@@ -52,6 +62,7 @@ SALES = [
     Fault.OFFER_GONE,
     Fault.DOUBLE_SALE,
     Fault.PHANTOM,
+    Fault.MADE_TWICE,
     Fault.NEVER_BOOTS,
     Fault.EXITS,
 ]
@@ -139,6 +150,13 @@ class Lose:
 
 
 @dataclass(frozen=True)
+class Cling:
+    """The cloud refuses to end the n-th machine, until the faults end."""
+
+    machine: int
+
+
+@dataclass(frozen=True)
 class Stray:
     """Somebody rents a machine by hand, with a label that looks like ours."""
 
@@ -155,4 +173,19 @@ class Restore:
     """The database is put back to the last backup. The pairing breaks, and nobody adopts before the end."""
 
 
-Event = Go | Deploy | Destroy | HandOver | Terminate | Hang | Kill | Resume | Trouble | Lose | Stray | Backup | Restore
+Event = (
+    Go
+    | Deploy
+    | Destroy
+    | HandOver
+    | Terminate
+    | Hang
+    | Kill
+    | Resume
+    | Trouble
+    | Lose
+    | Cling
+    | Stray
+    | Backup
+    | Restore
+)

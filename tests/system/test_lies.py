@@ -4,8 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowExecutionStatus
 
-from tests.system.running import Running
+from activities.flows import connect
+from domain.flows import machine_workflow_id
+from settings import Settings
+from tests.system.running import Running, until
 
 RENT = "PUT /api/v0/asks/"
 LISTING = "GET /api/v1/instances/"
@@ -72,6 +76,34 @@ async def test_a_destroy_that_is_refused_is_asked_again(system: Running, status:
     await system.fault("DELETE /api/v0/instances/", "status", status=status, times=2)
     await system.stop(deployment["id"])
     await system.alive(0)
+
+
+async def test_a_destroy_that_is_plainly_refused_is_waited_out_by_the_same_flow_and_told_of(system: Running) -> None:
+    deployment = await system.deploy()
+    await system.ready(deployment["id"])
+    refusal = {"success": False, "error": "invalid_args", "msg": "not now"}
+    await system.fault("DELETE /api/v0/instances/", "status", status=400, body=refusal, times=None)
+    await system.api.delete(f"/models/{deployment['id']}")
+
+    async def told() -> bool | None:
+        alarms = (await system.api.get("/leases")).json()["alarms"]
+        return any(alarm["kind"] == "release_slow" for alarm in alarms) or None
+
+    await until(told, 30, "the alarm")
+    (lease,) = (await system.api.get("/leases")).json()["leases"]
+    assert lease["state"] == "releasing"
+    assert len(await system.machines()) == 1
+    await system.simulator.delete("/simulator/faults")
+    await system.alive(0, seconds=40)
+    await until(lambda: _untold(system), 20, "the alarm to end")
+    temporal = await connect(Settings(temporal_address=system.addresses["temporal"]))
+    found = temporal.list_workflows(f"WorkflowId = '{machine_workflow_id(lease['id'])}'")
+    assert [flow.status async for flow in found] == [WorkflowExecutionStatus.COMPLETED]
+
+
+async def _untold(system: Running) -> bool | None:
+    answer = (await system.api.get("/leases")).json()
+    return (answer["count"] == 0 and not any(each["kind"] == "release_slow" for each in answer["alarms"])) or None
 
 
 async def test_a_bad_key_read_as_404_is_not_taken_for_gone(system: Running) -> None:
