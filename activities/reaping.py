@@ -19,8 +19,9 @@ from db.alarms import close_alarms, raise_alarm
 from db.leases import OPEN
 from db.tables import Installation, Lease, ProviderKey
 from domain.phases import KeyStatus
-from domain.reaping import Action, Listed, Policy, Sentence, Suspect, brake, sentences, suspects
+from domain.reaping import Action, Listed, Policy, Sentence, Suspect, braked, sentences, suspects
 
+BRAKE_ALARM = "reaper_brake"
 REFUSED_KEY_AGAIN = timedelta(minutes=5)
 
 
@@ -63,7 +64,8 @@ class ReapActivities:
     async def sweep_account(self, account_id: int) -> Sweep:
         """List the account completely, then read the ledger, and say what is to be done.
 
-        What is suspect is noted whatever comes of it; more than the brake allows is an alarm and no sentence.
+        What is suspect is noted whatever comes of it; more than the brake allows is an alarm, and sentences only for
+        what a person has looked at (`dumont strays --go-on`).
 
         Raises:
             Final: KEY_REFUSED; a later sweep tries again.
@@ -75,13 +77,14 @@ class ReapActivities:
             found = suspects(listing, leases, _ours(home))
             await _tell_of_former(session, suspects(listing, {}, home.former_uids))
             before = await strays.sightings(session, account_id)
-            judged = sentences(found, before, await strays.database_time(session), self._policy)
+            now = await strays.database_time(session)
+            judged = sentences(found, before, now, self._policy)
             await strays.note(session, account_id, found)
             live = await session.scalar(select(func.count()).where(OPEN, Lease.account_id == account_id))
-            if len(judged) > brake(live or 0):
-                await raise_alarm(session, "reaper_brake", _too_many(len(judged), live or 0))
-                judged = []
-        return Sweep(account_id=account_id, listed=len(listing), suspects=len(found), sentences=judged)
+            done = braked(judged, before, now, live or 0)
+            tell = raise_alarm if len(done) < len(judged) else close_alarms
+            await tell(session, BRAKE_ALARM, _too_many(account_id))
+        return Sweep(account_id=account_id, listed=len(listing), suspects=len(found), sentences=done)
 
     async def _listing(self, account_id: int) -> list[Listed]:
         attempt = activity.info().attempt
@@ -171,10 +174,10 @@ def _listed(instance: VastInstance) -> Listed:
     return Listed(cloud_id=instance.id, label=instance.label, is_stopped=instance.actual_status in STOPPED)
 
 
-def _too_many(count: int, live: int) -> str:
+def _too_many(account_id: int) -> str:
     return (
-        f"{count} machines looked as if nobody held them, with {live} leases open: that is more likely our own "
-        "mistake, so nothing was done. Look at dumont leases."
+        f"So many machines of account {account_id} look as if nobody held them that it is more likely our own mistake: "
+        "nothing is done to them. dumont strays shows them; dumont strays --go-on lets the reaper act on just those."
     )
 
 

@@ -22,6 +22,11 @@ app.command("cli.deploy.command:stop", name="stop", help="Stop a deployment and 
 app.command("cli.leases.command:leases", name="leases", help="What is rented, why, since when, for how much.")
 app.command("cli.leases.adopt:adopt", name="adopt", help="After a restored backup: let the reaper act again.")
 app.command(
+    "cli.leases.strays:strays",
+    name="strays",
+    help="Machines of ours that nobody holds; let the reaper go on with them.",
+)
+app.command(
     "cli.checklist.command:checklist",
     name="checklist",
     help="Run the acceptance checklist and fill it in (em português).",

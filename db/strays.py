@@ -1,7 +1,7 @@
 """What the reaper noted: machines with our label that no open lease accounts for."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,6 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.tables import Lease, Stray
 from domain.phases import LeaseState
 from domain.reaping import Action, KnownLease, Sighting, Suspect, Verdict
+
+WORD_HOLDS = timedelta(hours=1)
+"""For how long a person's word that the reaper may act is good."""
 
 
 async def known_leases(session: AsyncSession, labels: Sequence[str]) -> dict[str, KnownLease]:
@@ -20,9 +23,46 @@ async def known_leases(session: AsyncSession, labels: Sequence[str]) -> dict[str
 async def sightings(session: AsyncSession, account_id: int) -> dict[int, Sighting]:
     rows = await session.scalars(select(Stray).where(Stray.account_id == account_id, Stray.ended_at.is_(None)))
     return {
-        row.cloud_id: Sighting(verdict=Verdict(row.verdict), first_seen_at=row.first_seen_at, stopped_at=row.stopped_at)
+        row.cloud_id: Sighting(
+            verdict=Verdict(row.verdict),
+            first_seen_at=row.first_seen_at,
+            stopped_at=row.stopped_at,
+            permitted_until=row.permitted_until,
+        )
         for row in rows
     }
+
+
+async def present(session: AsyncSession) -> Sequence[Stray]:
+    """The machines under suspicion now, of all accounts."""
+    rows = await session.scalars(
+        select(Stray).where(Stray.ended_at.is_(None)).order_by(Stray.account_id, Stray.cloud_id)
+    )
+    return rows.all()
+
+
+async def permit(session: AsyncSession, shown: Sequence[Stray]) -> int:
+    """A person has looked at these rows, as they are here: the reaper may take its next step with each of them.
+
+    Returns how many are still under the suspicion that was shown.
+    """
+    count = 0
+    for row in shown:
+        permitted = await session.execute(
+            update(Stray)
+            .where(
+                Stray.account_id == row.account_id,
+                Stray.cloud_id == row.cloud_id,
+                Stray.verdict == row.verdict,
+                Stray.stopped_at.is_not_distinct_from(row.stopped_at),
+                Stray.first_seen_at == row.first_seen_at,
+                Stray.ended_at.is_(None),
+            )
+            .values(permitted_until=func.clock_timestamp() + WORD_HOLDS)
+            .returning(Stray.cloud_id)
+        )
+        count += permitted.scalar() is not None
+    return count
 
 
 async def note(session: AsyncSession, account_id: int, found: Sequence[Suspect]) -> None:
@@ -50,7 +90,7 @@ async def _note_one(session: AsyncSession, account_id: int, suspect: Suspect) ->
         )
     else:
         if row.verdict != suspect.verdict.value or row.ended_at is not None:
-            row.first_seen_at, row.stopped_at, row.ended_at = now, None, None
+            row.first_seen_at, row.stopped_at, row.permitted_until, row.ended_at = now, None, None, None
         row.verdict, row.last_seen_at = suspect.verdict.value, now
     await session.flush()
 
@@ -60,7 +100,7 @@ async def record_action(session: AsyncSession, account_id: int, cloud_id: int, a
     await session.execute(
         update(Stray)
         .where(Stray.account_id == account_id, Stray.cloud_id == cloud_id)
-        .values({column: func.coalesce(column, func.clock_timestamp())})
+        .values({column: func.coalesce(column, func.clock_timestamp()), Stray.permitted_until: None})
     )
 
 

@@ -278,6 +278,8 @@ class Stray(Table):
     first_seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     stopped_at: Mapped[datetime | None]
+    permitted_until: Mapped[datetime | None]
+    """A person has looked: until then the next action on this machine does not count for the reaper's brake."""
     ended_at: Mapped[datetime | None]
     """Destroyed by us, or under no suspicion any more."""
 

@@ -51,6 +51,8 @@ class Sighting(BaseModel):
     verdict: Verdict
     first_seen_at: datetime
     stopped_at: datetime | None = None
+    permitted_until: datetime | None = None
+    """A person has looked at it, and allows the next step until then."""
 
 
 class Policy(BaseModel):
@@ -119,5 +121,18 @@ def _action(suspect: Suspect, sighting: Sighting | None, now: datetime, policy: 
 
 
 def brake(live_leases: int) -> int:
-    """How many machines one sweep may act on."""
+    """How many machines one sweep may act on without a person's word."""
     return max(3, math.ceil(live_leases / 10))
+
+
+def braked(
+    judged: Sequence[Sentence], sightings: Mapping[int, Sighting], now: datetime, live_leases: int
+) -> list[Sentence]:
+    """What one sweep may really do: all, or, when that is too much, what a person has looked at and allowed."""
+    allowed = [sentence for sentence in judged if _is_permitted(sightings.get(sentence.cloud_id), now)]
+    by_itself = len(judged) - len(allowed)
+    return list(judged) if by_itself <= brake(live_leases) else allowed
+
+
+def _is_permitted(sighting: Sighting | None, now: datetime) -> bool:
+    return sighting is not None and sighting.permitted_until is not None and now < sighting.permitted_until

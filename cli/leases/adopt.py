@@ -3,7 +3,6 @@
 import asyncio
 from pathlib import Path
 
-from dotenv import dotenv_values
 from rich.console import Console
 from rich.prompt import Confirm
 from sqlalchemy import select
@@ -11,9 +10,10 @@ from sqlalchemy import select
 from activities.flows import connect
 from activities.pairing import PairingActivities
 from cli.errors import Refused
-from cli.places import data_dir as place
+from cli.leases.direct import settings_of, told
 from db.session import Database
-from db.tables import Installation, Stray
+from db.strays import present
+from db.tables import Installation
 from settings import Settings
 
 
@@ -29,14 +29,7 @@ def adopt(*, yes: bool = False, former: bool = False, data_dir: Path | None = No
     data_dir
         The folder of the installation; its settings are used.
     """
-    asyncio.run(_adopt(_settings(place(data_dir)), yes=yes, former=former))
-
-
-def _settings(folder: Path) -> Settings:
-    """Those that `dumont up` runs with, else the environment's."""
-    kept = {name: value for name, value in dotenv_values(folder / "environment").items() if value is not None}
-    prefix = "DUMONT_"
-    return Settings(**{name.removeprefix(prefix).lower(): value for name, value in kept.items()})  # type: ignore[arg-type]
+    asyncio.run(_adopt(settings_of(data_dir), yes=yes, former=former))
 
 
 async def _adopt(settings: Settings, *, yes: bool, former: bool) -> None:
@@ -45,7 +38,7 @@ async def _adopt(settings: Settings, *, yes: bool, former: bool) -> None:
     try:
         async with database.begin() as session:
             why = (await session.scalars(select(Installation.needs_adoption))).one()
-            strays = (await session.scalars(select(Stray).where(Stray.ended_at.is_(None)))).all()
+            strays = await present(session)
         if why is None and not former:
             console.print("Nothing to adopt: PostgreSQL and Temporal belong together.")
             return
@@ -53,8 +46,7 @@ async def _adopt(settings: Settings, *, yes: bool, former: bool) -> None:
             why or "Machines of the installation that this one was copied from will be released.", markup=False
         )
         for stray in strays:
-            what = "destroyed" if stray.verdict == "release" else "stopped, and destroyed a day later"
-            console.print(f"machine {stray.cloud_id}, label {stray.label}: will be {what}", markup=False)
+            console.print(told(stray), markup=False)
         if not yes and not Confirm.ask("Let the reaper act again?", default=False):
             raise Refused("Nothing was changed.")
         await PairingActivities(database, await connect(settings), settings).adopt(former=former)

@@ -1,5 +1,6 @@
 """What the reaper remembers from one listing to the next."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import update
@@ -94,3 +95,45 @@ async def test_what_the_ledger_knows_of_labels(ledger: Ledger) -> None:
         closed.label: KnownLease(is_open=False, cloud_id=closed.cloud_id),
     }
     assert (await ledger.read(closed.id)).state is LeaseState.CLOSED
+
+
+async def word_for(ledger: Ledger, shown: Sequence[Stray]) -> int:
+    async with ledger.database.begin() as session:
+        return await strays.permit(session, shown)
+
+
+async def shown(ledger: Ledger) -> Sequence[Stray]:
+    async with ledger.database.begin() as session:
+        return [row for row in await strays.present(session) if row.account_id == ledger.account_id]
+
+
+async def permitted(ledger: Ledger) -> set[int]:
+    async with ledger.database.begin() as session:
+        now = await strays.database_time(session)
+        seen = await strays.sightings(session, ledger.account_id)
+    return {number for number, each in seen.items() if each.permitted_until is not None and now < each.permitted_until}
+
+
+async def test_a_persons_word_holds_for_what_was_shown_and_for_one_step(ledger: Ledger) -> None:
+    await note(ledger, suspect(7), suspect(8))
+    before = await shown(ledger)
+    async with ledger.database.begin() as session:
+        await strays.note(session, ledger.account_id, [suspect(7), suspect(8), suspect(9)])
+    assert await word_for(ledger, before) == 2
+    assert await permitted(ledger) == {7, 8}
+    async with ledger.database.begin() as session:
+        await strays.record_action(session, ledger.account_id, 7, Action.STOP)
+    assert await permitted(ledger) == {8}
+
+
+async def test_a_word_about_another_suspicion_than_the_present_one_is_void(ledger: Ledger) -> None:
+    await note(ledger, suspect(7), suspect(8, Verdict.UNKNOWN))
+    before = await shown(ledger)
+    async with ledger.database.begin() as session:
+        await strays.note(session, ledger.account_id, [suspect(7, Verdict.UNKNOWN), suspect(8, Verdict.UNKNOWN)])
+        await strays.record_action(session, ledger.account_id, 8, Action.STOP)
+    assert await word_for(ledger, before) == 0
+    assert await word_for(ledger, await shown(ledger)) == 2
+    async with ledger.database.begin() as session:
+        await strays.note(session, ledger.account_id, [suspect(7)])
+    assert await permitted(ledger) == set()

@@ -11,10 +11,12 @@ from domain.reaping import (
     KnownLease,
     Listed,
     Policy,
+    Sentence,
     Sighting,
     Suspect,
     Verdict,
     brake,
+    braked,
     sentences,
     suspects,
 )
@@ -97,3 +99,31 @@ def _sighting(verdict: Verdict, seconds: int, stopped: int | None) -> Sighting:
         first_seen_at=NOW - timedelta(seconds=seconds),
         stopped_at=None if stopped is None else NOW - timedelta(seconds=stopped),
     )
+
+
+@pytest.mark.parametrize(
+    ("judged", "allowed", "expired", "live", "done"),
+    [
+        (3, 0, 0, 0, 3),
+        (4, 0, 0, 0, 0),
+        (4, 0, 0, 40, 4),
+        (9, 4, 0, 0, 4),
+        (9, 6, 0, 0, 9),
+        (9, 9, 0, 0, 9),
+        (9, 0, 9, 0, 0),
+    ],
+)
+def test_more_than_the_brake_allows_takes_a_persons_word(
+    judged: int, allowed: int, expired: int, live: int, done: int
+) -> None:
+    hour = timedelta(hours=1)
+    words = {
+        number: Sighting(
+            verdict=Verdict.RELEASE,
+            first_seen_at=NOW - hour,
+            permitted_until=NOW + (hour if number < allowed else -hour),
+        )
+        for number in range(allowed + expired)
+    }
+    asked = [Sentence(cloud_id=number, label=OURS, action=Action.DESTROY) for number in range(judged)]
+    assert [each.cloud_id for each in braked(asked, words, NOW, live)] == list(range(done))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import update
 
 from activities import points
-from db import leases
+from db import leases, strays
 from db.tables import Instance
 from domain.phases import Desired, InstanceStatus
 from tests.protocol import rows, words
@@ -81,6 +81,9 @@ class Player:
                 self.world.books.clung_to.add(alive[number % len(alive)].id)
             case words.Stray(label):
                 self._strange(LOOK_ALIKES[label % len(LOOK_ALIKES)])
+            case words.GoOn():
+                async with self.world.database.begin() as session:
+                    await strays.permit(session, await strays.present(session))
             case words.Backup():
                 async with self.world.database.begin() as session:
                     self.copy = await rows.kept(session)

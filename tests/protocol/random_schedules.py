@@ -11,6 +11,7 @@ from tests.protocol.words import (
     Destroy,
     Event,
     Go,
+    GoOn,
     HandOver,
     Hang,
     Kill,
@@ -45,6 +46,7 @@ disturbances: st.SearchStrategy[Event] = st.one_of(
     st.builds(Lose, small),
     st.builds(Cling, small),
     st.builds(Stray, st.integers(0, 7)),
+    st.just(GoOn()),
     st.just(Backup()),
     st.just(Restore()),
 )

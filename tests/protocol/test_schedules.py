@@ -14,6 +14,7 @@ from tests.protocol.words import (
     Event,
     Fault,
     Go,
+    GoOn,
     HandOver,
     Hang,
     Kill,
@@ -98,6 +99,23 @@ def test_a_stray_that_the_cloud_clings_to_is_told_of_and_keeps_no_other(stage: S
     assert stage.alarms()["stray_refused"] is False
     first, second = (each.id for each in stage.world.books.machines)
     assert stage.world.books.ended == [second, first]
+
+
+def test_more_strays_than_the_brake_allows_wait_for_a_persons_word_before_each_step(stage: Stage) -> None:
+    many: list[Event] = [Stray(7)] * 5
+    assert stage.play([*many, Go(300)]) == GOOD
+    assert stage.alarms()["reaper_brake"] is True
+    assert [each.is_stopped or each.is_gone for each in stage.world.books.machines] == [False] * 5
+    assert stage.play([*many, Go(60), GoOn(), Go(300)]) == GOOD
+    assert [(each.is_stopped, each.is_gone) for each in stage.world.books.machines] == [(True, False)] * 5
+    assert stage.play([*many, Go(60), GoOn(), Go(300), GoOn(), Go(60)]) == GOOD
+    assert stage.alarms()["reaper_brake"] is False
+    assert stage.world.books.alive() == []
+
+
+def test_a_word_for_some_does_not_count_for_those_that_came_later(stage: Stage) -> None:
+    assert stage.play([*[Stray(7)] * 4, Go(60), GoOn(), *[Stray(7)] * 4, Go(60)]) == GOOD
+    assert [each.is_stopped for each in stage.world.books.machines] == [True] * 4 + [False] * 4
 
 
 def test_machines_that_are_lost_and_flows_that_are_terminated(stage: Stage) -> None:

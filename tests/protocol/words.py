@@ -164,6 +164,11 @@ class Stray:
 
 
 @dataclass(frozen=True)
+class GoOn:
+    """A person has looked at what is suspect, and lets the reaper go on with just that."""
+
+
+@dataclass(frozen=True)
 class Backup:
     """The database as it is now is kept."""
 
@@ -186,6 +191,7 @@ Event = (
     | Lose
     | Cling
     | Stray
+    | GoOn
     | Backup
     | Restore
 )

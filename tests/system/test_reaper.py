@@ -1,9 +1,13 @@
 """Machines that nobody holds are found and given back; machines that are not ours are never touched."""
 
+import os
+import subprocess
+import sys
 from functools import partial
 
 import psycopg
 
+from cli.places import ROOT
 from tests.system.running import Running, until
 
 RENT = "PUT /api/v0/asks/"
@@ -84,15 +88,58 @@ async def test_what_does_not_carry_our_exact_label_is_never_touched(system: Runn
     ]
     foreign = [await system.rent_by_hand(each) for each in labels]
     sweeps = await sweeps_so_far(system)
-
-    async def swept() -> bool | None:
-        return await sweeps_so_far(system) >= sweeps + 4 or None
-
-    await until(swept, 30, "four sweeps")
+    await until(lambda: _swept(system, sweeps + 4), 30, "four sweeps")
     assert all([(await system.machine(cloud_id))["alive"] for cloud_id in foreign])
     key = {"Authorization": f"Bearer {system.addresses['simulator_api_key']}"}
     for cloud_id in foreign:
         await until(partial(_destroy, system, cloud_id, key), 20, "the test's own clean-up")
+
+
+async def test_too_many_strays_wait_until_a_person_who_has_looked_lets_just_those_go(system: Running) -> None:
+    deployment = await system.deploy()
+    await system.ready(deployment["id"])
+    await system.stop(deployment["id"])
+    wish = {"label": closed_label(system), "count": 7, "target_state": "stopped"}
+    planted = (await system.simulator.post("/simulator/machines", json=wish)).json()["ids"]
+    await until(lambda: _braked(system, planted), 30, "the alarm")
+    sweeps = await sweeps_so_far(system)
+    await until(lambda: _swept(system, sweeps + 3), 30, "three sweeps")
+    assert len(await system.alive(7)) == 7
+    assert all(str(number) in dumont(system, "strays") for number in planted)
+    dumont(system, "strays", *map(str, planted[:2]), "--go-on", "--yes")
+    left = await system.alive(5, seconds=30)
+    assert {row["id"] for row in left} == set(planted[2:])
+    dumont(system, "strays", "--go-on", "--yes")
+    await system.alive(0, seconds=40)
+    await until(lambda: _unbraked(system), 20, "the alarm to end")
+
+
+def dumont(system: Running, *words: str) -> str:
+    """One of our commands, as the operator would call it; what it prints."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("DUMONT_")}
+    command = [sys.executable, "-P", "-m", "cli", *words, "--data-dir", str(system.installation.folder)]
+    done = subprocess.run(
+        command, env={**own, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=True
+    )
+    return done.stdout
+
+
+async def _brake_alarms(system: Running) -> bool:
+    alarms = (await system.api.get("/leases")).json()["alarms"]
+    return any(alarm["kind"] == "reaper_brake" for alarm in alarms)
+
+
+async def _braked(system: Running, planted: list[int]) -> bool | None:
+    assert {row["id"] for row in await system.machines()} == set(planted)
+    return await _brake_alarms(system) or None
+
+
+async def _unbraked(system: Running) -> bool | None:
+    return not await _brake_alarms(system) or None
+
+
+async def _swept(system: Running, count: int) -> bool | None:
+    return await sweeps_so_far(system) >= count or None
 
 
 async def sweeps_so_far(system: Running) -> int:

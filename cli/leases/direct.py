@@ -1,0 +1,28 @@
+"""For what only an installation's operator may do: straight to its database, with its own settings."""
+
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from cli.places import data_dir as place
+from db.tables import Stray
+from domain.reaping import Verdict
+from settings import Settings
+
+
+def settings_of(data_dir: Path | None) -> Settings:
+    """Those that `dumont up` runs with in this folder, else the environment's."""
+    kept = {name: value for name, value in dotenv_values(place(data_dir) / "environment").items() if value is not None}
+    prefix = "DUMONT_"
+    return Settings(**{name.removeprefix(prefix).lower(): value for name, value in kept.items()})  # type: ignore[arg-type]
+
+
+def told(stray: Stray) -> str:
+    """What the reaper has in mind for a machine, in a line."""
+    if stray.verdict == Verdict.RELEASE:
+        what = "its lease is closed or has another machine; it is to be destroyed"
+    elif stray.stopped_at is None:
+        what = "no lease is known; it is to be stopped, and destroyed a day later"
+    else:
+        what = f"no lease is known; stopped at {stray.stopped_at:%Y-%m-%d %H:%M} UTC, to be destroyed a day after that"
+    return f"machine {stray.cloud_id}, label {stray.label}: {what}"
