@@ -1,32 +1,28 @@
-"""Accounts and keys: which cloud account a user works on, and a client for it. The only place where keys are opened."""
+"""Clients for clouds, each with its account's key, and whose turn it is there. Keys are kept by activities/keys.py."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import func, select
 
 from activities.errors import vast_errors
+from activities.keys import KEY_PURPOSE, Keys, account_of, remember_user
 from activities.turns import PENALTY_SPACINGS, Endpoint, Urgency
 from clients.vast import VastClient
-from clients.vast_errors import VastKeyRefused, VastThrottled, VastUnavailable
+from clients.vast_errors import VastKeyRefused, VastThrottled
 from clients.vast_types import VastUser
 from db.alarms import close_alarms, raise_alarm
-from db.leases import OPEN
 from db.limits import push_back, take_slot
+from db.provider_keys import serving_key
 from db.sealing import Sealer
 from db.session import Database
 from db.spending import Limits
-from db.tables import Account, Lease, ProviderKey, UserSettings
+from db.tables import Account, ProviderKey
 from domain.phases import KeyStatus
-from domain.refusals import AccountInUse, NoProviderKey, ProviderKeyRefused
 from settings import Settings
 
-KEY_PURPOSE = "provider-key"
 REFUSED_ALARM = "key_refused"
 
 
@@ -44,48 +40,13 @@ class Clouds:
         self._http = http or httpx.AsyncClient(
             limits=httpx.Limits(max_keepalive_connections=20), follow_redirects=False
         )
+        self.keys = Keys(database, sealer, settings, self._connect)
+
+    def _connect(self, url: str, key: str) -> VastClient:
+        return VastClient(url, key, self._http)
 
     async def close(self) -> None:
         await self._http.aclose()
-
-    async def key_for_user(self, user_id: int) -> ProviderKey:
-        """The key that a user's flows work with: their own, else the installation's where it is shared.
-
-        A key of another cloud than the present one (a simulator's, after the switch to the live service) is not used.
-
-        Raises:
-            NoProviderKey, ProviderKeyRefused
-        """
-        async with self.database.begin() as session:
-            key = await session.scalar(
-                select(ProviderKey)
-                .join(UserSettings, UserSettings.provider_key_id == ProviderKey.id)
-                .where(UserSettings.user_id == user_id, ProviderKey.url == self.settings.vast_url)
-            )
-            if key is None and self.settings.shares_provider_key:
-                key = await self._installation_key(session)
-        if key is None:
-            raise NoProviderKey
-        if key.status is KeyStatus.REFUSED or key.account_id is None:
-            key = await self._recheck(key)
-        if key.status is KeyStatus.REFUSED:
-            raise ProviderKeyRefused
-        return key
-
-    async def _installation_key(self, session: AsyncSession) -> ProviderKey | None:
-        return await session.scalar(
-            select(ProviderKey)
-            .where(
-                ProviderKey.user_id.is_(None),
-                ProviderKey.retired_at.is_(None),
-                ProviderKey.url == self.settings.vast_url,
-            )
-            .order_by(ProviderKey.id.desc())
-        )
-
-    async def _recheck(self, key: ProviderKey) -> ProviderKey:
-        """A key kept while its cloud was away, or refused before: ask again now that somebody needs it."""
-        return await self._save(key.user_id, self.sealer.open(key.sealed, KEY_PURPOSE), key.url, strict=False)
 
     @asynccontextmanager
     async def calling(self, provider_key_id: int, endpoint: Endpoint) -> AsyncIterator[VastClient]:
@@ -96,7 +57,8 @@ class Clouds:
         A key that the cloud refuses is remembered as refused; while it is, another valid key of the same account serves
         in its place, so that what was rented with it can still be released. One that works again is remembered too.
         """
-        key = await self._serving_key(provider_key_id)
+        async with self.database.begin() as session:
+            key = await serving_key(session, provider_key_id)
         with vast_errors():
             try:
                 yield await self.client(key.id)
@@ -109,18 +71,6 @@ class Clouds:
                 raise
         if key.status is KeyStatus.REFUSED:
             await self._remember_accepted(key.id)
-
-    async def _serving_key(self, provider_key_id: int) -> ProviderKey:
-        async with self.database.begin() as session:
-            key = await session.get_one(ProviderKey, provider_key_id)
-            if key.status is not KeyStatus.REFUSED:
-                return key
-            other = await session.scalar(
-                select(ProviderKey)
-                .where(ProviderKey.account_id == key.account_id, ProviderKey.status == KeyStatus.VALID)
-                .order_by(ProviderKey.id.desc())
-            )
-        return other or key
 
     async def remember_refused(self, provider_key_id: int) -> None:
         """The cloud does not take this key (any more): flows that need it are refused, and its user is told."""
@@ -141,7 +91,7 @@ class Clouds:
         if provider_key_id not in self._clients:
             async with self.database.begin() as session:
                 key = await session.get_one(ProviderKey, provider_key_id)
-            self._clients[provider_key_id] = VastClient(key.url, self.sealer.open(key.sealed, KEY_PURPOSE), self._http)
+            self._clients[provider_key_id] = self._connect(key.url, self.sealer.open(key.sealed, KEY_PURPOSE))
         return self._clients[provider_key_id]
 
     async def seconds_to_wait(
@@ -176,69 +126,6 @@ class Clouds:
 
         return turn
 
-    async def keep_key(self, user_id: int | None, key: str, *, strict: bool = False) -> ProviderKey:
-        """Save a user's key (None: the installation's) and try it at the cloud.
-
-        An unreachable cloud leaves it `unchecked`; a refused one is kept as `refused` unless `strict`.
-
-        Raises:
-            ProviderKeyRefused: refused, and `strict`; nothing was saved.
-            AccountInUse: it is another account's, and machines are open on the present one.
-        """
-        return await self._save(user_id, key, self.settings.vast_url, strict=strict)
-
-    async def _save(self, user_id: int | None, key: str, url: str, *, strict: bool) -> ProviderKey:
-        status, cloud_user = await self._try(key, url)
-        if strict and status is KeyStatus.REFUSED:
-            raise ProviderKeyRefused
-        async with self.database.begin() as session:
-            account_id = None if cloud_user is None else await _account(session, url, cloud_user)
-            await self._check_leases(session, user_id, account_id)
-            row = await self._upsert(session, user_id, key, url)
-            row.status, row.checked_at = status, func.clock_timestamp()
-            row.account_id = account_id or row.account_id
-            row.retired_at = None
-            if user_id is None:
-                await _retire_others(session, row, key_url=url)
-            await session.flush()
-            if user_id is not None:
-                await _use(session, user_id, row.id)
-            await session.refresh(row)
-            return row
-
-    async def _try(self, key: str, url: str) -> tuple[KeyStatus, VastUser | None]:
-        try:
-            return KeyStatus.VALID, await VastClient(url, key, self._http).current_user()
-        except VastKeyRefused:
-            return KeyStatus.REFUSED, None
-        except (VastUnavailable, VastThrottled):
-            return KeyStatus.UNCHECKED, None
-
-    async def _check_leases(self, session: AsyncSession, user_id: int | None, account_id: int | None) -> None:
-        """An account's machines can only be released with its own keys, so it is not left while any is open."""
-        if account_id is None or user_id is None:
-            return
-        others = await session.scalar(
-            select(func.count())
-            .select_from(Lease)
-            .where(OPEN, Lease.user_id == user_id, Lease.account_id != account_id)
-        )
-        if others:
-            raise AccountInUse(others)
-
-    async def _upsert(self, session: AsyncSession, user_id: int | None, key: str, url: str) -> ProviderKey:
-        fingerprint = hashlib.sha256(f"{url} {key}".encode()).hexdigest()
-        row = await session.scalar(
-            select(ProviderKey)
-            .where(ProviderKey.fingerprint == fingerprint, ProviderKey.user_id.is_not_distinct_from(user_id))
-            .with_for_update()
-        )
-        if row is None:
-            sealed = self.sealer.seal(key, KEY_PURPOSE)
-            row = ProviderKey(user_id=user_id, url=url, sealed=sealed, fingerprint=fingerprint, last4=key[-4:])
-            session.add(row)
-        return row
-
     async def balance(self, key: ProviderKey, max_age_seconds: float = 60.0) -> VastUser:
         """The account's money; at most so old. Raises the client's errors when it must ask and cannot."""
         async with self.database.begin() as session:
@@ -250,46 +137,9 @@ class Clouds:
         client = await self.client(key.id)
         user = await client.current_user()
         async with self.database.begin() as session:
-            await _account(session, key.url, user)
+            await remember_user(session, key.url, user)
         return user
 
 
 def _refused_words(key: ProviderKey) -> str:
     return f"The cloud refuses the key ending in {key.last4}; machines rented with it wait for a working one."
-
-
-async def _account(session: AsyncSession, url: str, user: VastUser) -> int:
-    facts = {"email": user.email, "credit": user.credit, "credit_at": func.clock_timestamp()}
-    found = await session.scalars(
-        insert(Account)
-        .values(cloud="vast", url=url, cloud_user_id=str(user.id), **facts)
-        .on_conflict_do_update(index_elements=[Account.url, Account.cloud_user_id], set_=facts)
-        .returning(Account.id)
-    )
-    account_id: int = found.one()
-    return account_id
-
-
-def account_of(key: ProviderKey) -> int:
-    """Whose key it is. While the cloud has not said so yet, nothing can be done with the key: `VastUnavailable`."""
-    if key.account_id is None:
-        raise VastUnavailable("the cloud has not told yet whose key this is")
-    return key.account_id
-
-
-async def _retire_others(session: AsyncSession, kept: ProviderKey, key_url: str) -> None:
-    """One installation key a cloud; the others only serve what was rented with them."""
-    await session.flush()
-    await session.execute(
-        update(ProviderKey)
-        .where(ProviderKey.user_id.is_(None), ProviderKey.url == key_url, ProviderKey.id != kept.id)
-        .values(retired_at=func.coalesce(ProviderKey.retired_at, func.clock_timestamp()))
-    )
-
-
-async def _use(session: AsyncSession, user_id: int, provider_key_id: int) -> None:
-    await session.execute(
-        insert(UserSettings)
-        .values(user_id=user_id, provider_key_id=provider_key_id, settings={})
-        .on_conflict_do_update(index_elements=[UserSettings.user_id], set_={"provider_key_id": provider_key_id})
-    )

@@ -5,9 +5,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.clouds import Clouds, account_of
+from activities.clouds import Clouds
 from activities.errors import Fault, Final, vast_errors
 from activities.flows import Flows
+from activities.keys import account_of
 from activities.machines import LEASE_KEY_PURPOSE
 from activities.market import Market
 from activities.points import Point, reach

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from activities.clouds import Clouds, account_of
+from activities.clouds import Clouds
+from activities.keys import account_of
 from activities.turns import Endpoint
 from clients.vast_errors import VastThrottled
 from clients.vast_types import VastOffer

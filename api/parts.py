@@ -94,7 +94,7 @@ async def make_first_rows(parts: Parts) -> None:
     if settings.local:
         await _make_demo_user(parts)
     if settings.vast_api_key is not None:
-        await parts.clouds.keep_key(None, settings.vast_api_key.get_secret_value())
+        await parts.clouds.keys.keep(None, settings.vast_api_key.get_secret_value())
 
 
 async def _make_demo_user(parts: Parts) -> None:

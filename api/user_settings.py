@@ -130,7 +130,7 @@ async def _change_key(app: Parts, user_id: int, key: SecretStr | None, *, strict
         return
     if not (len(text) >= 8 and text.isascii() and text.isprintable() and " " not in text):
         raise Invalid("not_a_key", "vast_api_key", "This does not look like a Vast.ai key.")
-    await app.clouds.keep_key(user_id, text, strict=strict)
+    await app.clouds.keys.keep(user_id, text, strict=strict)
 
 
 async def _merge(session: AsyncSession, user_id: int, patch: dict[str, Any]) -> None:

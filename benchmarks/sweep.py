@@ -10,7 +10,8 @@ import httpx
 from sqlalchemy import insert, select
 from temporalio.testing import ActivityEnvironment
 
-from activities.clouds import KEY_PURPOSE, Clouds
+from activities.clouds import Clouds
+from activities.keys import KEY_PURPOSE
 from activities.reaping import ReapActivities
 from benchmarks.figures import Figure
 from benchmarks.system import running

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.clouds import KEY_PURPOSE
+from activities.keys import KEY_PURPOSE
 from db.sealing import Sealer
 from db.session import Database
 from db.tables import (

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from temporalio.client import Client, WorkflowHistory
 
-from activities.clouds import KEY_PURPOSE
+from activities.keys import KEY_PURPOSE
 from activities.machines import LEASE_KEY_PURPOSE
 from db.deployments import ENDPOINT_KEY_PURPOSE
 from db.sealing import Sealer
