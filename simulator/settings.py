@@ -35,6 +35,8 @@ class Clocks(BaseModel):
     model_loading: float = 0.3
     rewrite_keys: float = 0.0
     """how often the platform writes every authorized_keys anew, dropping what was added in the machine; 0: never"""
+    beat: float = Field(default=1.0, ge=0.05)
+    """between two looks of the cloud at its clock: money, queued starts, bids, end dates, the market"""
     after_end: float = 48 * 3600.0
     """from an offer's end date until its contracts are deleted with their files (clouds.md A5)"""
 

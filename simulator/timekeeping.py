@@ -11,8 +11,6 @@ from simulator.market_life import MarketLife
 from simulator.records import Account
 
 logger = logging.getLogger(__name__)
-HEARTBEAT = 1.0
-"""seconds between two looks at the clock"""
 LOW_CREDIT = 5.0
 """$ under which the low-credit notice goes out"""
 
@@ -21,7 +19,7 @@ async def keep_time(cloud: Cloud, lifecycle: Lifecycle, life: MarketLife) -> Non
     """For as long as the simulator runs."""
     last, last_rewrite = time.monotonic(), time.monotonic()
     while True:
-        await asyncio.sleep(HEARTBEAT)
+        await asyncio.sleep(cloud.settings.clocks.beat)
         now = time.monotonic()
         try:
             await _beat(cloud, lifecycle, life, now - last)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 KEY = "test-key"
 # Even faster than fast, and nobody is turned away for asking often.
 CLOCKS = {"null": 0.05, "created": 0.05, "loading": [0.1, 0.1], "sshd": 0.03, "stopping": 0.03, "start_lag": 0.03,
-          "starting": 0.05, "rebooting": 0.03, "logs": 0.1}  # fmt: skip
+          "starting": 0.05, "rebooting": 0.03, "logs": 0.1, "beat": 0.2}  # fmt: skip
 IN_TESTS = {"rate_limit_scale": 0, "clocks": CLOCKS}
 
 

@@ -10,7 +10,7 @@ from .shells import address, answers, machine, say, ssh
 
 ASKS = "PUT /api/v0/asks/"
 STATE = "PUT /api/v0/instances/"
-BEATS = 2.5
+BEATS = 0.8
 """seconds in which the simulated cloud looks twice whether a queued start may fire"""
 
 
