@@ -63,6 +63,14 @@ async def _until_told() -> None:
     await told.wait()
 
 
+def catch_what_is_ignored() -> None:
+    """Signals that we were started deaf to (by nohup, in the background) we go on to ignore, but by catching them:
+    what is ignored stays ignored in every program of every machine, and a shell would outlive its terminal."""
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 def _scenario(file: Path | None) -> Scenario | None:
     if file is None:
         return None
@@ -81,6 +89,7 @@ def main() -> None:
         sys.exit(f"--disk-quota: {problem}")
     if not options.no_namespaces:
         enter_user_namespace()
+    catch_what_is_ignored()
     with contextlib.suppress(AttributeError, NotImplementedError):
         # One waiting thread per process is the default before Python 3.12; a pidfd costs nothing.
         asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())

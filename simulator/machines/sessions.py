@@ -142,7 +142,7 @@ async def _run_on_terminal(box: Box, session: Session) -> int:
             *box.command(["setsid", "--ctty", "--wait", *_argv(session)]), env=_environment(box, session), cwd="/",
             stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
         )  # fmt: skip
-    except OSError:
+    except BaseException:  # also when the client left meanwhile: an open terminal never hangs up
         os.close(ours)
         raise
     finally:

@@ -69,7 +69,7 @@ async def test_a_terminal_resizes_and_hangs_up(box: Row, key: Key) -> None:
     host, port = address(box)
     async with asyncssh.connect(host, port, username="root", client_keys=[key.file], known_hosts=None) as connection:
         await connection.run("touch ~/.no_auto_tmux", check=True)
-        size = "while stty size; do sleep 0.05; done"
+        size = "while sleep 0.05; do stty size; done"
         async with connection.create_process(
             f"tty; {size}", term_type="xterm", term_size=(80, 24), encoding="utf-8"
         ) as program:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from .conftest import ROOT, Key, Simulator, poll, running
@@ -53,6 +54,20 @@ def test_ends_with_no_process_left_and_goes_on_as_it_was(tmp_path: Path, key: Ke
         poll(lambda: answers(*address(seen)))
         poll(lambda: say(seen, key, "wc -l < /workspace/starts") == "2")
         assert again.control.get("/simulator/books").json()["alive"] == 2
+
+
+async def test_a_simulator_that_is_deaf_to_hangups_does_not_make_its_machines_so(tmp_path: Path, key: Key) -> None:
+    deaf = ["/bin/sh", "-c", "trap '' HUP QUIT; exec \"$@\"", "sh", sys.executable]
+    with running(tmp_path / "data", command=deaf) as simulator:
+        row = machine(simulator, key)
+        host, port = address(row)
+        async with asyncssh.connect(host, port, username="root", client_keys=[key.file], known_hosts=None) as client:
+            program = await client.create_process("echo up; while sleep 0.05; do :; done", term_type="xterm")
+            await program.stdout.readline()
+            program.close()
+        poll(lambda: say(row, key, "ps -eo args | grep '[w]hile sleep' || true") == "")
+        simulator.process.send_signal(signal.SIGHUP)
+        assert simulator.show(row["id"])["actual_status"] == "running"
 
 
 def test_one_simulator_per_folder(tmp_path: Path) -> None:
