@@ -78,7 +78,7 @@ class Boots:
         try:
             await asyncio.to_thread(cloud.fleet.prepare_disk, contract.id, contract.disk)
             await machine.boot(spec, self.doors(contract))
-        except BootFailed as error:
+        except (BootFailed, OSError) as error:  # a full disk, or files of its own where the platform's belong
             self._put(contract, actual_status="exited", status_msg=f"Error response from daemon: {error}")
             return
         mode = "args" if contract.runtype == "args" else "ssh"

@@ -127,12 +127,16 @@ class Machine:
         self._board.close()
 
     def set_keys(self, keys: list[str], *, only: bool = False) -> None:
-        """Write the platform's keys; ``only`` drops what programs in the machine added to them."""
-        files.write_authorized_keys(self.box.root, keys, only=only)
+        """Write the platform's keys, where its disk takes them; ``only`` drops what programs in the machine added."""
+        try:
+            files.write_authorized_keys(self.box.root, keys, only=only)
+        except OSError as error:
+            logger.warning("machine %s: its keys cannot be written: %s", self.spec and self.spec.id, error)
 
     def set_gpu(self, utilization: float, memory_used_mb: int) -> None:
         if self.spec:
-            files.write_gpu(self.box.root, self.spec, utilization, memory_used_mb)
+            with contextlib.suppress(OSError):  # nvidia-smi goes on showing what it showed
+                files.write_gpu(self.box.root, self.spec, utilization, memory_used_mb)
 
     def load(self) -> tuple[float, int]:
         """GPU use in percent and MB that model servers in the machine report, as nvidia-smi adds them up."""

@@ -49,6 +49,13 @@ def machine(simulator: Simulator, key: Key, **body: Any) -> Row:
     return row
 
 
+def order(simulator: Simulator, number: int, state: str) -> dict[str, Any]:
+    """``stopped`` or ``running``, as a customer orders it; the answer."""
+    answer = simulator.vast.put(f"/api/v0/instances/{number}/", json={"state": state})
+    told: dict[str, Any] = answer.raise_for_status().json()
+    return told
+
+
 def answers(host: str, port: int) -> bool:
     with socket.socket() as line:
         return line.connect_ex((host, port)) == 0

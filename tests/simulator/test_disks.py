@@ -3,11 +3,23 @@
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from .conftest import Key, poll, running
-from .shells import address, answers, machine, say, ssh
+from .shells import address, answers, machine, order, say, ssh
+
+
+def came_or_failed(row: dict[str, Any]) -> bool:
+    """Up, or not come up for want of room."""
+    failed = row["actual_status"] == "exited" and "No space left" in (row["status_msg"] or "")
+    return row["actual_status"] == "running" or failed
+
+
+def folder_of(pid: int, folder: Path, number: int) -> Path:
+    """The machine's folder as the simulator sees it: its disks are mounted in a namespace of its own."""
+    return Path(f"/proc/{pid}/root{folder}/machines/{number}")
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/loop-control").exists(), reason="takes root and loop devices")
@@ -20,7 +32,19 @@ def test_a_full_disk_says_so_and_outlives_the_simulator(tmp_path: Path, key: Key
         assert full.returncode == 1
         assert "No space left on device" in full.stderr
         assert simulator.show(row["id"])["disk_util"] > 0.9
-        say(row, key, "rm /workspace/big")
+        say(row, key, "cat /dev/zero > /workspace/rest 2> /dev/null; true")
+        order(simulator, row["id"], "stopped")
+        simulator.await_status(row["id"], "exited")
+        order(simulator, row["id"], "running")  # what the platform writes at a start finds no room, or just enough
+        poll(lambda: came_or_failed(simulator.show(row["id"])))
+        assert simulator.control.get("/health").json()["status"] == "ok"
+        order(simulator, row["id"], "stopped")
+        simulator.await_status(row["id"], "exited")
+        for name in ("big", "rest"):
+            (folder_of(simulator.process.pid, folder, row["id"]) / "root/workspace" / name).unlink()
+        order(simulator, row["id"], "running")
+        row = simulator.await_status(row["id"], "running")
+        poll(lambda: answers(*address(row)))
         poll(lambda: simulator.show(row["id"])["disk_util"] < 0.5)
         simulator.terminate(signal.SIGKILL)
     assert str(folder) not in Path("/proc/mounts").read_text()

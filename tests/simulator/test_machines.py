@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from .conftest import Key, Simulator, poll
-from .shells import Row, address, answers, fetched, machine, options, say, sftp, ssh
+from .shells import Row, address, answers, fetched, machine, options, order, say, sftp, ssh
 
 
 @pytest.fixture(scope="module")
@@ -220,3 +220,21 @@ def test_the_way_out(simulator: Simulator, key: Key) -> None:
     assert ssh(row, key, fetch).returncode == 1
     simulator.control.patch("/simulator/settings", json={"way_out": [port]}).raise_for_status()
     poll(lambda: ssh(row, key, fetch).stdout.strip() == "200")
+
+
+def test_a_machine_whose_files_are_in_the_way_harms_nobody_but_itself(simulator: Simulator, key: Key) -> None:
+    row, other = machine(simulator, key), simulator.rent()
+    say(row, key, "rm -rf ~/.ssh; touch ~/.ssh")
+    simulator.control.post("/simulator/keys/rewrite").raise_for_status()
+    clocks = {"clocks": {"rewrite_keys": 0.2}}
+    simulator.control.patch("/simulator/settings", json=clocks).raise_for_status()
+    order(simulator, row["id"], "stopped")
+    simulator.await_status(row["id"], "exited")
+    order(simulator, row["id"], "running")
+    poll(lambda: "Error response from daemon" in (simulator.show(row["id"])["status_msg"] or ""))
+    assert simulator.show(row["id"])["actual_status"] == "exited"
+    simulator.await_status(other, "running")
+    order(simulator, other, "stopped")
+    simulator.fault("PUT /api/v0/instances/", "unavailable", times=1, delay_seconds=0.5)
+    order(simulator, other, "running")
+    simulator.await_status(other, "running")  # a queued start fires: the cloud's clock goes on

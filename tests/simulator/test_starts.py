@@ -6,18 +6,12 @@ from typing import Any
 import pytest
 
 from .conftest import Key, Simulator, poll
-from .shells import address, answers, machine, say, ssh
+from .shells import address, answers, machine, order, say, ssh
 
 ASKS = "PUT /api/v0/asks/"
 STATE = "PUT /api/v0/instances/"
 BEATS = 0.8
 """seconds in which the simulated cloud looks twice whether a queued start may fire"""
-
-
-def order(simulator: Simulator, number: int, state: str) -> dict[str, Any]:
-    answer = simulator.vast.put(f"/api/v0/instances/{number}/", json={"state": state})
-    told: dict[str, Any] = answer.raise_for_status().json()
-    return told
 
 
 def stopped(simulator: Simulator, **body: Any) -> int:
