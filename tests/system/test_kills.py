@@ -1,10 +1,15 @@
 """Bad luck with ourselves: processes killed and flows terminated in the middle cost time, never a machine."""
 
+import contextlib
+from functools import partial
+from typing import Any
+
 import pytest
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from activities.flows import connect
-from domain.flows import deploy_workflow_id, instance_workflow_id
+from domain.flows import REAP_WORKFLOW_ID, RECONCILE_WORKFLOW_ID, deploy_workflow_id, instance_workflow_id
 from settings import Settings
 from tests.system.running import Running, at_stage, until
 
@@ -30,6 +35,44 @@ async def test_a_terminate_click_on_every_flow_costs_time_only(system: Running) 
         await _terminate(temporal, flow.id)
     await system.ready(deployment["id"])
     await system.alive(1)
+
+
+async def test_a_terminate_click_on_whatever_runs_while_a_machine_is_held_costs_time_only(system: Running) -> None:
+    """Also on the watch of the account and on both sweeps: the next loss is noticed, and the next stray."""
+    temporal = await connect(Settings(temporal_address=system.addresses["temporal"]))
+    deployment = await system.deploy()
+    await system.ready(deployment["id"])
+    kinds = set()
+    for _ in range(3):
+        async for flow in temporal.list_workflows("ExecutionStatus='Running'"):
+            kinds.add(flow.workflow_type)
+            with contextlib.suppress(RPCError):  # it has ended by itself since
+                await _terminate(temporal, flow.id)
+    assert {"WatchWorkflow", "InstanceWorkflow", "MachineWorkflow"} <= kinds
+    for workflow_id in (REAP_WORKFLOW_ID, RECONCILE_WORKFLOW_ID):
+        await until(partial(_clicked, temporal, workflow_id), 30, f"{workflow_id} to be there for a click")
+    (machine,) = await system.alive(1)
+    await system.simulator.post(f"/simulator/machines/{machine['id']}/kill")
+    status = await until(lambda: _over(system, deployment["id"]), 90, "the loss to be noticed")
+    assert status["status"] == "failed"
+    await system.rent_by_hand(machine["label"])
+    await system.alive(0, seconds=40)
+
+
+async def _clicked(temporal: Client, prefix: str) -> bool | None:
+    """A sweep is short: look until one is caught at it."""
+    async for flow in temporal.list_workflows(f"WorkflowId STARTS_WITH '{prefix}' AND ExecutionStatus='Running'"):
+        try:
+            await _terminate(temporal, flow.id)
+        except RPCError:
+            continue
+        return True
+    return None
+
+
+async def _over(system: Running, deployment_id: str) -> dict[str, Any] | None:
+    status = await system.status(deployment_id)
+    return None if status["status"] == "ready" else status
 
 
 async def _terminate(temporal: Client, *workflow_ids: str) -> None:
