@@ -17,7 +17,7 @@ from domain.ids import Prefix
 from tests.gateway.conftest import postgres  # noqa: F401 - a fixture
 from tests.protocol.clock import IN_THE_DATABASE, Clock
 from tests.protocol.play import Player
-from tests.protocol.verdict import Verdict
+from tests.protocol.verdict import Figures, Verdict
 from tests.protocol.words import Event
 from tests.protocol.world import World
 
@@ -25,14 +25,16 @@ from tests.protocol.world import World
 class Stage:
     """Plays schedules one after the other, each in a world of its own."""
 
-    def __init__(self, runner: asyncio.Runner, database: Database, clock: Clock) -> None:
-        self._runner, self._database, self._clock = runner, database, clock
+    def __init__(self, runner: asyncio.Runner, database: Database, clock: Clock, figures: Figures) -> None:
+        self._runner, self._database, self._clock, self._figures = runner, database, clock, figures
         self.world: World
         """The last one played: what really happened in it."""
 
     def play(self, schedule: list[Event], *, cloud_pace: float = 0) -> Verdict:
         self.world = World(self._database, self._clock, cloud_pace)
-        return self._runner.run(Player(self.world).play(schedule))
+        found = self._runner.run(Player(self.world).play(schedule))
+        self._figures.count(found)
+        return found
 
     def alarms(self) -> dict[str, bool]:
         """The kinds of alarms that were raised in the last world, and whether any of a kind is still open."""
@@ -42,6 +44,16 @@ class Stage:
         async with self._database.begin() as session:
             rows = (await session.scalars(select(Alarm))).all()
         return {kind: any(row.closed_at is None for row in rows if row.kind == kind) for kind in {r.kind for r in rows}}
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> Iterator[Figures]:
+    """What was found in all the schedules of this run; printed when they are over."""
+    found = Figures()
+    yield found
+    reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:  # a worker of xdist has none
+        reporter.write_line(f"\n{found}")
 
 
 @pytest.fixture(scope="session")
@@ -64,14 +76,14 @@ def clocked_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def stage(clocked_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(clocked_url: str, figures: Figures, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     bare_url = clocked_url.replace("+psycopg", "")
     with asyncio.Runner() as runner, psycopg.connect(bare_url, autocommit=True) as connection:
         clock, database, numbers = Clock(connection), Database(clocked_url, pool_size=2), count()
         for module in (machines, watching):
             monkeypatch.setattr(module, "datetime", clock)
         monkeypatch.setattr(leases, "new_id", lambda prefix: _name(prefix, next(numbers)))
-        yield Stage(runner, database, clock)
+        yield Stage(runner, database, clock, figures)
         runner.run(database.close())
 
 

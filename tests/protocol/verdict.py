@@ -34,6 +34,32 @@ class Verdict:
 GOOD = Verdict()
 
 
+@dataclass
+class Figures:
+    """Sums over many schedules. One that fails is played again and again while it is shrunk, and counts each time."""
+
+    schedules: int = 0
+    leaks: int = 0
+    double_rents: int = 0
+    wrong_kills: int = 0
+    stuck: int = 0
+    unforeseen: int = 0
+
+    def count(self, verdict: Verdict) -> None:
+        self.schedules += 1
+        self.leaks += len(verdict.leaks)
+        self.double_rents += len(verdict.double_rents)
+        self.wrong_kills += len(verdict.wrong_kills)
+        self.stuck += len(verdict.stuck)
+        self.unforeseen += len(verdict.unforeseen)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.schedules} schedules: {self.leaks} leaks, {self.double_rents} double rents, "
+            f"{self.wrong_kills} wrong kills, {self.stuck} stuck, {self.unforeseen} unforeseen errors"
+        )
+
+
 async def judge(world: World, *, at_rest: bool, was_restored: bool) -> Verdict:
     """`at_rest`: what is wanted is running; else everything was destroyed, and nothing of ours may be left."""
     async with world.database.begin() as session:

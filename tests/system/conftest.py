@@ -1,5 +1,6 @@
 """One running system for all of these tests: what one test breaks, the system has to mend before the next."""
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.cli.installation import Installation
+from tests.system.figures import Figures
 from tests.system.running import Running
 
 # Deadlines of minutes would make a test of minutes: these are the same settings that an operator has.
@@ -25,17 +27,29 @@ DUMONT_DEFAULT_MAX_GPUS=20
 """
 
 
-def prepared(folder: Path) -> Installation:
+PATIENT = """
+DUMONT_MODEL_DEADLINE_SECONDS=120
+DUMONT_BOOT_DEADLINE_SECONDS=120
+"""
+"""For drills: a killed worker is missed after seconds, and on a busy machine these must not decide who fails."""
+
+
+def prepared(folder: Path, more: str = "") -> Installation:
     """An installation with these deadlines, and a folder for orders to its processes; not started yet."""
     (folder / "points").mkdir()
-    (folder / ".env").write_text(f"{DEADLINES}DUMONT_POINTS_DIR='{folder / 'points'}'\n")
+    (folder / ".env").write_text(f"{DEADLINES}{more}DUMONT_POINTS_DIR='{folder / 'points'}'\n")
     return Installation(folder / "data")
 
 
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    folder = tmp_path_factory.mktemp("the system")
-    made = prepared(folder)
+    with started(prepared(tmp_path_factory.mktemp("the system"))) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def started(made: Installation) -> Iterator[Installation]:
+    """It runs, and at the end it ends well and leaves no process."""
     try:
         made.start()
         yield made
@@ -45,9 +59,38 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     assert made.left() == []
 
 
+@pytest.fixture(scope="module")
+def patient_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with started(prepared(tmp_path_factory.mktemp("a drill"), PATIENT)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> Iterator[Figures]:
+    """What all drills of this run counted; printed when they are over."""
+    found = Figures()
+    yield found
+    reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:  # a worker of xdist has none
+        reporter.write_line(f"\n{found}")
+
+
 @pytest_asyncio.fixture
 async def system(installation: Installation) -> AsyncIterator[Running]:
     """A new user of the running system; afterwards no fault is left, and no machine."""
+    async with user_of(installation) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def patient_system(patient_installation: Installation) -> AsyncIterator[Running]:
+    """The same of one whose deadlines a drill never meets."""
+    async with user_of(patient_installation) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def user_of(installation: Installation) -> AsyncIterator[Running]:
     running = Running(installation)
     await running.register()
     yield running
