@@ -46,14 +46,18 @@ class Stage:
         return {kind: any(row.closed_at is None for row in rows if row.kind == kind) for kind in {r.kind for r in rows}}
 
 
+COUNTED = pytest.StashKey[Figures]()
+
+
 @pytest.fixture(scope="session")
-def figures(pytestconfig: pytest.Config) -> Iterator[Figures]:
+def figures(pytestconfig: pytest.Config) -> Figures:
     """What was found in all the schedules of this run; printed when they are over."""
-    found = Figures()
-    yield found
-    reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
-    if reporter is not None:  # a worker of xdist has none
-        reporter.write_line(f"\n{found}")
+    return pytestconfig.stash.setdefault(COUNTED, Figures())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if (counted := config.stash.get(COUNTED, None)) is not None:
+        terminalreporter.write_line(str(counted))
 
 
 @pytest.fixture(scope="session")

@@ -65,14 +65,18 @@ def patient_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[I
         yield made
 
 
+COUNTED = pytest.StashKey[Figures]()
+
+
 @pytest.fixture(scope="session")
-def figures(pytestconfig: pytest.Config) -> Iterator[Figures]:
+def figures(pytestconfig: pytest.Config) -> Figures:
     """What all drills of this run counted; printed when they are over."""
-    found = Figures()
-    yield found
-    reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
-    if reporter is not None:  # a worker of xdist has none
-        reporter.write_line(f"\n{found}")
+    return pytestconfig.stash.setdefault(COUNTED, Figures())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if (counted := config.stash.get(COUNTED, None)) is not None:
+        terminalreporter.write_line(str(counted))
 
 
 @pytest_asyncio.fixture
