@@ -49,6 +49,48 @@ async def test_an_offer_that_went_is_passed_over(system: Running) -> None:
     await system.alive(1)
 
 
+async def test_gpus_that_others_got_during_the_rent_leave_nothing_behind(system: Running) -> None:
+    """We ask to fail rather than to be left with a machine that waits for its GPUs (`cancel_unavail`)."""
+    await system.fault(RENT, "unavailable", delay_seconds=2)
+    deployment = await system.deploy()
+    status = await system.ready(deployment["id"])
+    assert [each["outcome"] for each in status["offers_tried"]] == ["offer_gone", "working"], status
+    await system.alive(1)
+
+
+@pytest.mark.parametrize("fault", ["listed_late", "unlisted", "unfound"])
+async def test_a_machine_that_is_shown_late_is_waited_for(system: Running, fault: str) -> None:
+    await system.fault(RENT, fault, delay_seconds=2)
+    deployment = await system.deploy()
+    status = await system.ready(deployment["id"])
+    assert [each["outcome"] for each in status["offers_tried"]] == ["working"]
+    await system.alive(1)
+
+
+WAYS = [
+    *(("machine:boot", name) for name in ("exits", "stays_null", "stuck_created", "oci_error", "port_taken")),
+    *(("machine:boot", name) for name in ("no_space", "image_not_found", "odd_status")),
+    ("machine:sshd", "refuses"),
+    ("machine:sshd", "no_keys"),
+    ("machine:ports", "missing"),
+    ("machine:ports", "unreachable"),
+    ("machine:gpu", "missing"),
+]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("where", "fault"), WAYS)
+async def test_a_machine_that_is_no_good_in_any_way_ends_with_one_that_is(
+    system: Running, where: str, fault: str
+) -> None:
+    await system.fault(where, fault)
+    deployment = await system.deploy(gpu_type="RTX", max_price=5.0)
+    status = await system.ready(deployment["id"], seconds=100)
+    assert status["offers_tried"][-1]["outcome"] == "working"
+    assert len(status["offers_tried"]) <= 2
+    await system.alive(1, seconds=30)
+
+
 async def test_a_phantom_machine_is_given_up_and_the_next_offer_tried(system: Running) -> None:
     await system.fault(RENT, "phantom")
     deployment = await system.deploy()
