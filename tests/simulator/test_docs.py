@@ -1,4 +1,4 @@
-"""docs/simulator.md knows every fault and toggle, and the tests that it names exist."""
+"""docs/simulator.md knows every fault and toggle, and the tests that it and docs/leases.md name exist."""
 
 import re
 from typing import get_args
@@ -17,6 +17,7 @@ def test_every_fault_and_setting_is_told() -> None:
     assert sorted(set(names) - quoted) == []
 
 
+LEASES = (ROOT / "docs/leases.md").read_text()
 NOT_YET = "none yet: comes with pause and resume"
 
 
@@ -37,6 +38,15 @@ def test_every_test_that_is_named_exists() -> None:
     named = named_in(TEXT)
     assert len(named) > 60
     assert sorted(named - known_in("simulator", "system", "protocol")) == []
+
+
+def test_every_schedule_names_tests_that_exist() -> None:
+    table = LEASES[LEASES.index("| schedule | system | protocol |") :].split("\n\n", maxsplit=1)[0]
+    for line in table.splitlines()[2:]:
+        _, _, system, protocol, _ = (cell.strip() for cell in line.split("|"))
+        assert named_in(system) | named_in(protocol) or "yet" in system, line
+        assert named_in(system) <= known_in("system"), line
+        assert named_in(protocol) <= known_in("protocol"), line
 
 
 def test_every_fault_has_a_test_of_its_own_and_one_of_our_flows_under_it() -> None:
