@@ -19,7 +19,7 @@ FaultName = Literal[
     "status", "status_after_commit", "garbage", "empty_body", "success_false", "wrong_content_type",
     "empty_list", "truncated_list", "cut_page", "empty_page", "duplicates", "missing_fields", "stale", "ignored",
     "phantom", "unavailable", "double_sale", "success_without_id", "error_with_contract",
-    "listed_late", "unlisted", "unfound",
+    "listed_late", "unlisted", "unfound", "reads_lag",
     "never_boots", "exits", "stays_null", "stuck_created", "oci_error", "port_taken", "no_space", "image_not_found",
     "odd_status", "never_starts", "half_started",
     "never_healthy", "crashes", "refuses", "no_keys", "missing", "unreachable",

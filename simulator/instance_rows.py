@@ -13,6 +13,8 @@ COUNTRY = slice(-2, None)
 def instance_row(cloud: Cloud, contract: Contract) -> dict[str, Any]:
     host = cloud.hosts[contract.machine_id]
     now = time.time()
+    if now < contract.old_until:
+        return dict(contract.old_row)
     row = {
         **_identity(contract), **_states(contract), **_doors(cloud, contract), **_prices(contract, host),
         **_gpu(cloud, contract, host), **_computer(contract, host), **_disk(cloud, contract),

@@ -128,6 +128,9 @@ class Contract(BaseModel):
     """lists do not show it before this time"""
     found_from: float = 0.0
     """``GET /instances/{id}/`` does not find it before this time"""
+    old_row: dict[str, Any] = Field(default_factory=dict)
+    """its row before the last change, shown until ``old_until``"""
+    old_until: float = 0.0
     shown_as: dict[str, Any] = Field(default_factory=dict)
     """fields that its row shows instead of the truth (set over the control routes)"""
     up_bytes: int = 0

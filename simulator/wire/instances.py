@@ -38,6 +38,9 @@ async def show(request: web.Request) -> web.Response:
 
 async def change(request: web.Request) -> web.Response:
     contract, body = own_contract(request), await json_body(request)
+    if fault := fault_of(request, "reads_lag"):
+        old = instance_row(cloud_of(request), contract)
+        lifecycle_of(request).put(contract, old_row=old, old_until=time.time() + fault.delay_seconds)
     if "label" in body:
         return _relabel(request, contract, body["label"])
     return answer(_set_state(request, contract, body.get("state")))

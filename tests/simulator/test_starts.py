@@ -206,3 +206,14 @@ def test_an_instance_that_waited_for_gpus_runs_when_they_are_free(simulator: Sim
     number = simulator.rent(cancel_unavail=False)
     simulator.await_status(number, "stopped")
     simulator.await_status(number, "running")
+
+
+def test_a_row_that_lags_behind_a_change(simulator: Simulator) -> None:
+    number = simulator.rent()
+    simulator.await_status(number, "running")
+    simulator.fault(STATE, "reads_lag", times=1, delay_seconds=3)
+    order(simulator, number, "stopped")
+    poll(lambda: simulator.book(number)["actual_status"] == "exited")
+    rows = [simulator.show(number), simulator.vast.get("/api/v1/instances/").json()["instances"][0]]
+    assert {(row["actual_status"], row["intended_status"]) for row in rows} == {("running", "running")}
+    simulator.await_status(number, "exited")
