@@ -13,10 +13,9 @@ from copying import manifest
 from copying.kept import Kept
 from copying.places import MANIFEST
 from copying.progress import Halt, Progress
-from copying.restic import Locked, Restic
+from copying.restic import Restic, patiently
 from copying.turn import turn
 
-LOCK_PAUSE = 1.0
 SOME_UNREADABLE = 3
 """restic's exit code when the snapshot was made but something could not be read."""
 
@@ -57,20 +56,17 @@ def _within(path: str, other: str) -> bool:
 def _send(order: dict[str, Any], paths: list[str], kept: Kept, progress: Progress) -> dict[str, Any]:
     arguments = ["backup", "--json", "--host", "dumont", "--tag", ",".join([order["id"], *order["tags"]])]
     arguments += [*kept.options(), "--", *paths, MANIFEST]
-    while True:
-        summary: dict[str, Any] = {}
-        try:
-            reading = functools.partial(_read, progress, summary)
-            said = Restic(order, progress).run(arguments, reading, worth=(0, SOME_UNREADABLE))
-        except Locked:
-            # our own side tidies the repository; it has a deadline of its own, and nothing moves meanwhile
-            time.sleep(LOCK_PAUSE)
-            progress.check()
-            continue
-        _complain_of_unreadable(said)
-        if not summary:
-            raise Halt("broken", "restic ended without a word of what it did")
-        return summary
+    summary: dict[str, Any] = {}
+
+    def send() -> list[str]:
+        summary.clear()
+        reading = functools.partial(_read, progress, summary)
+        return Restic(order, progress).run(arguments, reading, worth=(0, SOME_UNREADABLE))
+
+    _complain_of_unreadable(patiently(send, progress))
+    if not summary:
+        raise Halt("broken", "restic ended without a word of what it did")
+    return summary
 
 
 def _read(progress: Progress, summary: dict[str, Any], line: bytes) -> None:

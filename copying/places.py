@@ -1,7 +1,9 @@
 """Where things are on the machine."""
 
-FOLDER = "/var/lib/dumont"
-"""Outside of what persists: nothing here is part of a snapshot but the manifest."""
+import os
+
+FOLDER = os.environ.get("DUMONT_COPYING_FOLDER", "/var/lib/dumont")
+"""Outside of what persists: only the manifest is part of a snapshot. Another one is for measurements."""
 
 MANIFEST = FOLDER + "/manifest.jsonl"
 """Always the same path, so that restic finds the snapshot before this one."""

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -22,12 +23,14 @@ REFUSALS = {
 _ANSWER = re.compile(r"\b(401|403|507)\b")
 _RETRY = re.compile(r"retrying after", re.IGNORECASE)
 _LOCKED = re.compile(r"already locked|unable to create lock", re.IGNORECASE)
+_AWAY = re.compile(r"dial tcp|connection re(?:fused|set)|broken pipe|\bEOF\b|timeout|50[234]\b", re.IGNORECASE)
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 KEPT_LINES = 40
+AGAIN = 1.0
 
 
-class Locked(Exception):
-    """Somebody of the vault's own side holds the repository."""
+class Away(Exception):
+    """The vault does not answer just now, or its own side holds the repository: the same again, a little later."""
 
 
 class Restic:
@@ -48,7 +51,7 @@ class Restic:
         """Run it; `worth` are the exit codes that are no failure. Returns the last lines of what it complained of.
 
         Raises:
-            Halt, Locked.
+            Halt, Away.
         """
         process = subprocess.Popen(  # noqa: S603 - our own words
             [self._program, *arguments],
@@ -77,6 +80,7 @@ class Restic:
         for raw in process.stderr or ():
             line = self._masked(raw.decode(errors="replace").strip())
             said.append(line)
+            print(line, flush=True)  # to the job's log
             if not _RETRY.search(line):
                 continue
             answer = _ANSWER.search(line.partition(":")[2])
@@ -92,15 +96,26 @@ class Restic:
 
     def _fail(self, said: deque[str], code: int) -> None:
         text = "\n".join(said)
-        if _LOCKED.search(text):
-            raise Locked
         if _NO_SPACE.search(text):
             raise Halt("no_space", "the machine's disk is full")
         answer = _ANSWER.search(text)
         if answer:
             raise Halt(*REFUSALS[answer.group(1)])
-        last = next((line for line in reversed(said) if line), f"exit code {code}")
-        raise Halt("broken", f"restic: {last[:300]}")
+        reason = next((line for line in said if "Fatal" in line), said[-1] if said else f"exit code {code}")[:300]
+        if _LOCKED.search(text) or _AWAY.search(text):
+            raise Away(reason)
+        raise Halt("broken", f"restic: {reason}")
+
+
+def patiently(attempt: Callable[[], Any], progress: Progress) -> Any:
+    """Until the vault answers. That it does not moves nothing, so the deadline goes on running."""
+    while True:
+        try:
+            return attempt()
+        except Away as away:
+            progress.trouble(str(away))
+            time.sleep(AGAIN)
+            progress.check()
 
 
 def _moved(pid: int) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from copying.kept import Kept
 from copying.places import MANIFEST, STAGE
 from copying.placing import Placing
 from copying.progress import Halt, Progress
-from copying.restic import Restic
+from copying.restic import Restic, patiently
 from copying.turn import turn
 
 _ESCAPED = r"\\\1"
@@ -53,8 +54,14 @@ def restore(order: dict[str, Any], progress: Progress) -> dict[str, Any]:
 def _fetch_manifest(order: dict[str, Any], progress: Progress) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     progress.enter("fetching")
     path = os.path.join(progress.folder, "manifest.jsonl")
-    with open(path, "wb") as file:
-        Restic(order, progress).run(["dump", "--no-lock", order["snapshot"], MANIFEST], lambda line: _keep(file, line))
+
+    def fetch() -> None:
+        with open(path, "wb") as file:
+            Restic(order, progress).run(
+                ["dump", "--no-lock", order["snapshot"], MANIFEST], lambda line: _keep(file, line)
+            )
+
+    patiently(fetch, progress)
     try:
         return manifest.read(path)
     except (ValueError, KeyError) as error:
@@ -114,9 +121,8 @@ def _fetch(order: dict[str, Any], stages: dict[str, str], entries: list[dict[str
         total = sum(entry.get("z", 0) for path in paths for entry in _below(entries, path))
         progress.enter("fetching", total)
         chosen = [f"--include={_SPECIAL.sub(_ESCAPED, path)}" for path in paths]
-        Restic(order, progress).run(
-            ["restore", "--no-lock", order["snapshot"], "--target", stage, *chosen], lambda line: None
-        )
+        arguments = ["restore", "--no-lock", order["snapshot"], "--target", stage, *chosen]
+        patiently(functools.partial(Restic(order, progress).run, arguments, lambda line: None), progress)
 
 
 def _place(stages: dict[str, str], progress: Progress) -> int:

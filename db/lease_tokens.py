@@ -25,5 +25,5 @@ def lease_of(sealer: Sealer, token: str, purpose: str) -> str | None:
 
 
 def _signature(key: bytes, lease_id: str, purpose: str) -> str:
-    made = hmac.digest(key, f"lease-token/{purpose}/{lease_id}".encode(), hashlib.sha256)
+    made = hmac.digest(key, f"lease-token/{purpose}/{lease_id}".encode(errors="replace"), hashlib.sha256)
     return base64.urlsafe_b64encode(made).decode().rstrip("=")

@@ -11,7 +11,7 @@ from aiohttp import web
 from clients import rclone
 from vault.objects import Kind, Object, may, parse
 from vault.rights import Rights
-from vault.store import Store
+from vault.store import LISTING, Store
 
 PIECE = 1 << 18
 _TO_STORE = ("Accept", "Range", "Content-Type", "Content-Length")
@@ -45,7 +45,7 @@ class Relay:
 
     async def healthy(self) -> bool:
         try:
-            async with self._http.get("http://store/", timeout=aiohttp.ClientTimeout(total=5)):
+            async with self._http.get("http://store/", headers=LISTING, timeout=aiohttp.ClientTimeout(total=5)):
                 return True
         except (aiohttp.ClientError, TimeoutError):
             return False
@@ -79,7 +79,7 @@ class Relay:
                 return web.Response(status=400)
             raise
         if status >= 500:
-            status = 507 if self._store.is_full() else 503
+            status = self._store.failure()
         return web.Response(status=status)
 
     async def _judge_existing(self, wanted: Object, size: int) -> int:
@@ -96,7 +96,7 @@ class Relay:
             return 200 if length == size else 400
         log.warning("removing an object that is not whole: %s, %d bytes", path, length)
         await rclone.delete_file(f"{self._store.where.rstrip('/')}{stored_path(wanted)}")
-        return 503
+        return self._store.failure()
 
     def _url(self, path: str) -> str:
         return f"http://store{quote(path)}"

@@ -18,11 +18,16 @@ import aiohttp
 from clients import rclone
 from clients.restic import is_folder
 
+LISTING = {"Accept": "application/vnd.x.restic.rest.v2"}
+"""What rclone wants to hear before it answers a listing, which is how it is asked whether it is there."""
+
 START_SECONDS = 30.0
 FULL_FOR = 10.0
 """After the store said that it is full, a failed write is put down to that for so many seconds."""
 
-_FULL = re.compile(r"no space left|quota|insufficient storage|not enough (?:space|storage)", re.IGNORECASE)
+_FULL = re.compile(
+    r"no space left|remaining disk space|quota|insufficient storage|not enough (?:space|storage)", re.IGNORECASE
+)
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +39,10 @@ class Store:
         self.where, self.socket, self.process = where, socket, process
         self._full_at: float | None = None
 
-    def is_full(self) -> bool:
-        """Whether it said so a moment ago."""
-        return self._full_at is not None and time.monotonic() - self._full_at < FULL_FOR
+    def failure(self) -> int:
+        """The HTTP status for a write that it failed: full, if it said so a moment ago, or just not now."""
+        full = self._full_at is not None and time.monotonic() - self._full_at < FULL_FOR
+        return 507 if full else 503
 
     async def read_log(self) -> None:
         """Hand its complaints on, until it ends."""
@@ -84,7 +90,7 @@ async def _await_answer(store: Store) -> None:
     ):
         while store.process.returncode is None:
             with contextlib.suppress(aiohttp.ClientError):
-                async with http.get("http://store/"):
+                async with http.get("http://store/", headers=LISTING):
                     return
             await asyncio.sleep(0.05)
     raise SystemExit("rclone does not start; its reason is above")
