@@ -42,7 +42,7 @@ async def world(settings: Settings, database: Database, simulator: Simulator, th
     world = World(settings, database, simulator)
     await world.begin()
     yield world
-    simulator.control.post("/simulator/reset").raise_for_status()
+    simulator.control.post("/simulator/reset", timeout=120).raise_for_status()  # many files are wiped
 
 
 @pytest.fixture
