@@ -1,10 +1,11 @@
-# One image for the api, the worker, the gateway and the migrations. Not built by our tests: no container runtime there.
+# One image for the api, the worker, the gateway, the vault and the migrations. Not built by our tests: no container runtime there.
 FROM python:3.11.14-slim-bookworm
 
 RUN apt-get update \
     && apt-get install -y --no-install-recommends openssh-client rsync restic \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home --uid 10001 dumont
+    && useradd --create-home --uid 10001 dumont \
+    && install -d -o dumont -m 700 /var/lib/dumont
 
 WORKDIR /app
 COPY requirements.lock .

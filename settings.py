@@ -138,6 +138,14 @@ class Settings(BaseSettings):
         return f"{(self.gateway_check_url or near).rstrip('/')}/health"
 
     @property
+    def vault_store(self) -> str:
+        """Where snapshots are kept: an absolute folder, or an rclone remote such as `s3:bucket/path`."""
+        given = self.vault_backend
+        if given is not None and ":" in given and not given.startswith(("/", ".")):
+            return given.rstrip("/")
+        return str((Path(given) if given else self.data_dir / "vault").expanduser().absolute())
+
+    @property
     def ssh_port_range(self) -> range:
         first, last = map(int, self.ssh_ports.split("-"))
         return range(first, last + 1)

@@ -28,6 +28,7 @@ from activities.pairing import PairingActivities
 from activities.reaping import ReapActivities
 from activities.reconciling import ReconcileActivities
 from activities.schedules import make_sure_of_schedules
+from activities.vault import VaultActivities
 from activities.watching import WatchActivities
 from db import beats
 from db.sealing import Sealer
@@ -39,6 +40,7 @@ from workflows.instance import InstanceWorkflow
 from workflows.machine import MachineWorkflow
 from workflows.reap import ReapWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.snapshot import SnapshotWorkflow, TidyVaultWorkflow
 from workflows.watch import WatchWorkflow
 
 OURS = ["activities", "clients", "db", "domain", "settings"]
@@ -48,7 +50,10 @@ SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_
 
 log = logging.getLogger("worker")
 
-WORKFLOWS = [DeployWorkflow, InstanceWorkflow, MachineWorkflow, ReapWorkflow, ReconcileWorkflow, WatchWorkflow]
+WORKFLOWS = [
+    *(DeployWorkflow, InstanceWorkflow, MachineWorkflow, ReapWorkflow, ReconcileWorkflow, WatchWorkflow),
+    *(SnapshotWorkflow, TidyVaultWorkflow),
+]
 SCHEDULE_CHECK = 30.0
 """Seconds between looks whether our schedules are still there (a lost Temporal database loses them)."""
 
@@ -60,6 +65,7 @@ def build_worker(temporal: Client, database: Database, clouds: Clouds, settings:
     leases = LeaseActivities(database, flows)
     instances = InstanceActivities(clouds, Market(database, clouds), flows)
     models = ModelActivities(database, clouds.sealer, machines)
+    vault = VaultActivities(database, clouds.sealer, settings, machines)
     watching = WatchActivities(clouds, flows)
     reconciling = ReconcileActivities(database, temporal, flows)
     reaping = ReapActivities(clouds)
@@ -89,6 +95,12 @@ def build_worker(temporal: Client, database: Database, clouds: Clouds, settings:
             models.publish_model,
             models.record_stage,
             models.record_deploy_ending,
+            vault.begin_snapshot,
+            vault.take_snapshot,
+            vault.verify_snapshot,
+            vault.fail_snapshot,
+            vault.restore,
+            vault.forget_snapshots,
             watching.look_at_account,
             reconciling.start_what_rows_demand,
             PairingActivities(database, temporal, settings).check_pairing,

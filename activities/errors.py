@@ -33,6 +33,8 @@ class Fault(StrEnum):
     NOT_WANTED = "not_wanted"
     MACHINE_LOST = "machine_lost"
     MODEL_FAILED = "model_failed"
+    SNAPSHOT_FAILED = "snapshot_failed"
+    RESTORE_FAILED = "restore_failed"
 
 
 class NotYet(ApplicationError):

@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.points import Point, reach
 from domain import flows
-from domain.flows import DeployInput, DeployProgress, InstanceInput, MachineInput, WatchInput
+from domain.flows import DeployInput, DeployProgress, InstanceInput, MachineInput, SnapshotInput, TidyInput, WatchInput
 from domain.machines import MachineSeen
 from domain.phases import DeploymentStage, InstanceStatus
 from settings import Settings
@@ -77,6 +77,30 @@ class Flows:
         workflow_id = flows.deploy_workflow_id(deployment_id)
         phase = DeploymentStage.PROVISIONING
         await self._start(flows.DEPLOY_WORKFLOW, deploy, workflow_id, "deploy", summary, instance_id, phase)
+
+    async def start_snapshot(self, snapshot_id: str, instance_id: int) -> None:
+        """Take a snapshot whose row is there."""
+        snapshot = SnapshotInput(snapshot_id=snapshot_id, instance_id=instance_id)
+        workflow_id = flows.snapshot_workflow_id(snapshot_id)
+        summary = f"Snapshot {snapshot_id} of instance {instance_id}"
+        await self._start(flows.SNAPSHOT_WORKFLOW, snapshot, workflow_id, "snapshot", summary, instance_id)
+
+    async def cancel_snapshot(self, snapshot_id: str) -> None:
+        """Its owner wants it no longer; the row says so already."""
+        handle: WorkflowHandle[Any, Any] = self._temporal.get_workflow_handle(flows.snapshot_workflow_id(snapshot_id))
+        try:
+            await handle.cancel(rpc_timeout=RPC_DEADLINE)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
+    async def tidy_vault(self, instance_id: int) -> None:
+        """Have the vault forget what is deleted or too old of an instance."""
+        workflow_id = flows.tidy_workflow_id(instance_id)
+        summary = f"Tidy the vault of instance {instance_id}"
+        await self._start(
+            flows.TIDY_WORKFLOW, TidyInput(instance_id=instance_id), workflow_id, "tidy", summary, instance_id
+        )
 
     async def watch(self, account_id: int) -> None:
         """Have an account's machines looked at now, and often while any is moving."""

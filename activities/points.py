@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class Point(StrEnum):
-    """Every point, in the order of a deploy's life."""
+    """Every point, in the order of a machine's life."""
 
     DEPLOY_COMMITTED = "deploy-committed"
     MACHINE_STARTED = "machine-started"
@@ -30,6 +30,11 @@ class Point(StrEnum):
     PUBLISHED = "published"
     RESERVED_AGAIN = "reserved-again"
     LET_GO = "let-go"
+    SNAPSHOT_BEGUN = "snapshot-begun"
+    SNAPSHOT_SENT = "snapshot-sent"
+    SNAPSHOT_RECORDED = "snapshot-recorded"
+    SNAPSHOT_VERIFIED = "snapshot-verified"
+    RESTORED = "restored"
     RELEASE_BEGUN = "release-begun"
     RELEASE_ASKED = "release-asked"
     RELEASE_CONFIRMED = "release-confirmed"

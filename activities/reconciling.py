@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from activities.flows import Flows
 from activities.instances import machine_summary
+from db import snapshots
 from db.leases import OPEN
 from db.session import Database
 from db.tables import Deployment, Instance, Lease
@@ -47,7 +48,19 @@ class ReconcileActivities:
             if flows.watch_workflow_id(account_id) not in running:
                 await self._flows.watch(account_id)
                 started += 1
-        return started
+        return started + await self._start_snapshots(running)
+
+    async def _start_snapshots(self, running: set[str]) -> int:
+        """What shall be taken, and repositories that outlived the last of their snapshots."""
+        async with self._database.begin() as session:
+            rows = await snapshots.left_to_take(session)
+            empty = await snapshots.left_to_remove(session)
+        missing = [row for row in rows if flows.snapshot_workflow_id(row.id) not in running]
+        for row in missing:
+            await self._flows.start_snapshot(row.id, row.instance_id)
+        for instance_id in empty:
+            await self._flows.tidy_vault(instance_id)
+        return len(missing) + len(empty)
 
     async def _tell_closed(self, open_ones: set[str], running: set[str]) -> None:
         """A lease was closed behind its workflow's back (a restored or copied database): let it look."""
@@ -81,7 +94,13 @@ class ReconcileActivities:
         """Ids of our running workflows. Visibility may lag: a start that was not needed joins the running one."""
         kinds = ", ".join(
             f"'{kind}'"
-            for kind in (flows.MACHINE_WORKFLOW, flows.INSTANCE_WORKFLOW, flows.DEPLOY_WORKFLOW, flows.WATCH_WORKFLOW)
+            for kind in (
+                flows.MACHINE_WORKFLOW,
+                flows.INSTANCE_WORKFLOW,
+                flows.DEPLOY_WORKFLOW,
+                flows.WATCH_WORKFLOW,
+                flows.SNAPSHOT_WORKFLOW,
+            )
         )
         query = f"WorkflowType IN ({kinds}) AND ExecutionStatus = 'Running'"
         return {each.id async for each in self._temporal.list_workflows(query, page_size=1000)}

@@ -30,6 +30,7 @@ from api import (
     models,
     offers,
     openapi,
+    snapshots,
     user_settings,
 )
 from api.errors import Conflict, Down, Invalid, PaymentNeeded, Problem, answer, invalid
@@ -37,6 +38,8 @@ from api.parts import running_parts
 from api.wire import BodyLimit, CountRequests, OneSlash
 from clients.vast_errors import VastError, VastKeyRefused, VastRefused, VastThrottled
 from domain.refusals import AccountInUse, GpuLimitReached, NoOfferFree, ProviderKeyRefused, Refusal, SpendingCapReached
+from domain.snapshots import NothingRuns, SnapshotInUse
+from domain.wishes import WrongState
 from settings import Settings
 
 MAX_BODY_BYTES = 1_000_000
@@ -54,6 +57,7 @@ ROUTERS: list[APIRouter] = [
     deploy.router,
     offers.router,
     instances.router,
+    snapshots.router,
     leases.router,
 ]
 """`offers` before `instances`, `catalogue` before `models`: `/instances/offers` is no instance."""
@@ -127,7 +131,7 @@ def as_problem(error: Exception) -> Problem | None:
             return error
         case SpendingCapReached():
             return PaymentNeeded(error.code, str(error))
-        case AccountInUse() | NoOfferFree() | GpuLimitReached():
+        case AccountInUse() | NoOfferFree() | GpuLimitReached() | WrongState() | NothingRuns() | SnapshotInUse():
             return Conflict(error.code, str(error))
         case Refusal():
             return Problem(error.code, str(error))

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from activities.flows import Flows
 from activities.instances import machine_summary
@@ -37,3 +39,26 @@ async def tell_changed(flows: Flows, instance_id: int, deployment_ids: list[str]
             await flows.changed(name)
         except TEMPORAL_DOWN as error:
             log.warning("%s is left to the reconciler: %s", name, type(error).__name__)
+
+
+async def start_snapshot(flows: Flows, snapshot_id: str, instance_id: int) -> None:
+    """Take a snapshot whose row is committed."""
+    await _told(f"snapshot {snapshot_id}", flows.start_snapshot(snapshot_id, instance_id))
+
+
+async def tell_instance(flows: Flows, instance_id: int) -> None:
+    """An instance has a new wish."""
+    await _told(f"instance {instance_id}", flows.tell_instance(instance_id))
+
+
+async def tell_deleted(flows: Flows, snapshot_id: str, instance_id: int) -> None:
+    """A snapshot is deleted: end who takes it, and have its room given back."""
+    await _told(f"snapshot {snapshot_id}", flows.cancel_snapshot(snapshot_id))
+    await _told(f"the vault of instance {instance_id}", flows.tidy_vault(instance_id))
+
+
+async def _told(what: str, telling: Coroutine[Any, Any, None]) -> None:
+    try:
+        await telling
+    except TEMPORAL_DOWN as error:
+        log.warning("%s is left to the reconciler: %s", what, type(error).__name__)

@@ -91,7 +91,7 @@ async def connect(target: SshTarget, *, timeout: float) -> asyncssh.SSHClientCon
         SshUnreachable, SshKeyRefused, HostKeyChanged.
     """
     pinned = None if target.host_key is None else asyncssh.import_public_key(target.host_key)
-    with _ssh_errors(pinned=pinned is not None):
+    with wire_errors(pinned=pinned is not None):
         return await asyncssh.connect(
             target.host,
             target.port,
@@ -127,7 +127,7 @@ async def run(
     Raises:
         CommandTimedOut, SshUnreachable. A non-zero exit code is an answer, not an error.
     """
-    with _ssh_errors(connection):
+    with wire_errors(connection):
         process = await connection.create_process(command, encoding=None)
         try:
             return await asyncio.wait_for(_communicate(process, (input or "").encode()), timeout)
@@ -164,7 +164,7 @@ async def http_get(
     Raises:
         PortClosed, SshUnreachable (also for an answer that is not HTTP, too long, or late).
     """
-    with _ssh_errors(connection):
+    with wire_errors(connection):
         async with asyncio.timeout(timeout):
             reader, writer = await connection.open_connection("127.0.0.1", port)
             try:
@@ -176,7 +176,7 @@ async def http_get(
 
 
 @contextmanager
-def _ssh_errors(connection: asyncssh.SSHClientConnection | None = None, *, pinned: bool = False) -> Iterator[None]:
+def wire_errors(connection: asyncssh.SSHClientConnection | None = None, *, pinned: bool = False) -> Iterator[None]:
     try:
         yield
     except asyncssh.PermissionDenied as error:

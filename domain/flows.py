@@ -5,7 +5,7 @@ from datetime import timedelta
 from pydantic import BaseModel
 
 from domain.machines import MachineSeen
-from domain.phases import DeploymentStage, DeploymentStatus, InstanceStatus, LeaseState
+from domain.phases import DeploymentStage, DeploymentStatus, InstanceStatus, LeaseState, SnapshotStatus
 
 TASK_QUEUE = "dumont"
 
@@ -22,6 +22,14 @@ def deploy_workflow_id(deployment_id: str) -> str:
     return f"deploy-{deployment_id}"
 
 
+def snapshot_workflow_id(snapshot_id: str) -> str:
+    return f"snapshot-{snapshot_id}"
+
+
+def tidy_workflow_id(instance_id: int) -> str:
+    return f"tidy-vault-{instance_id}"
+
+
 def watch_workflow_id(account_id: int) -> str:
     return f"watch-account-{account_id}"
 
@@ -35,6 +43,8 @@ MACHINE_WORKFLOW = "MachineWorkflow"
 INSTANCE_WORKFLOW = "InstanceWorkflow"
 DEPLOY_WORKFLOW = "DeployWorkflow"
 WATCH_WORKFLOW = "WatchWorkflow"
+SNAPSHOT_WORKFLOW = "SnapshotWorkflow"
+TIDY_WORKFLOW = "TidyVaultWorkflow"
 """Workflow types by name, for those who start them without importing the workflows' room."""
 
 SIGNAL_CHANGED = "changed"
@@ -102,3 +112,19 @@ class DeployProgress(BaseModel):
 
 class WatchInput(BaseModel):
     account_id: int
+
+
+class SnapshotInput(BaseModel):
+    snapshot_id: str
+    instance_id: int
+
+
+class SnapshotProgress(BaseModel):
+    """Answer of a SnapshotWorkflow's `progress` query."""
+
+    status: SnapshotStatus = SnapshotStatus.CREATING
+    message: str = ""
+
+
+class TidyInput(BaseModel):
+    instance_id: int

@@ -41,6 +41,20 @@ SHELL: Outside = {
 }
 """Commands on a machine over SSH."""
 
+COPY: Outside = {
+    "start_to_close_timeout": timedelta(days=2),
+    "heartbeat_timeout": MISSED_AFTER,
+    "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)),
+}
+"""A snapshot or a restore: as long as something moves. That nothing does any more is noticed on the machine."""
+
+VAULT: Outside = {
+    "start_to_close_timeout": timedelta(hours=1),
+    "heartbeat_timeout": MISSED_AFTER,
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
+}
+"""Our own side of the vault: it reads and compares, and what it reads may lie far away."""
+
 RELEASE: Outside = {
     "start_to_close_timeout": timedelta(seconds=120),
     "heartbeat_timeout": MISSED_AFTER,

@@ -15,7 +15,7 @@ from cli.up.processes import start_mark
 
 LOW_DISK_GB = 5.0
 LEAST_DISK_GB = 0.5
-HEALTH = {"api": "/health", "gateway": "/health", "simulator": "/health"}
+HEALTH = {"api": "/health", "gateway": "/health", "simulator": "/health", "vault": "/health"}
 
 
 def installation(path: Path) -> Iterator[Finding]:

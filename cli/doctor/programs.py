@@ -12,6 +12,7 @@ from cli.doctor.finding import Finding, blocks, good, missing, note
 from cli.errors import Refused
 from cli.places import ROOT
 from cli.up import postgres, temporal
+from clients import rclone
 
 REINSTALL = "make install"
 PIN = re.compile(r"^([A-Za-z0-9_.-]+)==(\S+)(?: ; (.+?))? \\$", re.MULTILINE)
@@ -26,6 +27,7 @@ def programs() -> Iterator[Finding]:
     yield in_step_with_lock()
     yield found("PostgreSQL", lambda: str(postgres.program("postgres")))
     yield found("Temporal", temporal.program)
+    yield found("rclone", rclone_program)
     yield from (tool(name, use) for name, use in NEEDED_FOR.items())
 
 
@@ -63,7 +65,19 @@ def found(what: str, program: Callable[[], str]) -> Finding:
     ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own wheels
     if ran.returncode != 0:
         return blocks(what, f"does not run here: {ran.stderr.strip()[:200]}", "see the requirements in README.md")
-    return good(what, ran.stdout.strip())
+    return good(what, ran.stdout.strip().partition("\n")[0])
+
+
+def rclone_program() -> str:
+    """For the vault.
+
+    Raises:
+        Refused: it is not here.
+    """
+    try:
+        return rclone.program()
+    except rclone.RcloneFailed as error:
+        raise Refused(str(error)) from error
 
 
 def tool(name: str, use: str) -> Finding:

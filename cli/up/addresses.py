@@ -12,6 +12,7 @@ def addresses(plan: Plan, pids: Mapping[str, int]) -> dict[str, object]:
     return {
         "api": settings["DUMONT_API_URL"],
         "gateway": settings["DUMONT_GATEWAY_URL"],
+        "vault": f"http://127.0.0.1:{settings['DUMONT_VAULT_PORT']}" if "vault" in plan.parts else None,
         "temporal": settings["DUMONT_TEMPORAL_ADDRESS"],
         "temporal_ui": f"http://127.0.0.1:{plan.ports['temporal-ui']}" if "temporal" in plan.parts else None,
         "simulator": settings["DUMONT_VAST_URL"] if simulated else None,

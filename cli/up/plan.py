@@ -15,7 +15,7 @@ from cli.up.probes import answers
 from cli.up.spec import Spec
 from cli.up.temporal import temporal_spec
 
-PARTS = ("postgres", "temporal", "simulator", "worker", "gateway", "api")
+PARTS = ("postgres", "temporal", "simulator", "vault", "worker", "gateway", "api")
 
 # `-P`: the folder that the user stands in must not offer modules to our processes.
 PYTHON = (sys.executable, "-P")
@@ -93,8 +93,10 @@ class Plan:
     def _ours(self) -> list[Spec]:
         after = ("migrations", "temporal", "simulator")
         gateway = answers(self.ports["gateway"], "/health")
+        vault = answers(self.ports["vault"], "/health")
         api = answers(self.ports["api"], self._api_health())
         return [
+            Spec("vault", (*PYTHON, "-m", "vault"), ("migrations",), vault, self.environment, stop_seconds=5.5),
             Spec("worker", (*PYTHON, "-m", "worker"), after, environment=self.environment, stop_seconds=5.5),
             Spec("gateway", (*PYTHON, "-m", "gateway"), after, gateway, self.environment),
             Spec("api", self._api_command(), after, api, self.environment),

@@ -19,7 +19,7 @@ DEATHS_WORTH_TELLING = 3
 STRAYS_SECONDS = 2.0
 
 # Those nearest to the users go first; whoever writes goes before what it writes to.
-STOP_ORDER = {"api": 0, "gateway": 0, "worker": 0, "simulator": 1, "temporal": 1, "postgres": 2}
+STOP_ORDER = {"api": 0, "gateway": 0, "worker": 0, "vault": 0, "simulator": 1, "temporal": 1, "postgres": 2}
 
 
 class Supervisor:

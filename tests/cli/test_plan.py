@@ -48,7 +48,7 @@ def test_a_key_of_a_real_cloud_leaves_the_simulator_out() -> None:
 
 def test_who_waited_for_a_part_left_out_does_not_wait(tmp_path: Path) -> None:
     specs = {spec.name: spec for spec in plan(tmp_path, "simulator", "temporal").specs()}
-    assert set(specs) == {"postgres", "migrations", "worker", "gateway", "api"}
+    assert set(specs) == {"postgres", "migrations", "vault", "worker", "gateway", "api"}
     assert specs["api"].after == ("migrations",)
 
 

@@ -10,6 +10,7 @@ from tests.system.kills import killed_at
 from tests.system.running import Running
 
 FOR_EVERY_RUN = [Point.DEPLOY_COMMITTED, Point.RENT_MARKED, Point.RENT_ANSWERED, Point.RELEASE_ASKED]
+OF_DEPLOYS = [point for point in Point if not point.value.startswith(("snapshot-", "restored"))]
 TIMES = int(os.environ.get("DRILL_TIMES", "11"))
 
 
@@ -20,7 +21,7 @@ async def test_kill_9_at_a_point_costs_time_only(system: Running, figures: Figur
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("point", list(Point))
+@pytest.mark.parametrize("point", OF_DEPLOYS)
 async def test_kill_9_at_every_point_many_times(patient_system: Running, figures: Figures, point: Point) -> None:
     await drill(patient_system, figures, point, TIMES)
 

@@ -1,0 +1,62 @@
+"""The rclone program (it comes as a wheel): where snapshots are kept, whatever kind of store that is."""
+
+import asyncio
+import os
+import shutil
+import sys
+from pathlib import Path
+
+ANSWER_SECONDS = 60.0
+NO_SUCH_FOLDER = 3
+"""rclone's exit code when the store answered and has no such folder."""
+
+
+class RcloneFailed(Exception):
+    """The store does not answer, or refuses; the text is rclone's last line."""
+
+
+def program() -> str:
+    """Beside our own Python, else on the PATH.
+
+    Raises:
+        RcloneFailed: it is not here.
+    """
+    own = Path(sys.prefix) / "bin" / "rclone"
+    found = str(own) if own.exists() else shutil.which("rclone")
+    if found is None:
+        raise RcloneFailed("rclone is not installed")
+    return found
+
+
+async def names(folder: str) -> list[str] | None:
+    """What is directly in a folder of the store (`/a/b` or `remote:a/b`); None: surely no such folder."""
+    code, out = await _run("lsf", "--max-depth", "1", folder, worth=(0, NO_SUCH_FOLDER))
+    return None if code == NO_SUCH_FOLDER else out.splitlines()
+
+
+async def purge(folder: str) -> None:
+    """Remove a folder with all that is in it; one that is not there is no failure."""
+    await _run("purge", folder, worth=(0, NO_SUCH_FOLDER))
+
+
+async def delete_file(path: str) -> None:
+    """Remove one file; one that is not there is no failure."""
+    await _run("deletefile", path, worth=(0, NO_SUCH_FOLDER, 4))
+
+
+async def _run(*arguments: str, worth: tuple[int, ...]) -> tuple[int, str]:
+    quick = ("--retries", "1", "--contimeout", "10s", "--timeout", "30s")
+    process = await asyncio.create_subprocess_exec(
+        program(), *arguments, *quick, stdin=-3, stdout=-1, stderr=-1, env={**os.environ, "HOME": str(Path.home())}
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), ANSWER_SECONDS)
+    except (TimeoutError, asyncio.CancelledError) as error:
+        process.kill()
+        await process.wait()
+        if isinstance(error, TimeoutError):
+            raise RcloneFailed(f"no answer within {ANSWER_SECONDS:g} s") from error
+        raise
+    if process.returncode not in worth:
+        raise RcloneFailed((err.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1][:300])
+    return process.returncode or 0, out.decode(errors="replace")

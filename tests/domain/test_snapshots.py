@@ -1,0 +1,88 @@
+"""What is the newest state, what covers a machine, what may go: as tables and as properties."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.phases import SnapshotStatus
+from domain.snapshots import SnapshotFacts, covers, is_last, newest, prune_is_due, to_forget
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def snapshot(number: int, **changes: object) -> SnapshotFacts:
+    values = {"id": f"snap_{number}", "epoch": 1, "final": True, "taken_at": NOON + timedelta(minutes=number)}
+    return SnapshotFacts.model_validate(values | changes)
+
+
+def test_the_newest_state_is_the_last_ready_one_of_the_epoch() -> None:
+    rows = [
+        snapshot(1),
+        snapshot(2, verified=False),
+        snapshot(3, status=SnapshotStatus.FAILED),
+        snapshot(4, status=SnapshotStatus.CREATING, taken_at=None),
+        snapshot(5, epoch=0),
+    ]
+    assert newest(rows, 1) == rows[1]
+    assert newest(rows, 2) is None
+    assert newest([], 1) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "ran_until", "covered"),
+    [
+        ({}, NOON, True),
+        ({}, NOON + timedelta(minutes=1), True),
+        ({}, NOON + timedelta(minutes=1, seconds=1), False),
+        ({}, None, False),
+        ({"final": False}, NOON, False),
+        ({"verified": False}, NOON, False),
+        ({"status": SnapshotStatus.FAILED}, NOON, False),
+        ({"taken_at": None}, NOON, False),
+    ],
+)
+def test_a_machine_may_go_only_when_nothing_ran_since(
+    changes: dict[str, object], ran_until: datetime | None, covered: bool
+) -> None:
+    assert covers(snapshot(1, **changes), ran_until) is covered
+
+
+def test_the_oldest_unlabelled_ones_are_forgotten() -> None:
+    rows = [snapshot(1, label="dear"), snapshot(2), snapshot(3), snapshot(4), snapshot(5)]
+    assert to_forget(rows, 1, 2, frozenset()) == ["snap_3", "snap_2"]
+    assert to_forget(rows, 1, 2, frozenset({"snap_2"})) == ["snap_3"]
+    assert to_forget(rows, 1, 0, frozenset()) == ["snap_4", "snap_3", "snap_2"]
+
+
+SNAPSHOTS = st.lists(
+    st.builds(
+        snapshot,
+        st.integers(0, 50),
+        epoch=st.integers(0, 2),
+        status=st.sampled_from(SnapshotStatus),
+        verified=st.booleans(),
+        label=st.none() | st.just("dear"),
+    ),
+    unique_by=lambda each: each.id,
+)
+
+
+@given(SNAPSHOTS, st.integers(0, 2), st.integers(0, 5))
+def test_what_must_never_go_never_goes(rows: list[SnapshotFacts], epoch: int, kept: int) -> None:
+    going = set(to_forget(rows, epoch, kept, frozenset()))
+    left = [each for each in rows if each.id not in going]
+    assert newest(left, epoch) == newest(rows, epoch)
+    verified = newest([each for each in rows if each.verified], epoch)
+    assert verified is None or verified in left
+    assert all(each.label is None and each.is_ready for each in rows if each.id in going)
+    if any(each.is_ready for each in rows):
+        assert any(each.is_ready for each in left)
+        assert any(is_last(each.id, rows, epoch) for each in left)
+
+
+def test_room_is_made_with_each_fifth() -> None:
+    assert [prune_is_due(1, before) for before in range(6)] == [False, False, False, False, True, False]
+    assert prune_is_due(7, 0)
+    assert not prune_is_due(0, 5)

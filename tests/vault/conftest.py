@@ -1,0 +1,51 @@
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from db.session import Database
+from settings import Settings
+from tests.db.conftest import database, database_url, new_url, server_url  # noqa: F401 - fixtures
+from tests.gateway.conftest import postgres  # noqa: F401 - a fixture
+from tests.gateway.ports import free_port
+from tests.simulator.conftest import Simulator, running
+from tests.vault.world import Door, World, door, settings_for
+
+
+@pytest.fixture(scope="session")
+def spare_ports() -> list[int]:
+    """Of this computer, and open to simulated machines: the first is the vault's, the others a test's own."""
+    return [free_port() for _ in range(4)]
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory, spare_ports: list[int]) -> Iterator[Simulator]:
+    ways_out = [word for port in spare_ports for word in ("--way-out", str(port))]
+    with running(tmp_path_factory.mktemp("cloud") / "data", *ways_out) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str, tmp_path_factory: pytest.TempPathFactory, spare_ports: list[int]) -> Settings:  # noqa: F811
+    return settings_for(database_url, tmp_path_factory.mktemp("installation"), spare_ports[0])
+
+
+@pytest.fixture(scope="session")
+def the_door(settings: Settings) -> Iterator[Door]:
+    with door(settings) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def world(settings: Settings, database: Database, simulator: Simulator, the_door: Door) -> AsyncIterator[World]:  # noqa: F811
+    """A user whose machines reach the vault."""
+    world = World(settings, database, simulator)
+    await world.begin()
+    yield world
+    simulator.control.post("/simulator/reset", timeout=120).raise_for_status()  # many files are wiped
+
+
+@pytest.fixture
+def unreachable_port() -> int:
+    """Of this computer; no simulated machine gets there."""
+    return free_port()

@@ -1,0 +1,185 @@
+"""Who gets through the vault's door, and to what."""
+
+import hashlib
+import os
+import secrets
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from db.lease_tokens import lease_of, lease_token
+from db.sealing import Sealer
+from db.snapshots import VAULT_TOKEN
+from db.tables import Lease
+from domain.ids import new_id
+from domain.phases import LeaseState
+from tests.vault.world import SECRETS, Door, Machine, World, until
+
+V2 = {"Accept": "application/vnd.x.restic.rest.v2"}
+
+
+class Caller:
+    def __init__(self, door: Door, token: str) -> None:
+        self._http = httpx.AsyncClient(base_url=door.url, auth=("machine", token), timeout=20)
+
+    async def status(self, method: str, path: str, content: bytes | None = None) -> int:
+        return (await self._http.request(method, path, content=content, headers=V2)).status_code
+
+
+@pytest_asyncio.fixture
+async def machine(world: World) -> Machine:
+    """One with a snapshot in the vault."""
+    machine = await world.machine()
+    await world.say(machine, "echo one > /workspace/note")
+    await world.taken(machine)
+    return machine
+
+
+def caller(world: World, door: Door, machine: Machine, purpose: str = VAULT_TOKEN) -> Caller:
+    return Caller(door, lease_token(world.sealer, machine.lease_id, purpose))
+
+
+def named(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+async def test_a_machine_reads_and_adds_to_its_own_and_takes_nothing_away(
+    world: World, the_door: Door, machine: Machine
+) -> None:
+    own, content = caller(world, the_door, machine), os.urandom(1000)
+    at = f"/{machine.instance_id}/data/{named(content)}"
+    assert await own.status("POST", at, content) == 200
+    assert await own.status("GET", at) == 200
+    assert await own.status("HEAD", f"/{machine.instance_id}/config") == 200
+    assert await own.status("GET", f"/{machine.instance_id}/snapshots/") == 200
+    for method, path in [
+        ("DELETE", at),
+        ("DELETE", f"/{machine.instance_id}/config"),
+        ("DELETE", f"/{machine.instance_id}/"),
+        ("POST", f"/{machine.instance_id}/config"),
+        ("POST", f"/{machine.instance_id}/keys/{named(content)}"),
+        ("POST", f"/{machine.instance_id}/?create=true"),
+        ("PUT", at),
+        ("GET", "/"),
+        ("GET", f"/{machine.instance_id}/data/../../9999/config"),
+        ("GET", f"/{machine.instance_id}/%2e%2e/1/config"),
+        ("GET", f"/0{machine.instance_id}/config"),
+    ]:
+        assert await own.status(method, path, content if method != "GET" else None) == 403, (method, path)
+
+
+async def test_locks_may_be_taken_away(world: World, the_door: Door, machine: Machine) -> None:
+    own, content = caller(world, the_door, machine), os.urandom(100)
+    at = f"/{machine.instance_id}/locks/{named(content)}"
+    assert await own.status("POST", at, content) == 200
+    assert await own.status("DELETE", at) == 200
+    assert await own.status("HEAD", at) == 404
+
+
+async def test_what_is_there_is_never_changed(world: World, the_door: Door, machine: Machine) -> None:
+    own, content = caller(world, the_door, machine), os.urandom(1000)
+    at = f"/{machine.instance_id}/data/{named(content)}"
+    assert await own.status("POST", at, content) == 200
+    assert await own.status("POST", at, content) == 200  # the answer was lost, so it asks again
+    assert await own.status("POST", at, content[:500]) == 400
+    assert (await own._http.get(at)).content == content
+
+
+async def test_what_is_not_what_its_name_says_is_not_kept(world: World, the_door: Door, machine: Machine) -> None:
+    own, content = caller(world, the_door, machine), os.urandom(700_000)
+    at = f"/{machine.instance_id}/data/{named(content)}"
+    assert await own.status("POST", at, content[:-1] + b"x") == 400
+    assert await own.status("HEAD", at) == 404
+    assert await own.status("POST", at, content) == 200
+
+
+async def test_what_a_crash_cut_off_is_written_again(world: World, the_door: Door, machine: Machine) -> None:
+    own, content = caller(world, the_door, machine), os.urandom(10_000)
+    at = f"/{machine.instance_id}/data/{named(content)}"
+    kept = world.settings.data_dir / "vault" / str(machine.instance_id) / "data" / named(content)[:2] / named(content)
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_bytes(content[:5000])
+    assert await own.status("POST", at, content) == 503  # it is cleared away; restic asks again
+    assert await own.status("POST", at, content) == 200
+    assert kept.read_bytes() == content
+
+
+async def test_anothers_repository_is_closed(world: World, the_door: Door, machine: Machine) -> None:
+    other = await world.machine()
+    stranger = caller(world, the_door, other)
+    assert await stranger.status("GET", f"/{machine.instance_id}/config") == 403
+    assert await stranger.status("GET", f"/{machine.instance_id}/snapshots/") == 403
+    content = os.urandom(10)
+    assert await stranger.status("POST", f"/{machine.instance_id}/data/{named(content)}", content) == 403
+
+
+async def test_a_source_of_a_restore_may_be_read_and_no_more(world: World, the_door: Door, machine: Machine) -> None:
+    snapshot_id, _ = await world.taken(machine)
+    other = await world.machine()
+    await world.wish_restored(other, snapshot_id)
+    reader, content = caller(world, the_door, other), os.urandom(10)
+    assert await reader.status("GET", f"/{machine.instance_id}/config") == 200
+    for kind in ("data", "locks", "index", "snapshots"):
+        assert await reader.status("POST", f"/{machine.instance_id}/{kind}/{named(content)}", content) == 403
+    assert await reader.status("DELETE", f"/{machine.instance_id}/locks/{named(content)}") == 403
+
+
+async def test_another_users_snapshot_is_no_source(world: World, the_door: Door, machine: Machine) -> None:
+    snapshot_id, _ = await world.taken(machine)
+    thief = World(world.settings, world.database, world.simulator)
+    await thief.begin()
+    other = await thief.machine()
+    await thief.wish_restored(other, snapshot_id)
+    assert await caller(world, the_door, other).status("GET", f"/{machine.instance_id}/config") == 403
+
+
+@pytest.mark.parametrize("state", ["releasing", "closed"])
+async def test_a_credential_is_dead_with_its_lease(world: World, the_door: Door, machine: Machine, state: str) -> None:
+    async with world.database.begin() as session:
+        (await session.get_one(Lease, machine.lease_id)).state = LeaseState(state)
+    fresh = await world.machine(machine.instance_id)
+    assert await caller(world, the_door, fresh).status("GET", f"/{machine.instance_id}/config") == 200
+
+    async def refused() -> bool | None:
+        return await caller(world, the_door, machine).status("GET", f"/{machine.instance_id}/config") == 401 or None
+
+    await until(refused, "the door to shut", 10)
+
+
+async def test_nobody_we_know_gets_in(world: World, the_door: Door, machine: Machine) -> None:
+    path = f"/{machine.instance_id}/config"
+    made_up = f"{machine.lease_id}.{secrets.token_urlsafe(32)}"
+    for who in [
+        Caller(the_door, made_up),
+        Caller(the_door, ""),
+        caller(world, the_door, machine, "agent"),
+        Caller(the_door, lease_token(world.sealer, new_id("lease"), VAULT_TOKEN)),
+    ]:
+        assert await who.status("GET", path) == 401
+    async with httpx.AsyncClient(base_url=the_door.url) as http:
+        assert (await http.get(path)).status_code == 401
+        bearer = {"Authorization": f"Bearer {lease_token(world.sealer, machine.lease_id, VAULT_TOKEN)}"}
+        assert (await http.get(path, headers=bearer)).status_code == 200
+
+
+async def test_a_lease_that_serves_another_now_opens_the_others(world: World, the_door: Door, machine: Machine) -> None:
+    instance_id = await world.instance()
+    async with world.database.begin() as session:
+        (await session.get_one(Lease, machine.lease_id)).holder_id = str(instance_id)
+
+    async def refused() -> bool | None:
+        return await caller(world, the_door, machine).status("GET", f"/{machine.instance_id}/config") == 403 or None
+
+    await until(refused, "the door to shut", 10)
+
+
+def test_tokens_outlive_a_rotation_and_are_good_for_one_purpose() -> None:
+    before = lease_token(Sealer(SECRETS), "lease_1", "vault")
+    rotated = Sealer(f"{'n' * 40},{SECRETS}")
+    assert lease_of(rotated, before, "vault") == "lease_1"
+    assert lease_of(rotated, before, "agent") is None
+    assert lease_of(rotated, before.replace("lease_1", "lease_2"), "vault") is None
+    assert lease_of(Sealer("n" * 40), before, "vault") is None
+    for nonsense in ("", ".", "lease_1.", "lease_1.é", "\udcff.x"):
+        assert lease_of(rotated, nonsense, "vault") is None

@@ -1,0 +1,135 @@
+"""Restores: what was there before is not lost, what cannot be whole is not put into place, and a crash costs time."""
+
+import asyncio
+import signal
+
+import pytest
+
+from activities.errors import Final
+from db.tables import Instance
+from tests.vault.world import Door, Machine, World, environment, perform, until
+
+BIG = "head -c 60000000 /dev/urandom > /workspace/big; echo one > /workspace/note"
+
+
+async def snapshotted(world: World, fill: str) -> tuple[Machine, str]:
+    machine = await world.machine()
+    await world.say(machine, fill)
+    snapshot_id, _ = await world.taken(machine)
+    return machine, snapshot_id
+
+
+async def working(world: World, machine: Machine, step: str) -> bool | None:
+    """Whether the machine's restore is at this step."""
+    return step in await world.say(machine, "cat /var/lib/dumont/jobs/restore-*/status.json") or None
+
+
+async def test_a_restore_in_place_keeps_what_was_there_aside(world: World) -> None:
+    machine, snapshot_id = await snapshotted(
+        world, "cd /workspace; echo old > note; echo same > same; mkdir folder; echo 1 > folder/a; ln -s note link"
+    )
+    await world.say(
+        machine, "cd /workspace; echo mine > note; echo new > new; rm folder/a; rm link; mkdir link; echo 2 > link/x"
+    )
+    restored = await perform(world.vault.restore, await world.wish_restored(machine, snapshot_id))
+    assert restored.kept_aside == 3
+    assert await world.say(
+        machine, "cd /workspace; cat note same folder/a; readlink link; ls -A | sort | tr '\\n' ' '"
+    ) == ("old\nsame\n1\nnote\n.dumont-before-restore folder link note same")
+    assert await world.say(machine, "cd /workspace/.dumont-before-restore/*; cat note new link/x") == "mine\nnew\n2"
+
+
+async def test_what_belongs_to_the_machine_stays_the_machines(world: World) -> None:
+    machine, snapshot_id = None, ""
+    instance_id = await world.instance(persist=["/workspace", "/root"])
+    machine = await world.machine(instance_id)
+    await world.say(
+        machine,
+        "mkdir -p /root/.ssh /root/.cache; echo c > /root/.ssh/config; echo x > /root/.cache/x; echo p > /root/p",
+    )
+    snapshot_id, _ = await world.taken(machine)
+    await world.close_lease(machine)
+    other = await world.machine(instance_id)
+    await world.say(
+        other, "mkdir -p /root/.cache; echo warm > /root/.cache/warm; cp /root/.ssh/authorized_keys /tmp/keys"
+    )
+    await perform(world.vault.restore, await world.wish_restored(other, snapshot_id))
+    assert (
+        await world.say(other, "cat /root/.ssh/config /root/p /root/.cache/warm; ls /root/.cache") == "c\np\nwarm\nwarm"
+    )
+    await world.say(other, "cmp /tmp/keys /root/.ssh/authorized_keys")
+
+
+async def test_a_restore_that_is_killed_is_started_again(world: World) -> None:
+    machine, snapshot_id = await snapshotted(world, BIG)
+    await world.say(machine, "sha256sum /workspace/big > /tmp/sum; echo two > /workspace/note; rm /workspace/big")
+    restoring = asyncio.create_task(perform(world.vault.restore, await world.wish_restored(machine, snapshot_id)))
+    await until(lambda: working(world, machine, "fetching"), "the restore to begin")
+    await world.say(machine, "pkill -9 -f 'copying-.*pyz [s]tart'; true")
+    await restoring
+    await world.say(machine, "sha256sum -c /tmp/sum")
+    assert await world.say(machine, "cat /workspace/note; ls -A /workspace | sort | tr '\\n' ' '") == (
+        "one\n.dumont-before-restore big note"
+    )
+
+
+async def test_a_worker_that_dies_in_a_restore_leaves_it_to_the_next(world: World) -> None:
+    machine, snapshot_id = await snapshotted(world, BIG)
+    await world.say(machine, "rm /workspace/big")
+    order, same = await world.wish_restored(machine, snapshot_id), environment()
+    attempt = asyncio.create_task(same.run(world.vault.restore, order))
+    await until(lambda: working(world, machine, "fetching"), "the restore to begin")
+    attempt.cancel()
+    await asyncio.gather(attempt, return_exceptions=True)
+    again = environment()
+    again.info = same.info
+    await perform(world.vault.restore, order, of=again)
+    assert (
+        await world.say(machine, "cat /var/lib/dumont/jobs/restore-*/starts; stat -c %s /workspace/big") == ".60000000"
+    )
+
+
+async def test_a_vault_that_dies_in_a_restore_costs_time_only(world: World, the_door: Door) -> None:
+    machine, snapshot_id = await snapshotted(world, BIG)
+    await world.say(machine, "sha256sum /workspace/big > /tmp/sum; rm /workspace/big")
+    restoring = asyncio.create_task(perform(world.vault.restore, await world.wish_restored(machine, snapshot_id)))
+    await until(lambda: working(world, machine, "fetching"), "the restore to begin")
+    the_door.end(signal.SIGKILL)
+    await asyncio.to_thread(the_door.start)
+    await restoring
+    await world.say(machine, "sha256sum -c /tmp/sum")
+
+
+async def test_a_machine_that_is_gone_fails_the_restore(world: World) -> None:
+    patient = world.changed(snapshot_stall_seconds=3.0)
+    machine, snapshot_id = await snapshotted(world, BIG)
+    order = await world.wish_restored(machine, snapshot_id)
+    restoring = asyncio.create_task(perform(patient.vault.restore, order))
+    await until(lambda: working(world, machine, "fetching"), "the restore to begin")
+    world.simulator.vast.delete(f"/api/v0/instances/{machine.number}/").raise_for_status()
+    with pytest.raises(Final, match="has not answered for"):
+        await restoring
+
+
+async def test_no_room_fails_before_anything_is_touched(world: World) -> None:
+    machine, snapshot_id = await snapshotted(world, BIG)
+    await world.say(machine, "echo mine > /workspace/note; rm /workspace/big")
+    full = "mount -t tmpfs -o size=30m tmpfs /mnt && cp -a /workspace/. /mnt/ && mount --bind /mnt /workspace"
+    await world.say(machine, full)
+    with pytest.raises(Final, match=r"the copy needs 0\.1 GB"):
+        await perform(world.vault.restore, await world.wish_restored(machine, snapshot_id))
+    assert await world.say(machine, "cat /workspace/note; ls -A /workspace") == "mine\nnote"
+
+
+async def test_another_instance_restores_only_what_it_was_told_to(world: World) -> None:
+    machine, snapshot_id = await snapshotted(world, "echo one > /workspace/note")
+    other = await world.machine()
+    order = await world.wish_restored(other, snapshot_id)
+    await perform(world.vault.restore, order)
+    assert await world.say(other, "cat /workspace/note") == "one"
+    async with world.database.begin() as session:
+        (await session.get_one(Instance, other.instance_id)).restore_snapshot_id = None
+    await asyncio.sleep(1.1)  # for so long the door remembers (vault/rights.py)
+    with pytest.raises(Final, match="refuses this machine"):
+        await perform(world.vault.restore, order)
+    assert machine.instance_id != other.instance_id

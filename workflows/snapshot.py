@@ -1,0 +1,85 @@
+"""A snapshot that somebody asked for: taken, verified, and the old ones forgotten. And tidying alone."""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.errors import Fault
+    from activities.vault import SnapshotFailure, VaultActivities
+    from domain.flows import SnapshotInput, SnapshotProgress, TidyInput
+    from domain.phases import SnapshotStatus
+
+from workflows.attributes import show_phase
+from workflows.failures import fault_of, sentence_of
+from workflows.options import COPY, RECORD, VAULT, within
+
+TIDY_PATIENCE = VAULT["start_to_close_timeout"] * 2
+"""What cannot be tidied now is tidied after the next snapshot."""
+
+
+@workflow.defn
+class SnapshotWorkflow:
+    """Its row was written by who asked for it; here it becomes ready and verified, or failed with the reason."""
+
+    @workflow.init
+    def __init__(self, input: SnapshotInput) -> None:
+        self._id = input.snapshot_id
+        self._progress = SnapshotProgress()
+
+    @workflow.query
+    def progress(self) -> SnapshotProgress:
+        return self._progress
+
+    @workflow.run
+    async def run(self, input: SnapshotInput) -> SnapshotProgress:
+        try:
+            self._say("sending its files to the vault")
+            await workflow.execute_activity_method(
+                VaultActivities.take_snapshot, self._id, summary="the machine sends its files", **COPY
+            )
+            self._say("verifying")
+            await workflow.execute_activity_method(
+                VaultActivities.verify_snapshot, self._id, summary="read it on our side, compare", **VAULT
+            )
+        except (FailureError, asyncio.CancelledError) as error:
+            await self._fail(error)
+            return self._progress
+        self._progress.status = SnapshotStatus.READY
+        self._say("ready and verified")
+        await tidy(input.instance_id)
+        return self._progress
+
+    async def _fail(self, error: BaseException) -> None:
+        message = "cancelled" if fault_of(error) is Fault.NOT_WANTED else sentence_of(error)
+        self._progress.status = SnapshotStatus.FAILED
+        self._say(message)
+        failure = SnapshotFailure(snapshot_id=self._id, message=message)
+        await workflow.execute_local_activity_method(VaultActivities.fail_snapshot, failure, **RECORD)
+
+    def _say(self, message: str) -> None:
+        self._progress.message = message
+        show_phase(self._progress.status.value, f"**{self._id}**: {message}")
+
+
+@workflow.defn
+class TidyVaultWorkflow:
+    """After a deletion, so that its room is given back without waiting for the next snapshot."""
+
+    @workflow.run
+    async def run(self, input: TidyInput) -> None:
+        await tidy(input.instance_id)
+
+
+async def tidy(instance_id: int) -> None:
+    """Forget what is old, deleted, or nobody's. Never a reason for a snapshot to fail."""
+    try:
+        await workflow.execute_activity_method(
+            VaultActivities.forget_snapshots,
+            instance_id,
+            summary="forget what is too old or deleted",
+            **within(VAULT, TIDY_PATIENCE),
+        )
+    except FailureError as error:
+        workflow.logger.warning("the vault of instance %s is not tidied: %s", instance_id, sentence_of(error))
