@@ -17,12 +17,14 @@ from temporalio.service import RPCError
 
 from api import (
     VERSION,
+    agent,
     auth,
     balance,
     catalogue,
     deploy,
     health,
     instances,
+    keep_awake,
     keys,
     leases,
     metrics,
@@ -54,6 +56,8 @@ ROUTERS: list[APIRouter] = [
     deploy.router,
     offers.router,
     instances.router,
+    keep_awake.router,
+    agent.router,
     leases.router,
 ]
 """`offers` before `instances`, `catalogue` before `models`: `/instances/offers` is no instance."""
