@@ -24,7 +24,7 @@ from db.instance_tables import AgentReport
 from db.lease_tokens import AGENT, lease_of, living_lease
 from db.tables import Instance, Lease
 from domain.agents import AgentStatus
-from domain.idleness import WARNED_BEFORE, warning
+from domain.idleness import WARNED_BEFORE, still_idle, warning
 from domain.machines import MachineSeen
 from domain.phases import InstanceStatus
 
@@ -146,12 +146,13 @@ async def agents(me: Me, session: Session) -> list[AgentAnswer]:
 
 
 def _shown(instance: Instance, said: AgentReport | None) -> AgentAnswer:
+    idle = still_idle(instance.idle_since, instance.traffic_at, said.active_at if said else None)
     return AgentAnswer(
         instance_id=instance.id,
         status=status_of(instance),
         gpu_utilization=said.gpu_util if said else None,
         last_seen=said.at if said else None,
-        idle_since=instance.idle_since,
+        idle_since=instance.idle_since if idle else None,
         will_hibernate_at=instance.will_hibernate_at,
     )
 

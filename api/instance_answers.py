@@ -11,6 +11,7 @@ from db.instance_tables import AgentReport
 from db.tables import Instance, Lease
 from domain.agents import latest
 from domain.flows import instance_workflow_id
+from domain.idleness import still_idle
 from domain.instances import InstanceSpec
 from domain.machines import MachineSeen, Seen
 from domain.offers import Offer
@@ -85,6 +86,7 @@ def shown_instance(instance: Instance, lease: Lease | None, said: AgentReport | 
     seen = MachineSeen.model_validate(lease.seen) if lease else MachineSeen()
     offer = Offer.model_validate(lease.offer) if lease else None
     changing = status in _PROGRESS
+    idle = still_idle(instance.idle_since, instance.traffic_at, said.active_at if said else None)
     return InstanceAnswer(
         id=instance.id,
         instance_id=instance.id,
@@ -108,8 +110,8 @@ def shown_instance(instance: Instance, lease: Lease | None, said: AgentReport | 
         label=instance.label,
         image=spec.image,
         gpu_util=said.gpu_util if said else None,
-        idle_since=instance.idle_since,
-        will_pause_at=instance.will_pause_at,
+        idle_since=instance.idle_since if idle else None,
+        will_pause_at=instance.will_pause_at if idle else None,
         will_hibernate_at=instance.will_hibernate_at,
         keep_awake_until=_keep_awake_until(instance, said),
         workflow_id=instance_workflow_id(instance.id),

@@ -176,6 +176,11 @@ def _span(span: timedelta) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
 
 
+def still_idle(idle_since: datetime | None, *uses: datetime | None) -> bool:
+    """Whether a verdict of a while ago still holds: nothing has used the instance since."""
+    return idle_since is not None and not any(use is not None and use > idle_since for use in uses)
+
+
 def warning(will_pause_at: datetime) -> str:
     """What the people at the machine's terminals read. The same words from whoever says it, so it is said once."""
     return (

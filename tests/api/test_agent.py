@@ -1,5 +1,7 @@
 """Flow 7: what machines' agents report, and what owners see of it. No machine is about; the token is the real one."""
 
+import json
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,9 +10,12 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
+from api.app import create_app
 from db.lease_tokens import AGENT, VAULT, lease_token
 from db.tables import Instance, Lease
+from domain.flows import machine_workflow_id
 from domain.phases import InstanceStatus, LeaseState
+from settings import Settings
 from tests.api.people import client
 from tests.api.test_held import deploy
 
@@ -125,6 +130,39 @@ async def test_the_pause_is_announced_unless_something_works(
     told = (await agent.post("/api/agent/status", json=idle)).json()
     assert (told["action"], "pauses at" in told["message"]) == ("prepare_hibernate", True)
     assert (await agent.post("/api/agent/status", json=BODY)).json()["action"] == "none"
+
+
+async def signals(app: FastAPI, lease_id: str) -> list[dict[str, Any]]:
+    """What the machine's workflow was told by `seen`; no worker is about to act on it."""
+    handle = app.state.parts.temporal.get_workflow_handle(machine_workflow_id(lease_id))
+    events = (await handle.fetch_history()).to_json_dict()["events"]
+    told = [
+        each["workflowExecutionSignaledEventAttributes"] for each in events if each["eventType"].endswith("SIGNALED")
+    ]
+    return [
+        json.loads(b64decode(each["input"]["payloads"][0]["data"])) for each in told if each["signalName"] == "seen"
+    ]
+
+
+async def test_the_first_word_of_an_awaited_machine_goes_to_its_workflow_at_once(
+    app: FastAPI, agent: httpx.AsyncClient, held: tuple[int, str]
+) -> None:
+    async with app.state.parts.database.begin() as session:
+        await session.execute(update(Lease).where(Lease.id == held[1]).values(state=LeaseState.RENTED))
+    here = {"boot_id": "b1", "public_ipaddr": "9.8.7.6", "ports": {"22/tcp": 40022}}
+    for _ in range(3):
+        assert (await agent.post("/api/agent/status", json=BODY | here)).status_code == 200
+    (told,) = await signals(app, held[1])
+    assert (told["state"], told["public_ipaddr"], told["ports"]) == ("up", "9.8.7.6", {"22/tcp": 40022})
+
+
+async def test_a_report_is_kept_while_temporal_is_away(settings: Settings, held: tuple[int, str]) -> None:
+    app = create_app(settings.model_copy(update={"temporal_address": "127.0.0.1:9"}))
+    async with app.router.lifespan_context(app):
+        async with app.state.parts.database.begin() as session:
+            await session.execute(update(Lease).where(Lease.id == held[1]).values(state=LeaseState.STARTING))
+        async with client(app, lease_token(app.state.parts.sealer, held[1], AGENT)) as agent:
+            assert (await agent.post("/api/agent/status", json=BODY | {"boot_id": "b9"})).status_code == 200
 
 
 async def test_keeping_it_awake(rita: httpx.AsyncClient, held: tuple[int, str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.idleness import LEAST_WAIT, MOST_WAIT, IdleFacts, IdlePolicy, judge, warning
+from domain.idleness import LEAST_WAIT, MOST_WAIT, IdleFacts, IdlePolicy, judge, still_idle, warning
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(minutes=3)
@@ -117,6 +117,12 @@ def test_the_words() -> None:
     assert judge(facts(known_until=ago(1000))).why.startswith("No word from its agent for 17 minutes: the agent is rep")
     assert judge(facts(known_until=ago(3600), dph_total=6)).why.endswith("6.00 USD were spent unattended.")
     assert "12:00:00 UTC" in warning(NOW)
+
+
+def test_a_verdict_holds_until_something_is_used() -> None:
+    assert still_idle(ago(60), None, ago(60), ago(90))
+    assert not still_idle(ago(60), ago(90), ago(59))
+    assert not still_idle(None, ago(90))
 
 
 moments = st.floats(min_value=-7200, max_value=200_000).map(ago)
