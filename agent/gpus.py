@@ -10,15 +10,33 @@ COMMAND = ["nvidia-smi", f"--query-gpu={COLUMNS}", "--format=csv,noheader,nounit
 DEADLINE = 10.0
 
 
-def look() -> dict[str, Any]:
-    """`gpu_metrics` of a report: percent, MB, degrees Celsius. `error` instead when the GPUs cannot be read."""
-    try:
-        done = subprocess.run(COMMAND, stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE, check=False)
-    except (OSError, subprocess.SubprocessError) as error:
-        return {"error": f"nvidia-smi does not answer ({type(error).__name__})"}
-    if done.returncode != 0:
-        return {"error": f"nvidia-smi ended with {done.returncode}"}
-    return parsed(done.stdout.decode(errors="replace"))
+class Gpus:
+    """Asks nvidia-smi, one at a time: on a GPU that fell off the bus it hangs, and not even a kill ends it at once."""
+
+    def __init__(self) -> None:
+        self._hanging: subprocess.Popen[bytes] | None = None
+
+    def look(self) -> dict[str, Any]:
+        """`gpu_metrics` of a report: percent, MB, degrees Celsius. `error` instead when the GPUs cannot be read."""
+        if self._hanging is not None and self._hanging.poll() is None:
+            return {"error": "nvidia-smi hangs"}
+        try:
+            asked = subprocess.Popen(
+                COMMAND, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        except OSError as error:
+            return {"error": f"nvidia-smi does not start ({type(error).__name__})"}
+        try:
+            said = asked.communicate(timeout=DEADLINE)[0]
+        except subprocess.TimeoutExpired:
+            asked.kill()
+            self._hanging = asked
+            return {"error": "nvidia-smi hangs"}
+        return parsed(said.decode(errors="replace")) if asked.returncode == 0 else _failed(asked.returncode)
+
+
+def _failed(code: int) -> dict[str, Any]:
+    return {"error": f"nvidia-smi ended with {code}"}
 
 
 def parsed(text: str) -> dict[str, Any]:

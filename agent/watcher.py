@@ -31,6 +31,7 @@ class Watcher:
         self._last = self._glance()
         self._heard_at = self._gpu_known_at = self.active_at = time.monotonic()
         self._seen: dict[str, Work] = {}
+        self._smi = gpus.Gpus()
         self._gpus: dict[str, Any] = {}
 
     def look(self) -> None:
@@ -99,7 +100,7 @@ class Watcher:
 
     def _look_at_gpus(self) -> None:
         """The highest load since somebody last heard of us; one look that fails does not hide an earlier one."""
-        now, seen, highest = time.monotonic(), gpus.look(), self._gpus.get("utilization")
+        now, seen, highest = time.monotonic(), self._smi.look(), self._gpus.get("utilization")
         if "error" in seen:
             self._gpus = {**self._gpus, "error": seen["error"], "unknown_seconds": now - self._gpu_known_at}
             return

@@ -37,12 +37,15 @@ class Watched:
             dead_man_busy=86_400,
         )
 
-    def install(self, **changes: Any) -> str:
-        """What the installation prints; the last line is `running PID`."""
+    def try_install(self, **changes: Any) -> subprocess.CompletedProcess[str]:
         command, stdin = installing(self.settings.model_copy(update=changes))
         host, port = address(self.row)
         argv = ["ssh", *options(self.key), "-p", str(port), f"root@{host}", command]
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+
+    def install(self, **changes: Any) -> str:
+        """What the installation prints; it begins with `running PID`."""
+        done = self.try_install(**changes)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 

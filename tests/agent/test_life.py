@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from activities.agent_program import program
+from activities.agents import NO_PYTHON
 from tests.agent.conftest import INTERVAL, Watched
 from tests.simulator.conftest import poll
 
@@ -21,6 +23,26 @@ def test_an_installation_is_done_once(watched: Watched) -> None:
     assert watched.say("pgrep -fc [a]gent.pyz; pgrep -fc [d]umont/agent/watch") == "1\n1"
     assert watched.say("stat -c %a ~/.dumont/agent/settings.json ~/.dumont/agent/agent.pyz") == "600\n600"
     assert watched.say("ls ~/.dumont | grep -c new. || true") == "0"
+
+
+def test_several_installations_at_once_leave_one_agent(bare: Watched) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: bare.try_install(), range(4)))
+    assert {each.returncode for each in done} == {0}, done
+    assert bare.next_reports()
+    assert bare.say("pgrep -fc [a]gent.pyz") == "1"
+
+
+def test_a_machine_without_python_says_so(bare: Watched) -> None:
+    bare.say("rm /usr/bin/python3")
+    done = bare.try_install()
+    assert (done.returncode, done.stderr.strip().splitlines()[-1]) == (NO_PYTHON, "there is no Python 3.8 or later")
+
+
+def test_an_installation_that_was_cut_off_is_done_again(bare: Watched) -> None:
+    bare.say("mkdir -p ~/.dumont/agent; echo half > ~/.dumont/agent/agent.pyz; echo 99999 > ~/.dumont/agent/lock")
+    assert bare.install().startswith("running ")
+    assert bare.next_reports()
 
 
 def test_new_settings_replace_the_agent(watched: Watched) -> None:

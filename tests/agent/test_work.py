@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.agent.conftest import Watched
+from tests.simulator.conftest import poll
 
 
 @contextmanager
@@ -119,3 +120,12 @@ def test_no_command_line_is_told(watched: Watched) -> None:
     """It may hold a password."""
     watched.start("exec python3 -c 'while True: pass' --password=sesame")
     assert "sesame" not in str(watched.becomes_busy())
+
+
+@pytest.mark.parametrize("program", ["exec sleep 1000", "exit 6", "echo '[N/A], RTX, 1, 2, 3'", ""])
+def test_a_gpu_that_cannot_be_read_is_unknown_and_not_idle(watched: Watched, program: str) -> None:
+    """On real machines: a GPU that fell off the bus, a driver that is gone, a sliced GPU."""
+    watched.say(f"rm /usr/bin/nvidia-smi; echo '#!/bin/sh\n{program}' > nvidia-smi; chmod +x nvidia-smi")
+    watched.say('[ -n "$(sed 1d nvidia-smi)" ] && cp nvidia-smi /usr/bin/ || true')
+    said = poll(lambda: (now := watched.next_reports(1)[-1]["gpu_metrics"]).get("unknown_seconds", 0) > 1 and now)
+    assert "nvidia-smi" in said["error"]
