@@ -88,7 +88,8 @@ class AgentActivities:
             token=lease_token(self._sealer, lease.id, AGENT),
             instance_id=int(lease.holder_id),
             interval=settings.agent_seconds,
-            cloud_url=settings.machine_cloud_url or account.url,
+            # one that cannot reach us would never have contact: it has no dead-man's switch
+            cloud_url=(settings.machine_cloud_url or account.url) if settings.public_url else "",
             dead_man=settings.dead_man_hours * 3600,
             dead_man_idle=min(DEAD_MAN_IDLE.total_seconds(), settings.dead_man_hours * 3600),
             dead_man_busy=DEAD_MAN_BUSY.total_seconds(),
@@ -113,6 +114,7 @@ class AgentActivities:
             agent_seconds=settings.agent_seconds,
             repair_seconds=settings.unknown_repair_seconds,
             unattended_usd=settings.unattended_usd,
+            fetched=settings.public_url is None,
         )
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, instance_id, with_for_update=True)

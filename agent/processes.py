@@ -31,26 +31,29 @@ class Processes:
     """Looks again and again; what a process is does not change until it runs another program, so it is read once."""
 
     def __init__(self) -> None:
-        self._is_work: dict[tuple[Key, str], bool] = {}
+        self._names: dict[tuple[Key, str], str] = {}
+        """Empty for what is not the user's work."""
 
     def look(self) -> dict[Key, Process]:
         """Every process that could be the user's work. One that ends while we look is left out."""
-        found, known = {}, {}
+        found, names = {}, {}
         for pid in numbers():
             try:
                 program, fields = stat_of(pid)
                 key = (pid, int(fields[19]))
-                counts = known[key, program] = self._counts(key, program)
-                if counts:
-                    found[key] = Process(pid, name_of(pid), _cpu(pid, fields), _disk(pid))
+                name = names[key, program] = self._name(key, program)
+                if name:
+                    found[key] = Process(pid, name, _cpu(pid, fields), _disk(pid))
             except (OSError, ValueError, IndexError):
                 continue
-        self._is_work = known
+        self._names = names
         return found
 
-    def _counts(self, key: Key, program: str) -> bool:
-        known = self._is_work.get((key, program))
-        return is_work(key[0]) if known is None else known
+    def _name(self, key: Key, program: str) -> str:
+        known = self._names.get((key, program))
+        if known is not None:
+            return known
+        return name_of(key[0]) if is_work(key[0]) else ""
 
 
 def numbers() -> list[int]:

@@ -27,6 +27,8 @@ class IdleDefaults:
     agent_seconds: float
     repair_seconds: float
     unattended_usd: float
+    fetched: bool = False
+    """Machines cannot reach us; their reports are fetched over SSH."""
 
 
 async def idle_facts(session: AsyncSession, instance: Instance, defaults: IdleDefaults) -> IdleFacts | None:
@@ -76,6 +78,7 @@ async def _policy(session: AsyncSession, instance: Instance, defaults: IdleDefau
         report_every=timedelta(seconds=defaults.agent_seconds),
         repair_after=timedelta(seconds=defaults.repair_seconds),
         unattended_usd=defaults.unattended_usd if cap is None else float(cap),
+        fetched=defaults.fetched,
     )
 
 
@@ -93,7 +96,7 @@ async def _others(session: AsyncSession, lease_id: str) -> tuple[int, datetime |
 async def record_verdict(session: AsyncSession, instance: Instance, verdict: IdleVerdict) -> None:
     """Keep what is shown of it; tell the owner of a silent agent, once until it speaks again."""
     instance.idle_since, instance.will_pause_at = verdict.idle_since, verdict.will_pause_at
-    if verdict.repair:
+    if verdict.alarm:
         await _tell_of_silence(session, instance, verdict)
     elif not verdict.silent:
         await close_alarms(session, SILENT_AGENT, alarm_text(instance.id))

@@ -29,11 +29,18 @@ class IdlePolicy(BaseModel):
     report_every: timedelta
     repair_after: timedelta
     unattended_usd: float
+    fetched: bool = False
+    """Machines cannot reach us: an installation over SSH brings their reports, once a window."""
 
     @property
     def silent_after(self) -> timedelta:
         """So long without a word is no delay of the network's any more."""
         return MISSED_REPORTS * self.report_every + timedelta(seconds=5)
+
+    @property
+    def asked_after(self) -> timedelta:
+        """So long without a word the agent is installed again, which also fetches what it could not deliver."""
+        return min(self.repair_after, self.pause_after or self.repair_after) if self.fetched else self.repair_after
 
     @property
     def warned_before(self) -> timedelta:
@@ -72,7 +79,9 @@ class IdleVerdict(BaseModel):
     silent: bool = False
     """The agent does not say what happens there, so this is a judgement of the unknown."""
     repair: bool = False
-    """The agent has been silent for too long: install it again."""
+    """The agent has been silent for too long: install it again, and judge again at once."""
+    alarm: bool = False
+    """The owner has to know of the silence."""
     why: str = ""
     """A sentence for the timeline."""
 
@@ -116,17 +125,21 @@ def _judge_unknown(facts: IdleFacts) -> IdleVerdict:
     if _is_deaf(facts):
         why = "No agent at all reaches us: it is our side that does not hear. Nothing is concluded from that."
         return IdleVerdict(look_again=_wait(policy.repair_after), silent=True, why=why)
-    if silent < policy.repair_after:
+    if silent < policy.asked_after:
         why = f"{facts.why_unknown} for {_span(silent)}; that counts as in use."
-        return IdleVerdict(look_again=_wait(policy.repair_after - silent), silent=True, why=why)
+        return IdleVerdict(look_again=_wait(policy.asked_after - silent), silent=True, why=why)
+    if silent < policy.repair_after:
+        why = "Its agent cannot reach us; what it has to say is fetched."
+        return IdleVerdict(look_again=_wait(policy.asked_after), silent=True, repair=True, why=why)
     unattended = max(_known_until(facts), _last_use(facts).at, facts.keep_awake_until or facts.running_since)
     cost = max(0.0, facts.dph_total * (facts.now - unattended).total_seconds() / 3600)
     if facts.dph_total > 0 and facts.now > unattended and cost >= policy.unattended_usd:
         why = f"{facts.why_unknown} for {_span(silent)} and nobody used it: {cost:.2f} USD were spent unattended."
-        return IdleVerdict(pause=True, silent=True, why=why)
+        return IdleVerdict(pause=True, silent=True, alarm=True, why=why)
     left = _until_cap(facts, cost)
     why = f"{facts.why_unknown} for {_span(silent)}: the agent is repaired. Until then it counts as in use."
-    return IdleVerdict(look_again=_wait(min(policy.repair_after, left)), silent=True, repair=True, why=why)
+    wait = _wait(min(policy.asked_after, left))
+    return IdleVerdict(look_again=wait, silent=True, repair=True, alarm=True, why=why)
 
 
 def _until_cap(facts: IdleFacts, cost: float) -> timedelta:

@@ -12,7 +12,8 @@ from tests.agent.hub import TOKEN, Hub
 from tests.simulator.conftest import Key, Simulator, key, poll, running  # noqa: F401 - `key` is a fixture
 from tests.simulator.shells import address, answers, machine, options, say
 
-INTERVAL = 0.4
+INTERVAL = 1.0
+"""Seconds. On a computer that others use too, a program has to get a fifth of a core to be seen at work."""
 
 
 @dataclass
@@ -44,10 +45,10 @@ class Watched:
         return subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=60, check=False)
 
     def install(self, **changes: Any) -> str:
-        """What the installation prints; it begins with `running PID`."""
+        """The first line that the installation prints: `running PID`."""
         done = self.try_install(**changes)
         assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        return done.stdout.splitlines()[0]
 
     def say(self, command: str) -> str:
         return say(self.row, self.key, command)
@@ -105,6 +106,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, hub: Hub) -> Iterator[Simula
 @pytest.fixture
 def bare(cloud: Simulator, hub: Hub, key: Key) -> Iterator[Watched]:  # noqa: F811 - the fixture
     """A machine without an agent."""
+    hub.open()
     hub.status, hub.answer = 200, {"received": True, "action": "none", "message": ""}
     hub.forget()
     yield Watched(cloud, hub, key, machine(cloud, key, onstart="[ -x ~/.dumont/agent/start ] && ~/.dumont/agent/start"))

@@ -20,7 +20,9 @@ class Hub:
         self.open()
 
     def open(self) -> None:
-        """Begin to listen, again at the port of the first time."""
+        """Begin to listen, again at the port of the first time; it may be open already."""
+        if self._server:
+            return
         hub = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -93,14 +93,14 @@ def test_one_that_crashes_at_once_is_tried_twice_and_not_for_ever(watched: Watch
 def test_the_control_plane_away_and_back(watched: Watched) -> None:
     """What happened meanwhile is told when it is back."""
     watched.hub.close()
-    watched.start("exec timeout 2 python3 -c 'while True: pass'")
+    watched.start("exec timeout 5 python3 -c 'while True: pass'")
     poll(lambda: "python3" in watched.say("cat ~/.dumont/agent/report.json 2>/dev/null || true"))
     watched.hub.forget()
     watched.hub.open()
     report = poll(lambda: watched.hub.reports and watched.hub.reports[0])
     assert [each["command"] for each in report["busy"]] == ["python3"]
     assert report["observed_seconds"] > 2 * INTERVAL
-    assert watched.say("wc -l < ~/.dumont/agent/agent.log") in ("2", "3")
+    assert int(watched.say("wc -l < ~/.dumont/agent/agent.log")) < 5  # not a line a try
     poll(lambda: watched.say("ls ~/.dumont/agent/report.json 2>/dev/null || echo none") == "none")
 
 
@@ -114,7 +114,7 @@ def test_a_refused_token(watched: Watched) -> None:
 def test_without_an_address_of_ours_reports_are_left_to_be_fetched(bare: Watched) -> None:
     bare.install(base_url="")
     poll(lambda: bare.say("cat ~/.dumont/agent/report.json 2>/dev/null || true"))
-    bare.start("exec timeout 1 python3 -c 'while True: pass'")
+    bare.start("exec timeout 4 python3 -c 'while True: pass'")
     poll(lambda: "used" in bare.say("cat ~/.dumont/agent/report.json"))
     bare.say("rm ~/.dumont/agent/report.json")  # taken: what was in it is not told again
     poll(lambda: '"busy": []' in bare.say("cat ~/.dumont/agent/report.json 2>/dev/null || true"))

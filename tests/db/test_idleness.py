@@ -102,7 +102,7 @@ async def test_a_verdict_is_shown_and_a_silent_agent_is_told_of_once_until_it_sp
     since = datetime(2026, 1, 1, tzinfo=UTC)
     await verdict(ledger, number, IdleVerdict(idle_since=since, will_pause_at=since, look_again=1))
     for _ in range(2):
-        await verdict(ledger, number, IdleVerdict(silent=True, repair=True, look_again=1, why="Silent."))
+        await verdict(ledger, number, IdleVerdict(silent=True, repair=True, alarm=True, look_again=1, why="Silent."))
     async with ledger.database.begin() as session:
         instance = await session.get_one(Instance, number)
         assert (instance.idle_since, instance.will_pause_at) == (None, None)

@@ -109,6 +109,17 @@ def test_a_silent_agent_is_repaired(known: dict[str, Any], repairs: bool, silent
     assert (verdict.repair, verdict.silent) == (repairs, silent)
 
 
+@pytest.mark.parametrize(
+    ("silent", "repairs", "alarms", "wait"),
+    [(60, False, False, 120), (180, True, False, 180), (899, True, False, 180), (900, True, True, 180)],
+)
+def test_where_reports_are_fetched_that_happens_once_a_window(
+    silent: float, repairs: bool, alarms: bool, wait: float
+) -> None:
+    verdict = judge(facts(known_until=ago(silent), policy=policy(fetched=True)))
+    assert (verdict.repair, verdict.alarm, verdict.look_again) == (repairs, alarms, wait)
+
+
 def test_the_words() -> None:
     assert judge(facts()).why == "Idle for 60 minutes: no traffic, no busy process, GPU below 5 %."
     busy = judge(facts(active_at=ago(1), why_active="python train.py used 98 % of a core"))
@@ -139,6 +150,7 @@ def situations(draw: st.DrawFn) -> IdleFacts:
             report_every=draw(st.floats(min_value=0.1, max_value=60).map(lambda seconds: timedelta(seconds=seconds))),
             repair_after=draw(spans),
             unattended_usd=draw(st.floats(min_value=0, max_value=100)),
+            fetched=draw(st.booleans()),
         ),
         running_since=draw(past),
         dph_total=draw(st.floats(min_value=0, max_value=100)),

@@ -96,18 +96,20 @@ async def test_a_silent_instance_that_nobody_uses_costs_no_more_than_its_owner_s
     assert verdict.pause
 
 
-async def test_without_an_address_of_ours_the_reports_are_fetched_over_ssh(machine: Worked) -> None:
+async def test_without_an_address_of_ours_the_reports_are_fetched_and_judged(machine: Worked) -> None:
+    """As a flow does: install where the verdict says repair, and judge again at once."""
     await machine.install(public_url=None)
-    await until(lambda: _left(machine), 30, "a report to be left")
-    await machine.install(public_url=None)
-    first = await machine.heard_after(None)
-    await until(lambda: _left(machine), 30, "another one")
-    await machine.install(public_url=None)
-    assert await machine.heard_after(first)
 
+    async def paused() -> bool | None:
+        verdict = await machine.judge(public_url=None, agent_seconds=0.1)
+        if verdict.repair:
+            await machine.install(public_url=None)
+            verdict = await machine.judge(public_url=None)
+        assert not verdict.alarm
+        return (verdict.pause and not verdict.silent) or None
 
-async def _left(machine: Worked) -> bool | None:
-    return await machine.shell("ls ~/.dumont/agent/report.json 2>/dev/null") != "" or None
+    assert await until(paused, 90, "an idle machine to be found idle")
+    assert (await machine.agent())["last_seen"] is not None
 
 
 async def test_whoever_sits_at_a_terminal_is_warned_once(machine: Worked) -> None:
