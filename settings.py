@@ -85,6 +85,12 @@ class Settings(BaseSettings):
         description="The api's address as rented machines reach it, for their agents. None: over our SSH to them.",
     )
     agent_seconds: float = Field(default=10.0, description="Between two reports of a machine's agent.")
+    dead_man_hours: float = Field(
+        default=2.0, gt=0, description="A machine that hears nothing from us for so long, and is idle, stops itself."
+    )
+    machine_cloud_url: str | None = Field(
+        default=None, description="The cloud's address as its machines reach it. None: the same as ours."
+    )
 
     ssh_host: str = Field(default="127.0.0.1", description="The SSH gateway's address, as users type it.")
     ssh_listen: str = Field(default="127.0.0.1", description="The address that the SSH gateway listens on.")
@@ -105,6 +111,11 @@ class Settings(BaseSettings):
     idle_hibernate_minutes: float = Field(default=30.0, description="Paused for so long: hibernated.")
     unknown_repair_seconds: float = Field(
         default=900.0, description="After so long without a word from its agent, a machine's agent is repaired."
+    )
+    unattended_usd: float = Field(
+        default=5.0,
+        ge=0,
+        description="What a silent machine that nobody uses may cost before it is paused all the same.",
     )
     wake_stall_seconds: float = Field(
         default=180.0, description="A wake without any progress for so long tries the next way."

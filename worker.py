@@ -15,6 +15,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities import points
+from activities.agents import AgentActivities
 from activities.clouds import Clouds
 from activities.failures import ShortFailures
 from activities.flows import Flows, connect
@@ -66,6 +67,7 @@ def build_worker(temporal: Client, database: Database, clouds: Clouds, settings:
     instances = InstanceActivities(clouds, Market(database, clouds), flows)
     models = ModelActivities(database, clouds.sealer, machines)
     vault = VaultActivities(database, clouds.sealer, settings, machines)
+    agents = AgentActivities(database, clouds.sealer, settings, machines)
     watching = WatchActivities(clouds, flows)
     reconciling = ReconcileActivities(database, temporal, flows)
     reaping = ReapActivities(clouds)
@@ -89,6 +91,9 @@ def build_worker(temporal: Client, database: Database, clouds: Clouds, settings:
             instances.let_go,
             instances.wish_destroyed,
             instances.record_instance,
+            agents.install_agent,
+            agents.judge_idle,
+            agents.warn_users,
             models.look_at_deploy,
             models.start_model_server,
             models.await_model,

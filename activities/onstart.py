@@ -4,14 +4,17 @@ import shlex
 
 SERVE = "/root/.dumont/serve"
 """Started again by a container that its host restarted; the deploy writes it (activities/model_server.py)."""
+AGENT = "~/.dumont/agent/start"
+"""Starts the agent where it is installed (activities/agents.py): at once, for its first call ends a wake."""
 
 
 def onstart_script(public_key: str, user_command: str = "") -> str:
-    """Let us in, restart the model server if there is one, then run the user's own command."""
+    """Let us in, start the agent and the model server if they are there, then run the user's own command."""
     key = shlex.quote(public_key)
     lines = [
         "touch ~/.no_auto_tmux; mkdir -p ~/.ssh ~/.dumont; chmod 700 ~/.ssh",
         f"grep -qxF {key} ~/.ssh/authorized_keys 2>/dev/null || echo {key} >> ~/.ssh/authorized_keys",
+        f"[ -x {AGENT} ] && {AGENT}",
         f"[ -x {SERVE} ] && {SERVE} start",
         user_command,
     ]

@@ -19,7 +19,7 @@ from clients.restic import ResticError
 from db import snapshots
 from db.events import record_event
 from db.instance_tables import Snapshot
-from db.lease_tokens import lease_token
+from db.lease_tokens import VAULT, lease_token
 from db.repositories import password_of
 from db.sealing import Sealer
 from db.session import Database
@@ -130,7 +130,7 @@ class VaultActivities:
             kind=CopyKind.SNAPSHOT,
             restic="restic",
             repository=self._copies.repository(row.instance_id),
-            token=lease_token(self._sealer, row.lease_id, snapshots.VAULT_TOKEN),
+            token=lease_token(self._sealer, row.lease_id, VAULT),
             password=password,
             stall_seconds=self._settings.snapshot_stall_seconds,
             paths=row.paths,
@@ -209,7 +209,7 @@ class VaultActivities:
             kind=CopyKind.RESTORE,
             restic="restic",
             repository=self._copies.repository(row.instance_id),
-            token=lease_token(self._sealer, order.lease_id, snapshots.VAULT_TOKEN),
+            token=lease_token(self._sealer, order.lease_id, VAULT),
             password=password,
             stall_seconds=self._settings.snapshot_stall_seconds,
             snapshot=row.restic_id,

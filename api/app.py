@@ -17,12 +17,14 @@ from temporalio.service import RPCError
 
 from api import (
     VERSION,
+    agent,
     auth,
     balance,
     catalogue,
     deploy,
     health,
     instances,
+    keep_awake,
     keys,
     leases,
     metrics,
@@ -58,6 +60,8 @@ ROUTERS: list[APIRouter] = [
     offers.router,
     instances.router,
     snapshots.router,
+    keep_awake.router,
+    agent.router,
     leases.router,
 ]
 """`offers` before `instances`, `catalogue` before `models`: `/instances/offers` is no instance."""

@@ -35,16 +35,26 @@ def hash_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
+def bearer_of(request: Request) -> str:
+    """The credential of a request.
+
+    Raises:
+        Unauthorized: it has none.
+    """
+    scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
+    credential = credential.strip()
+    if scheme.lower() != "bearer" or not credential:
+        raise Unauthorized
+    return credential
+
+
 async def authenticate(request: Request) -> Caller:
     """The caller of a request.
 
     Raises:
         Unauthorized: nobody we know.
     """
-    scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
-    credential = credential.strip()
-    if scheme.lower() != "bearer" or not credential:
-        raise Unauthorized
+    credential = bearer_of(request)
     parts: Parts = request.app.state.parts
     if credential.startswith(API_KEY_PREFIX):
         return await _by_key(parts, credential)

@@ -1,12 +1,17 @@
 """Instances as they are shown. What no table knows yet is null."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select
 
 from api.shapes import Answer, Time
+from db.agents import status_of as report_status
+from db.instance_tables import AgentReport
 from db.tables import Instance, Lease
+from domain.agents import latest
 from domain.flows import instance_workflow_id
+from domain.idleness import still_idle
 from domain.instances import InstanceSpec
 from domain.machines import MachineSeen, Seen
 from domain.offers import Offer
@@ -62,9 +67,10 @@ class InstanceAnswer(Answer):
     ended_at: Time | None
 
 
-def instance_rows(*conditions: ColumnElement[bool]) -> Select[Instance, Lease]:
-    """Each instance with its present lease, newest first."""
-    joined = select(Instance, Lease).outerjoin(Lease, Lease.id == Instance.lease_id)
+def instance_rows(*conditions: ColumnElement[bool]) -> Select[Instance, Lease, AgentReport]:
+    """Each instance with its present lease and the last word of its agent, newest first."""
+    joined = select(Instance, Lease, AgentReport).outerjoin(Lease, Lease.id == Instance.lease_id)
+    joined = joined.outerjoin(AgentReport, AgentReport.lease_id == Instance.lease_id)
     return joined.where(*conditions).order_by(Instance.id.desc())
 
 
@@ -75,11 +81,12 @@ def status_of(instance: Instance) -> InstanceStatus:
     return instance.status
 
 
-def shown_instance(instance: Instance, lease: Lease | None) -> InstanceAnswer:
+def shown_instance(instance: Instance, lease: Lease | None, said: AgentReport | None = None) -> InstanceAnswer:
     status, spec = status_of(instance), InstanceSpec.model_validate(instance.spec)
     seen = MachineSeen.model_validate(lease.seen) if lease else MachineSeen()
     offer = Offer.model_validate(lease.offer) if lease else None
     changing = status in _PROGRESS
+    idle = still_idle(instance.idle_since, instance.traffic_at, said.active_at if said else None)
     return InstanceAnswer(
         id=instance.id,
         instance_id=instance.id,
@@ -102,11 +109,22 @@ def shown_instance(instance: Instance, lease: Lease | None) -> InstanceAnswer:
         machine_id=lease.machine_id if lease else None,
         label=instance.label,
         image=spec.image,
+        gpu_util=said.gpu_util if said else None,
+        idle_since=instance.idle_since if idle else None,
+        will_pause_at=instance.will_pause_at if idle else None,
+        will_hibernate_at=instance.will_hibernate_at,
+        keep_awake_until=_keep_awake_until(instance, said),
         workflow_id=instance_workflow_id(instance.id),
         created_at=instance.created_at,
         running_at=instance.running_at,
         ended_at=instance.ended_at,
     )
+
+
+def _keep_awake_until(instance: Instance, said: AgentReport | None) -> datetime | None:
+    """By the api, or by the file on the machine."""
+    by_file = None if said is None else report_status(said).kept_awake_until(said.at)
+    return latest(instance.keep_awake_until, by_file)
 
 
 def _direct(seen: MachineSeen) -> DirectAnswer | None:

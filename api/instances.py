@@ -63,7 +63,7 @@ async def list_instances(
     total = await session.scalar(select(func.count()).select_from(Instance).where(*wanted))
     after = [] if page.after is None else [Instance.id < page.after]
     rows = (await session.execute(instance_rows(*wanted, *after).limit(page.limit + 1))).all()
-    instances = [shown_instance(row[0], row[1]) for row in rows[: page.limit]]
+    instances = [shown_instance(row[0], row[1], row[2]) for row in rows[: page.limit]]
     cursor = page.next_cursor([each.id for each in instances], len(rows) > page.limit)
     return InstancesAnswer(instances=instances, count=len(instances), total=total or 0, next_cursor=cursor)
 
@@ -81,7 +81,7 @@ def _wanted(status: InstanceStatus | None, all: bool) -> list[ColumnElement[bool
 @router.get("/{id}", summary="One instance", responses=NOT_FOUND)
 async def show_instance(found: OwnInstance, session: Session) -> InstanceAnswer:
     row = (await session.execute(instance_rows(Instance.id == found.id))).one()
-    return shown_instance(row[0], row[1])
+    return shown_instance(row[0], row[1], row[2])
 
 
 @router.delete("/{id}", status_code=202, summary="Destroy an instance", responses=NOT_FOUND)

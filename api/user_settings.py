@@ -33,6 +33,7 @@ class KnownSettings(Body):
     default_max_price: float | None = Field(default=None, gt=0, le=1_000)
     max_gpus: int | None = Field(default=None, ge=1, le=100_000)
     spending_cap_per_day: float | None = Field(default=None, ge=0, le=1_000_000)
+    unattended_usd: float | None = Field(default=None, ge=0, le=1_000_000)
     notify: bool | str | list[Any] | dict[str, Any] | None = None
 
 

@@ -1,29 +1,47 @@
-"""Tokens that a machine shows us: derived from the lease and what they are good for, so nothing has to be kept.
+"""A machine's token for one of our services: derived from its lease, kept nowhere, dead with the lease.
 
-Whether the lease is still open is for the caller to see: a token is as good as its lease.
+`<lease id>.<HMAC-SHA256 of purpose and lease id>`. The first secret signs, every secret verifies (db/sealing.py), so a
+rotation of secrets cuts no machine off.
 """
 
 import base64
 import hashlib
 import hmac
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from db.sealing import Sealer
+from db.tables import Lease
+from domain.ids import is_id
+from domain.phases import LeaseState
+
+AGENT = "agent"
+VAULT = "vault"
+MOST_CHARACTERS = 200
 
 
 def lease_token(sealer: Sealer, lease_id: str, purpose: str) -> str:
-    """The token of a lease for one purpose, such as `vault`."""
+    """The token under which the lease's machine calls the service named by `purpose`."""
     return f"{lease_id}.{_signature(sealer.signing_keys[0], lease_id, purpose)}"
 
 
 def lease_of(sealer: Sealer, token: str, purpose: str) -> str | None:
-    """The lease whose token for this purpose this is. None: none of ours."""
-    lease_id, _, given = token.partition(".")
-    for key in sealer.signing_keys:
-        if hmac.compare_digest(_signature(key, lease_id, purpose).encode(), given.encode(errors="replace")):
-            return lease_id
-    return None
+    """Whose token it is; None: nobody's, or another service's. Whether the lease still lives is another question."""
+    lease_id, _, signature = token.rpartition(".")
+    if len(token) > MOST_CHARACTERS or not token.isascii() or not is_id("lease", lease_id):
+        return None
+    right = [hmac.compare_digest(_signature(key, lease_id, purpose), signature) for key in sealer.signing_keys]
+    return lease_id if any(right) else None
+
+
+async def living_lease(session: AsyncSession, lease_id: str) -> Lease | None:
+    """The lease, while tokens of it are good: until its machine is being given back."""
+    lease = await session.get(Lease, lease_id)
+    if lease is None or lease.state in (LeaseState.RELEASING, LeaseState.CLOSED):
+        return None
+    return lease
 
 
 def _signature(key: bytes, lease_id: str, purpose: str) -> str:
-    made = hmac.digest(key, f"lease-token/{purpose}/{lease_id}".encode(errors="replace"), hashlib.sha256)
-    return base64.urlsafe_b64encode(made).decode().rstrip("=")
+    digest = hmac.new(key, f"lease-token:{purpose}:{lease_id}".encode(errors="replace"), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")

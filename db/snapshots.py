@@ -11,9 +11,8 @@ from db.tables import Instance
 from domain import snapshots as rules
 from domain.instances import DEFAULT_PERSIST
 from domain.phases import InstanceStatus, SnapshotStatus
-from domain.snapshots import PAUSE_TAG, NothingRuns, SnapshotFacts, SnapshotInUse
+from domain.snapshots import OWN_TAGS, NothingRuns, SnapshotFacts, SnapshotInUse
 
-VAULT_TOKEN = "vault"  # noqa: S105 - what lease tokens are for (db/lease_tokens.py)
 _OVER = [InstanceStatus.DESTROYED, InstanceStatus.FAILED]
 
 
@@ -75,9 +74,18 @@ async def begin(
         tags=list(tags),
         final=final,
     )
+    if OWN_TAGS.intersection(tags):
+        await _give_up_earlier(session, row)
     session.add(row)
     await session.flush()
     return row
+
+
+async def _give_up_earlier(session: AsyncSession, row: Snapshot) -> None:
+    """What the instance's workflow began before it was terminated, nobody finishes."""
+    for each in await of_instance(session, row.instance_id):
+        if each.status is SnapshotStatus.CREATING and OWN_TAGS.intersection(each.tags):
+            await mark_failed(session, each.id, "Given up with the flow that took it; another was begun.")
 
 
 async def mark_begun(session: AsyncSession, snapshot_id: str) -> None:
@@ -197,7 +205,7 @@ async def being_taken(session: AsyncSession, instance_id: int) -> int:
 async def left_to_take(session: AsyncSession) -> Sequence[Snapshot]:
     """Those that a SnapshotWorkflow of their own has to take; a pause takes its own."""
     creating = await session.scalars(select(Snapshot).where(Snapshot.status == SnapshotStatus.CREATING))
-    return [row for row in creating if PAUSE_TAG not in row.tags]
+    return [row for row in creating if not OWN_TAGS.intersection(row.tags)]
 
 
 async def left_to_remove(session: AsyncSession) -> Sequence[int]:

@@ -9,7 +9,13 @@ from domain.phases import InstanceStatus, SnapshotStatus
 from domain.refusals import Refusal
 
 PAUSE_TAG = "pause"
-"""Taken by the instance's own workflow on its way to sleep: nobody else works on it."""
+"""Taken by the instance's own workflow on its way to sleep."""
+
+BEFORE_RESTORE_TAG = "before-restore"
+"""Taken by it before other files are put over those that are there."""
+
+OWN_TAGS = frozenset({PAUSE_TAG, BEFORE_RESTORE_TAG})
+"""Of snapshots that the instance's own workflow takes: nobody else works on them."""
 
 FORGETS_PER_PRUNE = 5
 ORPHAN_AGE = timedelta(days=1)

@@ -5,10 +5,10 @@ import binascii
 import time
 from dataclasses import dataclass
 
-from db.lease_tokens import lease_of
+from db.lease_tokens import VAULT, lease_of
 from db.sealing import Sealer
 from db.session import Database
-from db.snapshots import VAULT_TOKEN, source_of
+from db.snapshots import source_of
 from db.tables import Instance, Lease
 from domain.phases import LeaseState
 from vault.objects import Right
@@ -39,7 +39,7 @@ class Rights:
     async def of(self, authorization: str) -> Holdings | None:
         """What the bearer of this header holds; None: nobody, or nobody any more."""
         token = _token(authorization)
-        lease_id = None if token is None else lease_of(self._sealer, token, VAULT_TOKEN)
+        lease_id = None if token is None else lease_of(self._sealer, token, VAULT)
         if lease_id is None:
             return None
         now = time.monotonic()

@@ -53,6 +53,7 @@ def local_settings(
         ours |= {
             "DUMONT_PUBLIC_URL": f"http://{SIMULATED_WAY_OUT}:{ports['api']}",
             "DUMONT_VAULT_URL": f"http://{SIMULATED_WAY_OUT}:{ports['vault']}",
+            "DUMONT_MACHINE_CLOUD_URL": f"http://{SIMULATED_WAY_OUT}:{ports['simulator']}",
         }
         ours |= FAST if speed == "fast" else {}
     return ours

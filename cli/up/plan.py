@@ -77,7 +77,7 @@ class Plan:
     def _simulator(self) -> Spec:
         port = self.ports["simulator"]
         options = ["--data-dir", str(self.folder / "simulator"), "--host", "127.0.0.1", "--port", str(port)]
-        for way_out in ("api", "vault"):  # for the agents and the snapshots of its machines
+        for way_out in ("api", "vault", "simulator"):  # for its machines: their agents, snapshots, dead-man's switches
             options += ["--way-out", str(self.ports[way_out])]
         return Spec(
             name="simulator",

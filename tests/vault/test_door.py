@@ -8,9 +8,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from db.lease_tokens import lease_of, lease_token
+from db.lease_tokens import VAULT, lease_of, lease_token
 from db.sealing import Sealer
-from db.snapshots import VAULT_TOKEN
 from db.tables import Lease
 from domain.ids import new_id
 from domain.phases import LeaseState
@@ -36,7 +35,7 @@ async def machine(world: World) -> Machine:
     return machine
 
 
-def caller(world: World, door: Door, machine: Machine, purpose: str = VAULT_TOKEN) -> Caller:
+def caller(world: World, door: Door, machine: Machine, purpose: str = VAULT) -> Caller:
     return Caller(door, lease_token(world.sealer, machine.lease_id, purpose))
 
 
@@ -154,12 +153,12 @@ async def test_nobody_we_know_gets_in(world: World, the_door: Door, machine: Mac
         Caller(the_door, made_up),
         Caller(the_door, ""),
         caller(world, the_door, machine, "agent"),
-        Caller(the_door, lease_token(world.sealer, new_id("lease"), VAULT_TOKEN)),
+        Caller(the_door, lease_token(world.sealer, new_id("lease"), VAULT)),
     ]:
         assert await who.status("GET", path) == 401
     async with httpx.AsyncClient(base_url=the_door.url) as http:
         assert (await http.get(path)).status_code == 401
-        bearer = {"Authorization": f"Bearer {lease_token(world.sealer, machine.lease_id, VAULT_TOKEN)}"}
+        bearer = {"Authorization": f"Bearer {lease_token(world.sealer, machine.lease_id, VAULT)}"}
         assert (await http.get(path, headers=bearer)).status_code == 200
 
 

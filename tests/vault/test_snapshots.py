@@ -16,7 +16,7 @@ from activities.repositories import Repositories
 from activities.vault import SnapshotFailure
 from clients.ssh import connect
 from db import snapshots
-from db.lease_tokens import lease_token
+from db.lease_tokens import VAULT, lease_token
 from db.repositories import password_of
 from db.tables import Instance, Lease
 from domain.phases import SnapshotStatus
@@ -358,7 +358,7 @@ async def test_no_secret_is_on_the_machines_disk_or_command_lines(world: World) 
         password = await password_of(session, world.sealer, machine.instance_id)
     lines = await world.say(machine, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     await taking
-    token = lease_token(world.sealer, machine.lease_id, snapshots.VAULT_TOKEN)
+    token = lease_token(world.sealer, machine.lease_id, VAULT)
     for secret in (password, token):
         assert secret not in lines
         assert (

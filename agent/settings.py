@@ -1,0 +1,36 @@
+"""What the control plane told the agent of this machine: one JSON file, written by the installation."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import NamedTuple
+
+HOME = os.path.join(os.path.expanduser("~"), ".dumont")
+"""Ours on every machine. Programs that are started from here do not count as the user's work."""
+
+FOLDER = os.path.join(HOME, "agent")
+
+
+class Settings(NamedTuple):
+    """Times in seconds. `cloud_url` is where this machine may stop itself; empty: it never does."""
+
+    base_url: str
+    """Where to report; empty: nowhere, and the control plane fetches the reports over SSH."""
+    token: str
+    instance_id: int
+    interval: float = 10.0
+    cloud_url: str = ""
+    dead_man: float = 7200.0
+    """Without contact for so long, an idle machine is stopped."""
+    dead_man_idle: float = 900.0
+    """So long nothing may have happened here before that."""
+    dead_man_busy: float = 86400.0
+    """Without contact for so long, it is stopped whatever it does."""
+
+
+def read(folder: str = FOLDER) -> Settings:
+    """The settings of this machine. Names that this version does not know are ignored."""
+    with open(os.path.join(folder, "settings.json")) as file:
+        known = {name: value for name, value in json.load(file).items() if name in Settings._fields}
+    return Settings(**known)
