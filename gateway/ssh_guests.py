@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 import asyncssh
 
-from gateway.ssh_instances import ASLEEP, Change, SshTable
+from gateway.ssh_instances import ASLEEP, Change, SshInstance, SshTable
 from gateway.ssh_pipe import Note
 from gateway.ssh_quiet import Client, Quiet
 from gateway.ssh_traffic import Traffic
@@ -97,8 +97,10 @@ class Guest:
 
     async def _connection(self, say: Say, agent_path: str | None) -> Connection:
         async with self._reaching:
+            if self._reached is not None and self._reached.connection.is_closed():
+                self._reached = None
             known = None if self._reached is None else self._reached.connection
-            if known is not None and not known.is_closed() and agent_path in (None, self._with_agent):
+            if known is not None and agent_path in (None, self._with_agent):
                 return known
             reached = await self._hall.waking.reach(self.instance_id, self.client, say, agent_path)
             if known is not None:
@@ -115,9 +117,9 @@ class Guest:
             self._reached.connection.close()
             self._reached = None
 
-    def is_on(self, lease_id: str | None) -> bool:
-        """Whether its connection, if it has one, leads to this lease's machine."""
-        return self._reached is None or self._reached.line.address.lease_id == lease_id
+    def is_on_another(self, lease_id: str | None) -> bool:
+        """Whether it has a connection, and that leads to another machine than this lease's."""
+        return self._reached is not None and self._reached.line.address.lease_id != lease_id
 
 
 class Hall:
@@ -161,9 +163,14 @@ class Hall:
                     self._show_out(guest, ended(None, change.id))
                 elif guest.client.fingerprint not in now.keys:
                     self._show_out(guest, "the key that you logged in with is not welcome any more.")
-                elif now.status in ASLEEP or not guest.is_on(now.lease.lease_id if now.lease else None):
+                elif guest.is_on_another(_machine_of(now)):  # who is still waiting for one goes on waiting
                     guest.put_out(ended(now, change.id))
 
     def _show_out(self, guest: Guest, text: str) -> None:
         guest.put_out(text)
         guest.user.disconnect(asyncssh.DISC_BY_APPLICATION, text)
+
+
+def _machine_of(instance: SshInstance) -> str | None:
+    """The lease whose machine its users may be on."""
+    return None if instance.status in ASLEEP or instance.lease is None else instance.lease.lease_id
