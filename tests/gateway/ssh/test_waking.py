@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from domain.phases import Desired, InstanceStatus, SshWake
+from gateway.server import Running
+from gateway.ssh_waking import Waking
 from tests.gateway.asking import becomes
 from tests.gateway.ssh.client import Done
 from tests.gateway.ssh.conftest import Gateway, client
@@ -59,8 +61,8 @@ async def test_one_who_leaves_takes_nothing_from_the_others(asleep: Place, machi
             assert (await patient).out == "patient\n"
 
 
-async def _held(waking: object) -> int:
-    return int(waking.held)  # type: ignore[attr-defined]
+async def _held(waking: Waking) -> int:
+    return waking.held
 
 
 async def test_scp_and_sftp_wake_it_too(asleep: Place, machine: Rented, gateway: Gateway, tmp_path: Path) -> None:
@@ -181,8 +183,8 @@ async def test_another_gateway_keeps_the_quiet_too(place: Place, gateway: Gatewa
         assert min(each.ssh.newcomers.logins for each in (one, two)) > 0
 
 
-async def _guests(*running: object) -> int:
-    return sum(len(each.ssh.hall) for each in running)  # type: ignore[attr-defined]
+async def _guests(*running: Running) -> int:
+    return sum(len(each.ssh.hall) for each in running)
 
 
 @pytest.mark.parametrize("status", [InstanceStatus.PROVISIONING, InstanceStatus.RESUMING, InstanceStatus.FAILING_OVER])

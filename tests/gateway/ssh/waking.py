@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from domain.phases import Desired, InstanceStatus
+from tests.gateway.asking import becomes
 from tests.gateway.ssh.place import Place, Rented
 
 
@@ -19,9 +20,12 @@ async def awake_when_wished(place: Place, machine: Rented, *, stages: int = 1) -
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def _wished(place: Place) -> bool:
+    return (await place.read()).desired is Desired.RUNNING
+
+
 async def _serve(place: Place, machine: Rented, stages: int) -> None:
-    while (await place.read()).desired is not Desired.RUNNING:
-        await asyncio.sleep(0.05)
+    await becomes(lambda: _wished(place), True)
     for stage in range(stages):
         await place.change(status=InstanceStatus.RESUMING, message=f"step {stage}")
         await asyncio.sleep(0.3)
