@@ -30,6 +30,7 @@ from api import (
     models,
     offers,
     openapi,
+    ssh_keys,
     user_settings,
 )
 from api.errors import Conflict, Down, Invalid, PaymentNeeded, Problem, answer, invalid
@@ -46,6 +47,7 @@ log = logging.getLogger(__name__)
 ROUTERS: list[APIRouter] = [
     auth.router,
     keys.router,
+    ssh_keys.router,
     user_settings.router,
     balance.router,
     catalogue.router,
