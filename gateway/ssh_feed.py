@@ -5,6 +5,7 @@ While the database is away, the instances known so far go on being served.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,12 +15,15 @@ from db.notices import INSTANCES_CHANNEL
 from db.session import Database
 from gateway.route_feed import DATABASE_ERRORS, READ_DEADLINE_SECONDS, RECONNECT_SECONDS
 from gateway.ssh_instances import SshTable
-from gateway.ssh_rows import read_instances, read_ports
+from gateway.ssh_rows import InstanceReader, read_ports
 
 QUIET_CHANNEL = "ssh_quiet"
 """Where gateways tell each other who was connected when an instance was paused."""
 
-REREAD_SECONDS = 2.0
+REREAD_SECONDS = 5.0
+SOONER_SECONDS = 1.0
+"""How soon after a reading somebody who sees that it is wrong may have another."""
+
 GATHER_SECONDS = 0.02
 """Notices come in bunches; one reading serves all that came in this time."""
 
@@ -34,9 +38,11 @@ class SshFeed:
     ) -> None:
         self._database, self._table, self._shard = database, table, shard
         self._on_quiet = on_quiet
+        self._reader = InstanceReader()
         self._one_at_a_time = asyncio.Lock()
         self._stale = asyncio.Event()
         self._away = False
+        self._read_at = 0.0
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -52,6 +58,11 @@ class SshFeed:
             self._note_away(error)
             return False
         return True
+
+    def soon(self) -> None:
+        """What is known seems to be wrong, though nobody said so."""
+        if time.monotonic() - self._read_at > SOONER_SECONDS:
+            self._stale.set()
 
     async def _reread_for_ever(self) -> None:
         while True:
@@ -87,8 +98,9 @@ class SshFeed:
 
     async def _read(self) -> None:
         async with asyncio.timeout(READ_DEADLINE_SECONDS), self._database.begin() as session:
-            instances = await read_instances(session)
+            instances = await self._reader.read(session)
             ports = await read_ports(session, self._shard)
+        self._read_at = time.monotonic()
         self._table.replace_all(instances, ports)
         if self._away:
             log.warning("the database is back; %d instances", len(instances))

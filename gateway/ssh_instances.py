@@ -134,4 +134,4 @@ class Change:
 
 
 def _same(known: SshInstance | None, new: SshInstance) -> SshInstance:
-    return known if known == new and known is not None else new
+    return known if known is not None and (known is new or known == new) else new

@@ -23,15 +23,28 @@ async def read_ports(session: AsyncSession, shard: str) -> dict[int, int | None]
     return {port: instance_id for port, instance_id in await session.execute(mine)}
 
 
-async def read_instances(session: AsyncSession) -> list[SshInstance]:
-    """Every instance that is not over and has an SSH identity, with the keys of its owner."""
-    rows = (await session.execute(_every())).all()
-    keys: dict[int, set[str]] = defaultdict(set)
-    owners = {row.user_id for row in rows}
-    known = select(SshKey.user_id, SshKey.fingerprint).where(SshKey.user_id.in_(owners))
-    for user_id, fingerprint in await session.execute(known):
-        keys[user_id].add(fingerprint)
-    return [_instance(row, keys[row.user_id]) for row in rows]
+class InstanceReader:
+    """Reads every instance that is not over and has an SSH identity, with the keys of its owner.
+
+    Nearly all are as they were at the last reading: what is made of a row is kept as long as the row stays the same.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[tuple[Any, ...], SshInstance]] = {}
+
+    async def read(self, session: AsyncSession) -> list[SshInstance]:
+        rows = (await session.execute(_every())).all()
+        keys: dict[int, set[str]] = defaultdict(set)
+        known = select(SshKey.user_id, SshKey.fingerprint).where(SshKey.user_id.in_({row.user_id for row in rows}))
+        for user_id, fingerprint in await session.execute(known):
+            keys[user_id].add(fingerprint)
+        self._made = {row.id: self._kept_or_made(row, keys[row.user_id]) for row in rows}
+        return [instance for _, instance in self._made.values()]
+
+    def _kept_or_made(self, row: Row[Any], keys: set[str]) -> tuple[tuple[Any, ...], SshInstance]:
+        now = (*row, keys)
+        kept = self._made.get(row.id)
+        return kept if kept is not None and kept[0] == now else (now, _instance(row, keys))
 
 
 def _every() -> Select[Any]:

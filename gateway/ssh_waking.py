@@ -110,6 +110,7 @@ class Waking:
                 if isinstance(reached, Reached):
                     return reached
                 said = _say_once(say, said, reached)
+                self._feed.soon()  # it may answer elsewhere by now
             elif not instance.needs_wish:
                 said = _say_once(say, said, stage(instance))
             await self._table.change_of(instance_id, LOOK_AGAIN_SECONDS)

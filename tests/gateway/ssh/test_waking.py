@@ -12,6 +12,7 @@ from domain.phases import Desired, InstanceStatus, SshWake
 from gateway.server import Running
 from gateway.ssh_waking import Waking
 from tests.gateway.asking import becomes
+from tests.gateway.ports import free_port
 from tests.gateway.ssh.client import Done
 from tests.gateway.ssh.conftest import Gateway, client
 from tests.gateway.ssh.place import Place, Rented, make_key
@@ -31,12 +32,18 @@ async def test_a_login_wakes_it_waits_and_is_served(asleep: Place, machine: Rent
 
 
 async def test_the_price_is_told_before(place: Place, machine: Rented, gateway: Gateway) -> None:
-    async with gateway():
+    async with gateway() as running:
         await place.pause()
+        await becomes(lambda: _status(running, place), InstanceStatus.PAUSED)
         async with awake_when_wished(place, machine):
             done = await client(place).run("true")
     assert done.code == 0
     assert "0.42 USD/h" in done.err
+
+
+async def _status(running: Running, place: Place) -> InstanceStatus:
+    """As the gateway knows it."""
+    return running.ssh.table.instances[place.id].status
 
 
 async def test_fifty_logins_at_once_are_one_wake(asleep: Place, machine: Rented, gateway: Gateway) -> None:
@@ -121,8 +128,9 @@ async def test_one_destroyed_while_it_is_waited_for(asleep: Place, gateway: Gate
 
 
 async def test_a_login_while_it_is_being_paused_keeps_it_awake(place: Place, machine: Rented, gateway: Gateway) -> None:
-    async with gateway():
+    async with gateway() as running:
         await place.change(status=InstanceStatus.PAUSING, desired=Desired.PAUSED)
+        await becomes(lambda: _status(running, place), InstanceStatus.PAUSING)
         async with awake_when_wished(place, machine, stages=0):
             done = await client(place).run("echo here")
     assert done.out == "here\n"
@@ -185,6 +193,32 @@ async def test_another_gateway_keeps_the_quiet_too(place: Place, gateway: Gatewa
 
 async def _guests(*running: Running) -> int:
     return sum(len(each.ssh.hall) for each in running)
+
+
+async def test_using_a_forward_wakes_it_and_having_one_does_not(
+    asleep: Place, machine: Rented, gateway: Gateway
+) -> None:
+    own, local = client(asleep), free_port()
+    async with gateway() as running:
+        process = await own.start("-N", "-L", f"{local}:127.0.0.1:22", own.target)
+        await becomes(lambda: _guests(running), 1)
+        assert await asleep.wakes() == 0
+        async with awake_when_wished(asleep, machine):
+            await becomes(lambda: _knocked(local), True)
+        assert await asleep.wakes() == 1
+        process.kill()
+        await process.wait()
+
+
+async def _knocked(port: int) -> bool:
+    """Whether a connection through the forward came to its end on the machine, where nobody serves that port."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    await reader.read()
+    writer.close()
+    return True
 
 
 @pytest.mark.parametrize("status", [InstanceStatus.PROVISIONING, InstanceStatus.RESUMING, InstanceStatus.FAILING_OVER])
