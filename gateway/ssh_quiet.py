@@ -16,6 +16,7 @@ JUST_LEFT_SECONDS = 15.0
 """A client that left so shortly before the pause was put out by it."""
 
 _KEPT = 50_000
+_LEFT_KEPT = 1_000
 
 
 class Client(NamedTuple):
@@ -43,7 +44,10 @@ class Quiet:
         here[client] -= 1
         if not here[client]:
             del here[client]
-            self._left[instance_id][client] = time.monotonic()
+            left = self._left[instance_id]
+            if len(left) >= _LEFT_KEPT and instance_id not in self._when_pausing:
+                left.clear()  # of a running instance: only the last few seconds matter
+            left[client] = time.monotonic()
 
     def keeps_asleep(self, instance_id: int, status: InstanceStatus, client: Client) -> bool:
         """Whether this client's wish to use the sleeping instance is no reason to wake it; such an attempt counts.

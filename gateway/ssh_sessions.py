@@ -119,6 +119,7 @@ class UserSession(Half, asyncssh.SSHServerSession[bytes]):
             window=WINDOW,
         )
         self._machine = machine
+        self._guest.note()  # also a session that says nothing for a while is use, when it begins
         joined(self, machine)
         if channel.get_terminal_size() != size:
             machine.channel.change_terminal_size(*channel.get_terminal_size())

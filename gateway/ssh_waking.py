@@ -65,6 +65,7 @@ class Waking:
         self._settings, self._database, self._flows = settings, database, flows
         self._feed, self._table, self._lines, self._quiet = feed, table, lines, quiet
         self._wishes: dict[int, asyncio.Task[bool]] = {}
+        self._telling: set[asyncio.Task[None]] = set()
         self.held = 0
         """Callers that wait now."""
         self.wishes = 0
@@ -167,7 +168,9 @@ class Waking:
             return False
         if news:
             self.wishes += 1
-            await self._tell(instance_id)
+            telling = asyncio.create_task(self._tell(instance_id), name=f"tell-{instance_id}")
+            self._telling.add(telling)  # nobody waits for it: Temporal may be slow, and the row has it all
+            telling.add_done_callback(self._telling.discard)
         await self._feed.refresh()
         return True
 

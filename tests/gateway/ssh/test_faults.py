@@ -179,13 +179,21 @@ async def _seen_at(database: Database, lease_id: str, machine: Rented) -> None:
 
 async def test_traffic_is_noted_and_an_open_connection_is_none(place: Place, gateway: Gateway) -> None:
     own = client(place)
-    async with gateway():
+    async with gateway() as running:
         process = await own.start("-o", "ServerAliveInterval=1", own.target, "cat")
-        await asyncio.sleep(5)
-        assert await place.traffic_age() is None
+        await becomes(lambda: _is_noted(place), True)
+        await running.ssh.traffic.write_down()
+        begun = (await place.read()).traffic_at
+        await asyncio.sleep(5)  # of keepalives
+        await running.ssh.traffic.write_down()
+        assert (await place.read()).traffic_at == begun
         assert process.stdin is not None
         process.stdin.write(b"x\n")
-        await becomes(lambda: _is_noted(place), True)
+
+        async def is_later() -> bool:
+            return (await place.read()).traffic_at != begun
+
+        await becomes(is_later, True)
         process.kill()
         await process.wait()
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from gateway.server import Running
+from tests.gateway.asking import becomes
 from tests.gateway.ssh.conftest import Gateway, client
 from tests.gateway.ssh.place import Place
 
@@ -91,4 +92,4 @@ async def test_ctrl_c_while_it_wakes_leaves(asleep: Place, gateway: Gateway) -> 
         screen.type("\x03")
         code = await asyncio.wait_for(screen.process.wait(), PATIENCE)
         assert code in (130, 255, -signal.SIGINT)  # the latter two when its terminal was not in raw mode yet
-    assert await asleep.wakes() == 1
+        await becomes(asleep.wakes, 1)

@@ -24,8 +24,7 @@ async def test_a_login_wakes_it_waits_and_is_served(asleep: Place, machine: Rent
         done = await client(asleep).run("cat", stdin=b"typed while it slept")
     assert (done.code, done.out) == (0, "typed while it slept")
     assert f"instance {asleep.id} is paused; waking it" in done.err
-    assert "resuming: step 0" in done.err
-    assert "resuming: step 1" in done.err
+    assert f"instance {asleep.id} is resuming: step" in done.err
     assert await asleep.wakes() == 1
     row = await asleep.read()
     assert row.wished_by == "a login over SSH"
