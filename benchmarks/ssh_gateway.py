@@ -66,8 +66,9 @@ async def _measure(database_url: str, machine: Rented, folder: Path) -> list[Fig
     async with _gateway(database_url) as process:
         await becomes(lambda: _works(through), True)
         figures = await _compared(direct, through, folder)
+        figures += await _idle(process, "nobody asleep")
         await _sleepers(place)
-        figures += await _idle(process)
+        figures += await _idle(process, f"{SLEEPERS} asleep")
     await database.close()
     return figures
 
@@ -98,7 +99,10 @@ async def _works(client: Client) -> bool:
 async def _compared(direct: Client, through: Client, folder: Path) -> list[Figure | Count]:
     both = {"direct": direct, "through the gateway": through}
     figures: list[Figure | Count] = []
-    logins = {name: await _logins(client) for name, client in both.items()}
+    logins: dict[str, list[float]] = {name: [] for name in both}
+    for _ in range(LOGINS):
+        for name, client in both.items():
+            logins[name].append(await _login(client))
     figures += [Figure(f"`ssh … true`, {name}", samples) for name, samples in logins.items()]
     figures.append(_added("login", logins, 100))
     strokes = {name: await _keystrokes(client) for name, client in both.items()}
@@ -120,14 +124,11 @@ def _added(what: str, samples: dict[str, list[float]], limit: float) -> Figure:
     return Figure(f"{what} added, p50", [relayed - plain], limit)
 
 
-async def _logins(client: Client) -> list[float]:
-    samples = []
-    for _ in range(LOGINS):
-        began = time.perf_counter()
-        if (await client.run("true")).code != 0:
-            raise RuntimeError("the login failed")
-        samples.append((time.perf_counter() - began) * 1000)
-    return samples
+async def _login(client: Client) -> float:
+    began = time.perf_counter()
+    if (await client.run("true")).code != 0:
+        raise RuntimeError("the login failed")
+    return (time.perf_counter() - began) * 1000
 
 
 async def _keystrokes(client: Client) -> list[float]:
@@ -197,7 +198,7 @@ async def _sleepers(place: Place) -> None:
             session.add(SshPort(shard=SHARD, port=port, instance_id=instance.id))
 
 
-async def _idle(process: asyncio.subprocess.Process) -> list[Figure | Count]:
+async def _idle(process: asyncio.subprocess.Process, who: str) -> list[Figure | Count]:
     await asyncio.sleep(5)
     before = _cpu_seconds(process.pid)
     await asyncio.sleep(WATCHED_SECONDS)
@@ -206,10 +207,8 @@ async def _idle(process: asyncio.subprocess.Process) -> list[Figure | Count]:
     memory = pages * resource.getpagesize() // 1_000_000
     hundredths = round(100 * share)
     return [
-        Count(
-            f"{SLEEPERS} sleeping instances: the gateway's CPU, in hundredths of a percent of a core", hundredths, 200
-        ),
-        Count(f"{SLEEPERS} sleeping instances: the gateway's memory, MB", memory),
+        Count(f"{who}: the gateway's CPU, in hundredths of a percent of a core", hundredths, 200),
+        Count(f"{who}: the gateway's memory, MB", memory),
     ]
 
 

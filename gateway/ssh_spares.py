@@ -30,12 +30,17 @@ class Spares:
         while True:
             try:
                 if self._table.loaded:
-                    while await self.add_one():
-                        pass
+                    await self._fill()
                     await self.report()
             except DATABASE_ERRORS as error:
                 log.debug("spare ports wait: %s", type(error).__name__)
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _fill(self) -> None:
+        """The database is asked only when what was read last says that there are too few."""
+        spare = sum(whose is None and port in self._ports for port, whose in self._table.ports.items())
+        while spare < SPARES and await self.add_one():
+            continue
 
     async def add_one(self) -> bool:
         """Bind one more port and write it down; one that cannot be bound rests. False: there are enough, or no more."""
