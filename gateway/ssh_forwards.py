@@ -80,7 +80,9 @@ async def _entered(guest: Guest, entrance: Kind, opening: Callable[[Connection],
         entrance.exit = await guest.on_machine(opening, guest.tell)
     except NotServed as refusal:
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, str(refusal)) from refusal
-    except OSError as error:
+    except asyncssh.ChannelOpenError:
+        raise
+    except (OSError, asyncssh.Error) as error:  # left as it is, it would end the user's whole connection
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "the machine was lost") from error
     guest.opened()
     return entrance
@@ -89,7 +91,9 @@ async def _entered(guest: Guest, entrance: Kind, opening: Callable[[Connection],
 async def _arrived(guest: Guest, entrance: Kind, opening: Callable[[], Awaitable[Half]]) -> Kind:
     try:
         entrance.exit = await opening()
-    except OSError as error:
+    except asyncssh.ChannelOpenError:
+        raise
+    except (OSError, asyncssh.Error) as error:
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "the user has gone") from error
     guest.opened()
     return entrance

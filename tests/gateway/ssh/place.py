@@ -82,6 +82,7 @@ class Place:
             session.add(instance)
             await session.flush()
             self.id = instance.id
+            self.sleep = f"sleep 77{self.id}"  # told apart from what other tests left on the machine
             session.add(SshPort(shard=self.shard, port=self.port, instance_id=self.id))
         await self.add_key(self.key)
         if machine is not None:

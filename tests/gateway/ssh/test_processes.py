@@ -50,7 +50,7 @@ async def test_a_killed_gateway_costs_the_connections_and_no_more(database_url: 
     own = client(place)
     async with _process(database_url, shard) as process:
         await becomes(lambda: _code(place), 4)
-        session = await own.start(own.target, "sleep 1000")
+        session = await own.start(own.target, place.sleep)
         await _runs(place)
         process.kill()
         assert await asyncio.wait_for(session.wait(), 60) == 255
@@ -79,7 +79,7 @@ async def test_sigterm_ends_those_who_stay(database_url: str, place: Place, shar
     own = client(place)
     async with _process(database_url, shard) as process:
         await becomes(lambda: _code(place), 4)
-        session = await own.start(own.target, "sleep 1000")
+        session = await own.start(own.target, place.sleep)
         await _runs(place)
         process.send_signal(signal.SIGTERM)
         _, err = await asyncio.wait_for(session.communicate(), 60)
@@ -101,7 +101,7 @@ async def test_two_on_one_host_share_the_ports_and_one_may_go(database_url: str,
 
 async def _runs(place: Place) -> None:
     async def looks() -> int:
-        return (await client(place).run("pgrep -f '[s]leep 1000'")).code
+        return (await client(place).run(f"pgrep -f '[s]{place.sleep[1:]}'")).code
 
     await becomes(looks, 0)
 

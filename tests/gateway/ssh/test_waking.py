@@ -145,7 +145,7 @@ async def test_an_editor_that_reconnects_does_not_wake_it_and_a_person_does(
     make_key(other := tmp_path / "other")
     await place.add_key(other)
     async with gateway(ssh_quiet_seconds=3.0):
-        connected = await editor.start(editor.target, "sleep 1000")
+        connected = await editor.start(editor.target, place.sleep)
         await becomes(lambda: _sleeps(place), True)
         await place.pause()
         assert await asyncio.wait_for(connected.wait(), 60) == 255
@@ -164,7 +164,7 @@ async def test_an_editor_that_reconnects_does_not_wake_it_and_a_person_does(
 async def test_after_the_quiet_period_the_same_client_wakes_it(place: Place, machine: Rented, gateway: Gateway) -> None:
     own = client(place)
     async with gateway(ssh_quiet_seconds=0.5):
-        connected = await own.start(own.target, "sleep 1000")
+        connected = await own.start(own.target, place.sleep)
         await becomes(lambda: _sleeps(place), True)
         await place.pause()
         await asyncio.wait_for(connected.wait(), 60)
@@ -174,13 +174,13 @@ async def test_after_the_quiet_period_the_same_client_wakes_it(place: Place, mac
 
 
 async def _sleeps(place: Place) -> bool:
-    return (await client(place).run("pgrep -f '[s]leep 1000'")).code == 0
+    return (await client(place).run(f"pgrep -f '[s]{place.sleep[1:]}'")).code == 0
 
 
 async def test_another_gateway_keeps_the_quiet_too(place: Place, gateway: Gateway) -> None:
     own = client(place)
     async with gateway() as one, gateway() as two:
-        connected = await own.start(own.target, "sleep 1000")
+        connected = await own.start(own.target, place.sleep)
         await becomes(lambda: _guests(one, two), 1)
         await place.pause()
         await asyncio.wait_for(connected.wait(), 60)
