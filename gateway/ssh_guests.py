@@ -40,7 +40,8 @@ class Guest:
         self._reaching = asyncio.Lock()
         self._reached: Reached | None = None
         self._with_agent: str | None = None
-        self._open = 0
+        self.channels = 0
+        """To the machine, open now."""
         self._clean = True
         self._earlier: list[Connection] = []
 
@@ -68,10 +69,10 @@ class Guest:
 
     def opened(self) -> None:
         """A channel to the machine is there; `closed` will be called once."""
-        self._open += 1
+        self.channels += 1
 
     def closed(self) -> None:
-        self._open -= 1
+        self.channels -= 1
 
     def left_something(self) -> None:
         """What was done on its connection to the machine outlives channels: nobody else shall have it."""
@@ -90,7 +91,7 @@ class Guest:
     def leave(self) -> None:
         """The user is gone."""
         self._hall.left(self)
-        if self._reached is not None and self._clean and self._open == 0:
+        if self._reached is not None and self._clean and self.channels == 0:
             self._reached.line.give_back(self._reached.connection)
             self._reached = None
         self._close_machine()

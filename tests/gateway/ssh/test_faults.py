@@ -111,9 +111,10 @@ async def test_the_machine_behind_changes_and_strict_clients_do_not_notice(
     place: Place, gateway: Gateway, simulator: Simulator
 ) -> None:
     own = client(place)
-    async with gateway():
+    async with gateway() as running:
         assert (await own.run("touch /tmp/first; echo first")).out == "first\n"
-        staying = await own.start(own.target, "sleep 1000")
+        staying = await own.start(own.target, "read line")
+        await becomes(lambda: _on_machine(running), 1)
         other = await asyncio.to_thread(rent, simulator)
         await place.move_to(other)
         _, err = await asyncio.wait_for(staying.communicate(), 60)
@@ -206,6 +207,11 @@ async def test_a_pause_ends_sessions_with_a_reason(place: Place, gateway: Gatewa
         await place.pause()
         _, err = await asyncio.wait_for(process.communicate(), 60)
         assert b"is paused now" in err
+
+
+async def _on_machine(running: Running) -> int:
+    """Channels that lead to the machine."""
+    return sum(guest.channels for guest in running.ssh.hall.everybody)
 
 
 async def _guests(running: Running) -> int:
