@@ -33,6 +33,7 @@ from api import (
     offers,
     openapi,
     snapshots,
+    ssh_keys,
     user_settings,
 )
 from api.errors import Conflict, Down, Invalid, PaymentNeeded, Problem, answer, invalid
@@ -51,6 +52,7 @@ log = logging.getLogger(__name__)
 ROUTERS: list[APIRouter] = [
     auth.router,
     keys.router,
+    ssh_keys.router,
     user_settings.router,
     balance.router,
     catalogue.router,

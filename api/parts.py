@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +15,7 @@ from temporalio.service import RPCError
 from activities.clouds import Clouds
 from activities.flows import Flows, connect
 from activities.market import Market
+from api.operators_keys import operators_keys, register_keys
 from api.passwords import Passwords
 from api.tokens import Tokens
 from db.accounts import add_user, ensure_installation, user_by_email
@@ -105,3 +107,7 @@ async def _make_demo_user(parts: Parts) -> None:
         hashed = await parts.passwords.hash(parts.settings.demo_password.get_secret_value())
         async with parts.database.begin() as session:
             await add_user(session, email, "Demo", hashed)
+    keys = await asyncio.to_thread(operators_keys, Path.home())
+    async with parts.database.begin() as session:
+        if (demo := await user_by_email(session, email)) is not None:
+            await register_keys(session, demo.id, keys)

@@ -5,7 +5,7 @@ import sys
 
 from benchmarks.figures import table
 
-PARTS = ["deploy", "up", "workflow_start", "gateway_relay", "sweep", "crowd", "vault"]
+PARTS = ["deploy", "up", "workflow_start", "gateway_relay", "ssh_gateway", "sweep", "crowd", "vault"]
 
 
 def main(names: list[str]) -> None:

@@ -81,11 +81,12 @@ def generate_keypair() -> tuple[str, str]:
     return key.export_private_key().decode(), key.export_public_key().decode().strip()
 
 
-async def connect(target: SshTarget, *, timeout: float) -> asyncssh.SSHClientConnection:
+async def connect(target: SshTarget, *, timeout: float, agent_path: str | None = None) -> asyncssh.SSHClientConnection:
     """A logged-in connection; `async with await connect(…)` closes it. `timeout`: seconds for all of it.
 
     The login is by this key alone (no agent, no password, no file of this host is read). A given `host_key` is checked
-    before anything is sent; without one any is accepted, and `host_key_of` says which it was.
+    before anything is sent; without one any is accepted, and `host_key_of` says which it was. `agent_path`: the socket
+    of an SSH agent that sessions on the machine may use; the login itself does not.
 
     Raises:
         SshUnreachable, SshKeyRefused, HostKeyChanged.
@@ -100,6 +101,7 @@ async def connect(target: SshTarget, *, timeout: float) -> asyncssh.SSHClientCon
             known_hosts=None if pinned is None else ([pinned], [], []),
             config=None,
             agent_path=None,
+            agent_forwarding=agent_path or False,
             x509_trusted_certs=None,
             preferred_auth=["publickey"],
             compression_algs=["none"],

@@ -57,6 +57,8 @@ class Installation(Table):
     """Former ones that are gone: their machines are ours to reap."""
     needs_adoption: Mapped[str | None]
     """Why the reaper may only report until `dumont adopt`: the two databases do not belong together (any more)."""
+    sealed_ssh_host_key: Mapped[str | None]
+    """Of the gateways' shared SSH port; an instance's own port has the instance's own."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -14,9 +14,9 @@ async def main(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with serving(settings) as running:
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({stopping, running.feed}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({stopping, *running.feeds}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
-            running.feed.result()
+            next(feed for feed in running.feeds if feed.done()).result()
 
 
 if __name__ == "__main__":

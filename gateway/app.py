@@ -11,8 +11,9 @@ from aiohttp.typedefs import Handler
 from gateway.answers import REQUEST_ID, Code, Refusal, refused
 from gateway.endpoints import Endpoints
 from gateway.meters import Meters
-from gateway.metrics import exposition
+from gateway.metrics import exposition, ssh_exposition
 from gateway.routes import RouteTable
+from gateway.ssh_side import SshSide
 from settings import Settings
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -30,7 +31,9 @@ _PREFLIGHT = {
 log = logging.getLogger(__name__)
 
 
-def make_app(settings: Settings, endpoints: Endpoints, table: RouteTable, meters: Meters) -> web.Application:
+def make_app(
+    settings: Settings, endpoints: Endpoints, table: RouteTable, meters: Meters, ssh: SshSide
+) -> web.Application:
     async def health(_: web.Request) -> web.Response:
         body = {
             "status": "healthy" if table.loaded else "starting",
@@ -42,7 +45,8 @@ def make_app(settings: Settings, endpoints: Endpoints, table: RouteTable, meters
     async def metrics(request: web.Request) -> web.Response:
         if not _may_read_metrics(request, settings):
             raise Refusal(404, Code.NOT_FOUND, "There is nothing here.")
-        return web.Response(text=exposition(meters, settings.gateway_name, len(table)))
+        text = exposition(meters, settings.gateway_name, len(table)) + ssh_exposition(ssh, settings.gateway_name)
+        return web.Response(text=text)
 
     app = web.Application(middlewares=[_answered])
     app.router.add_get("/health", health)

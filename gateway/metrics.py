@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from gateway.meters import BUCKETS, Meter, Meters
+from gateway.ssh_side import SshSide
 
 
 def exposition(meters: Meters, gateway: str, routes: int) -> str:
@@ -13,6 +14,26 @@ def exposition(meters: Meters, gateway: str, routes: int) -> str:
         lines.append(f"# TYPE {name} {kind}")
         for endpoint_id, meter in meters.by_endpoint.items():
             lines += _SAMPLES[name](name, f'gateway="{gateway}",endpoint="{endpoint_id}"', meter)
+    return "\n".join([*lines, ""])
+
+
+def ssh_exposition(ssh: SshSide, gateway: str) -> str:
+    """The counts of the SSH side since it started."""
+    samples = {
+        ("dumont_gateway_ssh_instances", "gauge"): len(ssh.table.instances),
+        ("dumont_gateway_ssh_ports", "gauge"): len(ssh.listeners),
+        ("dumont_gateway_ssh_connections", "gauge"): len(ssh.hall),
+        ("dumont_gateway_ssh_held", "gauge"): ssh.waking.held,
+        ("dumont_gateway_ssh_logins_total", "counter"): ssh.newcomers.logins,
+        ("dumont_gateway_ssh_strangers_total", "counter"): ssh.newcomers.strangers,
+        ("dumont_gateway_ssh_turned_away_total", "counter"): ssh.newcomers.turned_away,
+        ("dumont_gateway_ssh_wakes_total", "counter"): ssh.waking.wishes,
+    }
+    lines = [
+        line
+        for (name, kind), value in samples.items()
+        for line in (f"# TYPE {name} {kind}", f'{name}{{gateway="{gateway}"}} {value}')
+    ]
     return "\n".join([*lines, ""])
 
 

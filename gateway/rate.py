@@ -23,6 +23,10 @@ class Bucket:
             return 0.0
         return (1.0 - self._tokens) / self._rate
 
+    def give_back(self) -> None:
+        """The token was not spent after all."""
+        self._tokens = min(self._burst, self._tokens + 1.0)
+
     def is_full(self, now: float) -> bool:
         self._refill(now)
         return self._tokens >= self._burst
@@ -49,6 +53,11 @@ class Buckets:
             self._make_room(now)
             bucket = self._buckets[key] = Bucket(self._rate, self._burst)
         return bucket.take(now)
+
+    def give_back(self, key: Hashable) -> None:
+        """The key's last token was not spent after all."""
+        if (bucket := self._buckets.get(key)) is not None:
+            bucket.give_back()
 
     def _make_room(self, now: float) -> None:
         if len(self._buckets) < self._kept:

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from activities.flows import Flows, connect
 from db.sealing import Sealer
 from db.session import Database
 from domain.phases import EndpointState
@@ -20,6 +21,7 @@ from gateway.meters import Meters
 from gateway.owners import Owners
 from gateway.route_feed import RouteFeed
 from gateway.routes import Route, RouteTable
+from gateway.ssh_side import SshSide
 from gateway.tunnels import Tunnels
 from gateway.upstream import Upstream
 from settings import Settings
@@ -39,10 +41,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Running:
-    """`feed` ends only by a mistake of ours; without it the routes grow stale, so the process must end too."""
+    """`feeds` end only by a mistake of ours; without one its rows grow stale, so the process must end too."""
 
     port: int
-    feed: asyncio.Task[None]
+    ssh: SshSide
+    feeds: list[asyncio.Task[None]]
 
 
 @asynccontextmanager
@@ -63,15 +66,21 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     table = RouteTable(follow)
     access = Access(Owners(database, sealer.signing_keys))
     feed = RouteFeed(database, table, access.forget)
-    app = make_app(settings, Endpoints(feed, access, upstream, health, meters), table, meters)
-    feeding = asyncio.create_task(feed.run(), name="route-feed")
+    ssh = SshSide(settings, database, sealer, Flows(await connect(settings, lazy=True), settings))
+    app = make_app(settings, Endpoints(feed, access, upstream, health, meters), table, meters, ssh)
+    feeds = [
+        asyncio.create_task(feed.run(), name="route-feed"),
+        asyncio.create_task(ssh.run(), name="ssh-side"),
+    ]
     runner = web.AppRunner(app, **_SERVER_OPTIONS)
     try:
-        yield Running(await _listen(runner, settings), feeding)
+        yield Running(await _listen(runner, settings), ssh, feeds)
     finally:
-        await runner.cleanup()
-        feeding.cancel()
-        await asyncio.wait({feeding})
+        await asyncio.gather(runner.cleanup(), ssh.drain(DRAIN_SECONDS))
+        for feeding in feeds:
+            feeding.cancel()
+        await asyncio.wait(feeds)
+        await ssh.close()
         await upstream.close()
         tunnels.close()
         await database.close()

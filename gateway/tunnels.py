@@ -83,19 +83,8 @@ class Tunnel:
             self._connection = None
 
     async def _open(self) -> asyncssh.SSHClientConnection:
-        address = self.address
-        if address.host is None or address.port is None:
-            raise SshUnreachable("the machine has no address yet")
-        try:
-            key = self._sealer.open(address.sealed_private_key, PURPOSE)
-        except CannotOpen as error:
-            raise SshUnreachable("the machine's key cannot be unsealed") from error
         async with self._logins:
-            target = SshTarget(address.host, address.port, key, address.host_key)
-            try:
-                return await connect(target, timeout=CONNECT_SECONDS)
-            except ValueError as error:
-                raise SshUnreachable("the lease's keys cannot be read") from error
+            return await log_in(self.address, self._sealer)
 
     def _attempt_over(self, attempt: asyncio.Task[asyncssh.SSHClientConnection]) -> None:
         self._attempt = None
@@ -110,6 +99,28 @@ class Tunnel:
         self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
         level = logging.ERROR if isinstance(error, HostKeyChanged) else logging.WARNING
         log.log(level, "lease %s: %s: %s", self.address.lease_id, type(self._failure).__name__, self._failure)
+
+
+async def log_in(
+    address: LeaseAddress, sealer: Sealer, *, agent_path: str | None = None
+) -> asyncssh.SSHClientConnection:
+    """A new connection to a lease's machine, which shows its pinned key or gets nothing.
+
+    `agent_path`: a socket of ours that the machine's sessions may ask for signatures.
+
+    Raises:
+        SshError
+    """
+    if address.host is None or address.port is None:
+        raise SshUnreachable("the machine has no address yet")
+    try:
+        key = sealer.open(address.sealed_private_key, PURPOSE)
+        target = SshTarget(address.host, address.port, key, address.host_key)
+        return await connect(target, timeout=CONNECT_SECONDS, agent_path=agent_path)
+    except CannotOpen as error:
+        raise SshUnreachable("the machine's key cannot be unsealed") from error
+    except ValueError as error:
+        raise SshUnreachable("the lease's keys cannot be read") from error
 
 
 class Tunnels:

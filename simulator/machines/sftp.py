@@ -37,6 +37,7 @@ class InsideFiles(asyncssh.SFTPServer):
 
     def exit(self) -> None:
         self._thread.shutdown(wait=False)
+        self.channel.exit(0)  # as sftp-server does; without it, scp takes a whole copy for a failed one
 
 
 def _listing(path: bytes) -> list[SFTPName]:

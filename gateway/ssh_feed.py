@@ -1,0 +1,113 @@
+"""Keeps the SSH table true: NOTIFY tells at once, a reading every few seconds tells what was missed.
+
+While the database is away, the instances known so far go on being served.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from db.notices import INSTANCES_CHANNEL
+from db.session import Database
+from gateway.route_feed import DATABASE_ERRORS, READ_DEADLINE_SECONDS, RECONNECT_SECONDS
+from gateway.ssh_instances import SshTable
+from gateway.ssh_rows import InstanceReader, read_ports
+
+QUIET_CHANNEL = "ssh_quiet"
+"""Where gateways tell each other who was connected when an instance was paused."""
+
+REREAD_SECONDS = 5.0
+SOONER_SECONDS = 1.0
+"""How soon after a reading somebody who sees that it is wrong may have another."""
+
+GATHER_SECONDS = 0.02
+"""Notices come in bunches; one reading serves all that came in this time."""
+
+log = logging.getLogger(__name__)
+
+
+class SshFeed:
+    """Reads everything into the table. `run` goes on until cancelled."""
+
+    def __init__(
+        self, database: Database, table: SshTable, shard: str, on_quiet: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._database, self._table, self._shard = database, table, shard
+        self._on_quiet = on_quiet
+        self._reader = InstanceReader()
+        self._one_at_a_time = asyncio.Lock()
+        self._stale = asyncio.Event()
+        self._away = False
+        self._read_at = 0.0
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen_for_ever())
+            tasks.create_task(self._reread_for_ever())
+
+    async def refresh(self) -> bool:
+        """Read everything now; a reading that began before this call does not count. False: the database is away."""
+        try:
+            async with self._one_at_a_time:
+                await self._read()
+        except DATABASE_ERRORS as error:
+            self._note_away(error)
+            return False
+        return True
+
+    def soon(self) -> None:
+        """What is known seems to be wrong, though nobody said so."""
+        if time.monotonic() - self._read_at > SOONER_SECONDS:
+            self._stale.set()
+
+    async def _reread_for_ever(self) -> None:
+        while True:
+            self._stale.clear()
+            await self.refresh()
+            await asyncio.sleep(GATHER_SECONDS)
+            try:
+                async with asyncio.timeout(REREAD_SECONDS):
+                    await self._stale.wait()
+            except TimeoutError:
+                continue
+
+    async def _listen_for_ever(self) -> None:
+        url = self._database.engine.url.set(drivername="postgresql")
+        address = url.render_as_string(hide_password=False)
+        while True:
+            try:
+                await self._listen(address)
+            except DATABASE_ERRORS as error:
+                self._note_away(error)
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _listen(self, address: str) -> None:
+        options: dict[str, Any] = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5}
+        async with await psycopg.AsyncConnection.connect(address, autocommit=True, **options) as connection:
+            await connection.execute(f"LISTEN {INSTANCES_CHANNEL}; LISTEN {QUIET_CHANNEL}")
+            self._stale.set()  # what was told while nobody listened is lost
+            async for notice in connection.notifies():
+                if notice.channel == QUIET_CHANNEL:
+                    self._on_quiet(notice.payload)
+                else:
+                    self._stale.set()
+
+    async def _read(self) -> None:
+        async with asyncio.timeout(READ_DEADLINE_SECONDS), self._database.begin() as session:
+            instances = await self._reader.read(session)
+            ports = await read_ports(session, self._shard)
+        self._read_at = time.monotonic()
+        self._table.replace_all(instances, ports)
+        if self._away:
+            log.warning("the database is back; %d instances", len(instances))
+            self._away = False
+
+    def _note_away(self, error: BaseException) -> None:
+        if not self._away:
+            known = len(self._table.instances)
+            log.warning("the database is away (%s); serving the %d instances known", type(error).__name__, known)
+        self._away = True

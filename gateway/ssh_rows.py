@@ -1,0 +1,88 @@
+"""The SSH side's reading of the database: one look at everything, in few columns, for it is taken every few seconds."""
+
+from collections import defaultdict
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.instance_tables import SshKey, SshPort
+from db.tables import Instance, Lease
+from domain.machines import MachineSeen, ssh_address
+from domain.phases import Desired, InstancePurpose, InstanceStatus, LeaseState, SshWake
+from gateway.routes import LeaseAddress
+from gateway.ssh_instances import SshInstance, fingerprint_of, wake_seconds_of
+
+_OVER = (InstanceStatus.DESTROYED, InstanceStatus.FAILED)
+_GIVEN_BACK = (LeaseState.RELEASING, LeaseState.CLOSED)
+
+
+async def read_ports(session: AsyncSession, shard: str) -> dict[int, int | None]:
+    """The shard's ports that do not rest, and whose each is."""
+    mine = select(SshPort.port, SshPort.instance_id).where(SshPort.shard == shard, SshPort.freed_at.is_(None))
+    return {port: instance_id for port, instance_id in await session.execute(mine)}
+
+
+class InstanceReader:
+    """Reads every instance that is not over and has an SSH identity, with the keys of its owner.
+
+    Nearly all are as they were at the last reading: what is made of a row is kept as long as the row stays the same.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[tuple[Any, ...], SshInstance]] = {}
+
+    async def read(self, session: AsyncSession) -> list[SshInstance]:
+        rows = (await session.execute(_every())).all()
+        keys: dict[int, set[str]] = defaultdict(set)
+        known = select(SshKey.user_id, SshKey.fingerprint).where(SshKey.user_id.in_({row.user_id for row in rows}))
+        for user_id, fingerprint in await session.execute(known):
+            keys[user_id].add(fingerprint)
+        self._made = {row.id: self._kept_or_made(row, keys[row.user_id]) for row in rows}
+        return [instance for _, instance in self._made.values()]
+
+    def _kept_or_made(self, row: Row[Any], keys: set[str]) -> tuple[tuple[Any, ...], SshInstance]:
+        now = (*row, keys)
+        kept = self._made.get(row.id)
+        return kept if kept is not None and kept[0] == now else (now, _instance(row, keys))
+
+
+def _every() -> Select[Any]:
+    """The lease is the present one; for the price of one that has none now, the last."""
+    behind = func.coalesce(Instance.lease_id, Instance.home_lease_id)
+    columns = (
+        *(Instance.id, Instance.user_id, Instance.label, Instance.status, Instance.desired, Instance.message),
+        *(Instance.ssh_wake, Instance.fruitless_wakes, Instance.last_wake, Instance.ssh_public_keys),
+        *(Instance.sealed_ssh_host_key, Instance.lease_id),
+        *(Lease.dph_total, Lease.state.label("lease_state"), Lease.seen, Lease.host_key, Lease.sealed_private_key),
+    )
+    alive = Instance.purpose == InstancePurpose.INTERACTIVE, Instance.status.not_in(_OVER)
+    query = select(*columns).outerjoin(Lease, Lease.id == behind)
+    return query.where(*alive, Instance.sealed_ssh_host_key.is_not(None)).order_by(Instance.id)
+
+
+def _instance(row: Row[Any], keys_of_user: set[str]) -> SshInstance:
+    own = {found for line in row.ssh_public_keys if (found := fingerprint_of(str(line))) is not None}
+    return SshInstance(
+        id=row.id,
+        user_id=row.user_id,
+        label=row.label,
+        status=InstanceStatus(row.status),
+        desired=Desired(row.desired),
+        message=row.message,
+        wake=SshWake(row.ssh_wake),
+        fruitless_wakes=row.fruitless_wakes,
+        wake_seconds=wake_seconds_of(row.last_wake),
+        keys=frozenset(keys_of_user | own),
+        sealed_host_key=row.sealed_ssh_host_key,
+        price=row.dph_total,
+        lease=_address(row),
+    )
+
+
+def _address(row: Row[Any]) -> LeaseAddress | None:
+    """As `routes.address_of`, from columns."""
+    if row.lease_id is None or row.lease_state is None or row.lease_state in _GIVEN_BACK or not row.host_key:
+        return None
+    host, port = ssh_address(MachineSeen.model_validate(row.seen)) or (None, None)
+    return LeaseAddress(row.lease_id, host, port, row.host_key, row.sealed_private_key)

@@ -1,0 +1,102 @@
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from db.session import Database
+from gateway.server import Running, serving
+from settings import Settings
+from tests.gateway.rows import SECRETS
+from tests.gateway.ssh.client import Client
+from tests.gateway.ssh.place import Place, Rented, name, rent
+from tests.simulator.conftest import Simulator, running
+
+Gateway = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    with running(tmp_path_factory.mktemp("ssh") / "data") as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="session")
+def machine(simulator: Simulator) -> Rented:
+    """A machine that tests may share: they leave it running."""
+    return rent(simulator)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, pool_size=2)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def shard() -> str:
+    """Each test has ports of its own: the database keeps those of others."""
+    return name()
+
+
+@pytest.fixture
+async def place(database: Database, tmp_path: Path, shard: str, machine: Rented) -> Place:
+    """An instance that runs."""
+    place = Place(database, tmp_path, shard)
+    await place.begin(machine)
+    return place
+
+
+@pytest.fixture
+async def asleep(database: Database, tmp_path: Path, shard: str) -> Place:
+    """An instance that sleeps."""
+    place = Place(database, tmp_path, shard)
+    await place.begin(None)
+    return place
+
+
+def settings_for(database_url: str, shard: str, **changes: Any) -> Settings:
+    given: dict[str, Any] = {
+        "database_url": database_url,
+        "gateway_port": 0,
+        "ssh_port": 0,
+        "ssh_ports": "20000-20000",
+        "ssh_shard": shard,
+        "secret_keys": SecretStr(SECRETS),
+        "temporal_address": "127.0.0.1:1",
+        "public_url": "http://reachable",
+        "vault_url": "http://reachable",
+        "_env_file": None,
+    }
+    return Settings(**(given | changes))
+
+
+@pytest.fixture
+def gateway(database_url: str, shard: str) -> Gateway:
+    """Starts a gateway with these settings changed; it listens on the instance's port when the block begins."""
+
+    @asynccontextmanager
+    async def start(**changes: Any) -> AsyncIterator[Running]:
+        async with serving(settings_for(database_url, shard, **changes)) as running:
+            await running.ssh.feed.refresh()
+            await running.ssh.port
+            yield running
+
+    return start
+
+
+@pytest.fixture
+async def served(gateway: Gateway) -> AsyncIterator[Running]:
+    """A gateway as it is by default."""
+    async with gateway() as running:
+        yield running
+
+
+def client(place: Place, key: Path | None = None) -> Client:
+    """A client of the instance's own port, which knows its host key."""
+    client = Client(place, place.port, key or place.key)
+    client.trust(place.host_key)
+    return client

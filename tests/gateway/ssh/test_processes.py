@@ -1,0 +1,156 @@
+"""`python -m gateway` with its SSH side: killed, stopped, two at a time, and behind NAT."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+from aiohttp import web
+
+from db.session import Database
+from gateway.ssh_ways_back import API_PORT
+from tests.gateway.asking import becomes
+from tests.gateway.ports import free_port
+from tests.gateway.rows import SECRETS
+from tests.gateway.ssh.conftest import Gateway, client
+from tests.gateway.ssh.place import Place
+
+Process = asyncio.subprocess.Process
+
+
+@asynccontextmanager
+async def _process(database_url: str, shard: str) -> AsyncIterator[Process]:
+    settings = {
+        "DUMONT_DATABASE_URL": database_url,
+        "DUMONT_GATEWAY_PORT": str(free_port()),
+        "DUMONT_SECRET_KEYS": SECRETS,
+        "DUMONT_SSH_PORT": "0",
+        "DUMONT_SSH_SHARD": shard,
+        "DUMONT_SSH_PORTS": "20000-20000",
+        "DUMONT_PUBLIC_URL": "http://reachable",
+        "DUMONT_VAULT_URL": "http://reachable",
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "gateway", env=os.environ | settings)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _code(place: Place) -> int:
+    return (await client(place).run("exit 4")).code
+
+
+async def test_a_killed_gateway_costs_the_connections_and_no_more(database_url: str, place: Place, shard: str) -> None:
+    own = client(place)
+    async with _process(database_url, shard) as process:
+        await becomes(lambda: _code(place), 4)
+        session = await own.start(own.target, place.sleep)
+        await _runs(place)
+        process.kill()
+        assert await asyncio.wait_for(session.wait(), 60) == 255
+    async with _process(database_url, shard):
+        await becomes(lambda: _code(place), 4)
+
+
+async def test_sigterm_tells_those_who_are_there_and_lets_them_finish(
+    database_url: str, place: Place, shard: str
+) -> None:
+    own = client(place)
+    async with _process(database_url, shard) as process:
+        await becomes(lambda: _code(place), 4)
+        session = await own.start(own.target, "read line; echo $line")
+        assert session.stdin is not None
+        assert session.stderr is not None
+        await asyncio.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        assert b"is being restarted" in await asyncio.wait_for(session.stderr.readline(), 60)
+        out, _ = await asyncio.wait_for(session.communicate(b"done\n"), 60)
+        assert (session.returncode, out) == (0, b"done\n")
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+
+
+async def test_sigterm_ends_those_who_stay(database_url: str, place: Place, shard: str) -> None:
+    own = client(place)
+    async with _process(database_url, shard) as process:
+        await becomes(lambda: _code(place), 4)
+        session = await own.start(own.target, place.sleep)
+        await _runs(place)
+        process.send_signal(signal.SIGTERM)
+        _, err = await asyncio.wait_for(session.communicate(), 60)
+        assert session.returncode == 255
+        assert err.count(b"is being restarted") == 2
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+
+
+async def test_two_on_one_host_share_the_ports_and_one_may_go(database_url: str, place: Place, shard: str) -> None:
+    async with _process(database_url, shard) as one:
+        await becomes(lambda: _code(place), 4)
+        async with _process(database_url, shard):
+            await asyncio.sleep(2)
+            one.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(one.wait(), 60)
+            for _ in range(5):
+                await becomes(lambda: _code(place), 4)
+
+
+async def _runs(place: Place) -> None:
+    async def looks() -> int:
+        return (await client(place).run(f"pgrep -f '[s]{place.sleep[1:]}'")).code
+
+    await becomes(looks, 0)
+
+
+async def test_a_machine_reaches_our_api_through_its_own_loopback(place: Place, gateway: Gateway) -> None:
+    """Where machines cannot reach us; and again after the connection was lost."""
+
+    async def hello(_: web.Request) -> web.Response:
+        return web.Response(text="the api")
+
+    app = web.Application()
+    app.router.add_get("/", hello)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    fetch = f"python3 -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{API_PORT}/').read())\""
+    async with gateway(public_url=None, api_url=url) as running:
+
+        async def heard() -> str:
+            return (await client(place).run(fetch)).out
+
+        await becomes(heard, "b'the api'\n")
+    async with gateway(public_url=None, api_url=url):
+        await becomes(heard, "b'the api'\n")
+    assert running.ssh.waking.wishes == 0
+    await runner.cleanup()
+
+
+async def test_spare_ports_are_bound_ahead_and_written_down(
+    place: Place, gateway: Gateway, database: Database, shard: str
+) -> None:
+    first = free_port()
+    ports = f"{first}-{first + 40}"
+    async with gateway(ssh_ports=ports) as running:
+
+        async def spares() -> int:
+            return sum(whose is None for whose in running.ssh.table.ports.values())
+
+        await becomes(spares, 4)
+        spare = next(port for port, whose in running.ssh.table.ports.items() if whose is None)
+        reader, writer = await asyncio.open_connection("127.0.0.1", spare)
+        assert await reader.read() == b""  # there is nobody at home, but a home
+        writer.close()
+
+
+async def test_metrics_tell_of_logins(place: Place, gateway: Gateway) -> None:
+    async with gateway() as running, aiohttp.ClientSession() as http:
+        assert await _code(place) == 4
+        async with http.get(f"http://127.0.0.1:{running.port}/metrics") as answer:
+            text = await answer.text()
+    assert 'dumont_gateway_ssh_logins_total{gateway="gateway"} 1' in text

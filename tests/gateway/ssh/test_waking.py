@@ -1,0 +1,230 @@
+"""A login to a sleeping instance: who wakes it, who does not, and what each is told."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from domain.phases import Desired, InstanceStatus, SshWake
+from gateway.server import Running
+from gateway.ssh_waking import Waking
+from tests.gateway.asking import becomes
+from tests.gateway.ports import free_port
+from tests.gateway.ssh.client import Done
+from tests.gateway.ssh.conftest import Gateway, client
+from tests.gateway.ssh.place import Place, Rented, make_key
+from tests.gateway.ssh.waking import awake_when_wished
+
+
+async def test_a_login_wakes_it_waits_and_is_served(asleep: Place, machine: Rented, gateway: Gateway) -> None:
+    async with gateway(), awake_when_wished(asleep, machine, stages=2):
+        done = await client(asleep).run("cat", stdin=b"typed while it slept")
+    assert (done.code, done.out) == (0, "typed while it slept")
+    assert f"instance {asleep.id} is paused; waking it" in done.err
+    assert f"instance {asleep.id} is resuming: step" in done.err
+    assert await asleep.wakes() == 1
+    row = await asleep.read()
+    assert row.wished_by == "a login over SSH"
+
+
+async def test_the_price_is_told_before(place: Place, machine: Rented, gateway: Gateway) -> None:
+    async with gateway() as running:
+        await place.pause()
+        await becomes(lambda: _status(running, place), InstanceStatus.PAUSED)
+        async with awake_when_wished(place, machine):
+            done = await client(place).run("true")
+    assert done.code == 0
+    assert "0.42 USD/h" in done.err
+
+
+async def _status(running: Running, place: Place) -> InstanceStatus:
+    """As the gateway knows it."""
+    return running.ssh.table.instances[place.id].status
+
+
+async def test_fifty_logins_at_once_are_one_wake(asleep: Place, machine: Rented, gateway: Gateway) -> None:
+    own = client(asleep)
+    async with gateway() as running, awake_when_wished(asleep, machine):
+        done = await asyncio.gather(*(own.run(f"echo {number}") for number in range(50)))
+        assert running.ssh.waking.wishes == 1
+    assert [each.out.strip() for each in done] == [str(number) for number in range(50)]
+    assert await asleep.wakes() == 1
+
+
+async def test_one_who_leaves_takes_nothing_from_the_others(asleep: Place, machine: Rented, gateway: Gateway) -> None:
+    own = client(asleep)
+    async with gateway() as running:
+        impatient = await own.start(own.target, "echo never")
+        patient = asyncio.create_task(own.run("echo patient"))
+        await becomes(lambda: _held(running.ssh.waking), 2)
+        impatient.send_signal(signal.SIGKILL)
+        await impatient.wait()
+        await becomes(lambda: _held(running.ssh.waking), 1)
+        async with awake_when_wished(asleep, machine):
+            assert (await patient).out == "patient\n"
+
+
+async def _held(waking: Waking) -> int:
+    return waking.held
+
+
+async def test_scp_and_sftp_wake_it_too(asleep: Place, machine: Rented, gateway: Gateway, tmp_path: Path) -> None:
+    file, own = tmp_path / "file", client(asleep)
+    file.write_bytes(os.urandom(300_000))
+    async with gateway(), awake_when_wished(asleep, machine):
+        up = await own.scp(str(file), f"{own.target}:/tmp/woken-{asleep.id}")
+    assert up.code == 0, up.err
+
+
+async def test_an_instance_that_says_never_is_not_woken(asleep: Place, gateway: Gateway) -> None:
+    await asleep.change(ssh_wake=SshWake.NEVER)
+    async with gateway():
+        done = await client(asleep).run("true")
+    assert done.code == 255
+    assert f"dumont wake {asleep.id}" in done.err
+    assert (await asleep.read()).desired is Desired.PAUSED
+
+
+async def test_after_fruitless_wakes_nobody_tries_by_logging_in(asleep: Place, gateway: Gateway) -> None:
+    await asleep.change(fruitless_wakes=3)
+    async with gateway():
+        done = await client(asleep).run("true")
+    assert done.code == 255
+    assert "the last 3 attempts to wake it failed" in done.err
+    assert await asleep.wakes() == 0
+
+
+async def test_a_wake_that_fails_is_told_and_not_tried_again(asleep: Place, gateway: Gateway) -> None:
+    async with gateway():
+        waiting = asyncio.create_task(client(asleep).run("true"))
+        await becomes(asleep.wakes, 1)
+        await asleep.change(desired=Desired.PAUSED, message="no GPU is free anywhere")
+        done = await waiting
+    assert done.code == 255
+    assert "could not be woken: no GPU is free anywhere" in done.err
+    assert await asleep.wakes() == 1
+
+
+async def test_a_wake_that_takes_too_long_lets_go(asleep: Place, gateway: Gateway) -> None:
+    async with gateway(ssh_hold_seconds=1.0):
+        done = await client(asleep).run("true")
+    assert done.code == 255
+    assert "did not come up within 1 s" in done.err
+    assert (await asleep.read()).desired is Desired.RUNNING
+
+
+async def test_one_destroyed_while_it_is_waited_for(asleep: Place, gateway: Gateway) -> None:
+    async with gateway():
+        waiting = asyncio.create_task(client(asleep).run("true"))
+        await becomes(asleep.wakes, 1)
+        await asleep.change(desired=Desired.DESTROYED, status=InstanceStatus.DESTROYING)
+        done = await waiting
+    assert done.code == 255
+    assert "is being destroyed" in done.err
+
+
+async def test_a_login_while_it_is_being_paused_keeps_it_awake(place: Place, machine: Rented, gateway: Gateway) -> None:
+    async with gateway() as running:
+        await place.change(status=InstanceStatus.PAUSING, desired=Desired.PAUSED)
+        await becomes(lambda: _status(running, place), InstanceStatus.PAUSING)
+        async with awake_when_wished(place, machine, stages=0):
+            done = await client(place).run("echo here")
+    assert done.out == "here\n"
+    assert "keeping it awake" in done.err
+    assert await place.wakes() == 1
+
+
+async def test_an_editor_that_reconnects_does_not_wake_it_and_a_person_does(
+    place: Place, machine: Rented, gateway: Gateway, tmp_path: Path
+) -> None:
+    """The editor was connected when it was paused; the person comes with another key."""
+    editor = client(place)
+    make_key(other := tmp_path / "other")
+    await place.add_key(other)
+    async with gateway(ssh_quiet_seconds=3.0):
+        connected = await editor.start(editor.target, place.sleep)
+        await becomes(lambda: _sleeps(place), True)
+        await place.pause()
+        assert await asyncio.wait_for(connected.wait(), 60) == 255
+        began = time.monotonic()
+        while time.monotonic() - began < 8:  # longer than the period: every attempt prolongs it
+            refused = await editor.run("true")
+            assert refused.code == 255
+            assert "reconnecting does not wake it" in refused.err
+            await asyncio.sleep(1)
+        assert await place.wakes() == 0
+        async with awake_when_wished(place, machine):
+            assert (await client(place, other).run("echo person")).out == "person\n"
+    assert await place.wakes() == 1
+
+
+async def test_after_the_quiet_period_the_same_client_wakes_it(place: Place, machine: Rented, gateway: Gateway) -> None:
+    own = client(place)
+    async with gateway(ssh_quiet_seconds=0.5):
+        connected = await own.start(own.target, place.sleep)
+        await becomes(lambda: _sleeps(place), True)
+        await place.pause()
+        await asyncio.wait_for(connected.wait(), 60)
+        await asyncio.sleep(1)
+        async with awake_when_wished(place, machine):
+            assert (await own.run("echo back")).out == "back\n"
+
+
+async def _sleeps(place: Place) -> bool:
+    return (await client(place).run(f"pgrep -f '[s]{place.sleep[1:]}'")).code == 0
+
+
+async def test_another_gateway_keeps_the_quiet_too(place: Place, gateway: Gateway) -> None:
+    own = client(place)
+    async with gateway() as one, gateway() as two:
+        connected = await own.start(own.target, place.sleep)
+        await becomes(lambda: _guests(one, two), 1)
+        await place.pause()
+        await asyncio.wait_for(connected.wait(), 60)
+        done: list[Done] = [await own.run("true") for _ in range(12)]  # the kernel deals them out to both
+        assert {each.code for each in done} == {255}
+        assert await place.wakes() == 0
+        assert min(each.ssh.newcomers.logins for each in (one, two)) > 0
+
+
+async def _guests(*running: Running) -> int:
+    return sum(len(each.ssh.hall) for each in running)
+
+
+async def test_using_a_forward_wakes_it_and_having_one_does_not(
+    asleep: Place, machine: Rented, gateway: Gateway
+) -> None:
+    own, local = client(asleep), free_port()
+    async with gateway() as running:
+        process = await own.start("-N", "-L", f"{local}:127.0.0.1:22", own.target)
+        await becomes(lambda: _guests(running), 1)
+        assert await asleep.wakes() == 0
+        async with awake_when_wished(asleep, machine):
+            await becomes(lambda: _knocked(local), True)
+        assert await asleep.wakes() == 1
+        process.kill()
+        await process.wait()
+
+
+async def _knocked(port: int) -> bool:
+    """Whether a connection through the forward came to its end on the machine, where nobody serves that port."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    await reader.read()
+    writer.close()
+    return True
+
+
+@pytest.mark.parametrize("status", [InstanceStatus.PROVISIONING, InstanceStatus.RESUMING, InstanceStatus.FAILING_OVER])
+async def test_one_on_its_way_is_waited_for_without_a_wish(
+    asleep: Place, machine: Rented, gateway: Gateway, status: InstanceStatus
+) -> None:
+    await asleep.change(status=status, desired=Desired.RUNNING)
+    async with gateway(), awake_when_wished(asleep, machine):
+        assert (await client(asleep).run("echo up")).out == "up\n"
+    assert await asleep.wakes() == 0

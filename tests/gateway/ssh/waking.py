@@ -1,0 +1,32 @@
+"""What a workflow does when an owner wants a sleeping instance to run, in as few words."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from domain.phases import Desired, InstanceStatus
+from tests.gateway.asking import becomes
+from tests.gateway.ssh.place import Place, Rented
+
+
+@asynccontextmanager
+async def awake_when_wished(place: Place, machine: Rented, *, stages: int = 1) -> AsyncIterator[None]:
+    """Bring the instance up on this machine as soon as it is wanted."""
+    task = asyncio.create_task(_serve(place, machine, stages))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _wished(place: Place) -> bool:
+    return (await place.read()).desired is Desired.RUNNING
+
+
+async def _serve(place: Place, machine: Rented, stages: int) -> None:
+    await becomes(lambda: _wished(place), True)
+    for stage in range(stages):
+        await place.change(status=InstanceStatus.RESUMING, message=f"step {stage}")
+        await asyncio.sleep(0.3)
+    await place.move_to(machine, message="")
