@@ -13,7 +13,7 @@ from gateway.endpoints import Endpoints
 from gateway.meters import Meters
 from gateway.metrics import exposition, ssh_exposition
 from gateway.routes import RouteTable
-from gateway.ssh_side import SshSide
+from gateway.ssh.side import SshSide
 from settings import Settings
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from gateway.meters import BUCKETS, Meter, Meters
-from gateway.ssh_side import SshSide
+from gateway.ssh.side import SshSide
 
 
 def exposition(meters: Meters, gateway: str, routes: int) -> str:

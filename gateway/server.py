@@ -21,7 +21,7 @@ from gateway.meters import Meters
 from gateway.owners import Owners
 from gateway.route_feed import RouteFeed
 from gateway.routes import Route, RouteTable
-from gateway.ssh_side import SshSide
+from gateway.ssh.side import SshSide
 from gateway.tunnels import Tunnels
 from gateway.upstream import Upstream
 from settings import Settings

@@ -10,7 +10,7 @@ import pytest
 
 from domain.phases import Desired, InstanceStatus, SshWake
 from gateway.server import Running
-from gateway.ssh_waking import Waking
+from gateway.ssh.waking import Waking
 from tests.gateway.asking import becomes
 from tests.gateway.ports import free_port
 from tests.gateway.ssh.client import Done

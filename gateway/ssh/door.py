@@ -5,12 +5,12 @@ from typing import Any
 
 import asyncssh
 
-from gateway.ssh_forwards import from_port, from_socket, to_port, to_socket
-from gateway.ssh_guests import Guest, Hall
-from gateway.ssh_newcomers import Newcomer
-from gateway.ssh_pipe import WINDOW
-from gateway.ssh_quiet import Client
-from gateway.ssh_sessions import UserSession
+from gateway.ssh.forwards import from_port, from_socket, to_port, to_socket
+from gateway.ssh.guests import Guest, Hall
+from gateway.ssh.newcomers import Newcomer
+from gateway.ssh.pipe import WINDOW
+from gateway.ssh.quiet import Client
+from gateway.ssh.sessions import UserSession
 
 KEYS_TRIED = 20
 """Keys that one connection may show: agents hold many."""

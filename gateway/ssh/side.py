@@ -13,18 +13,18 @@ from db.sealing import CannotOpen, Sealer
 from db.session import Database
 from db.ssh_identity import open_identity, shared_identity
 from gateway.route_feed import DATABASE_ERRORS
-from gateway.ssh_door import Door
-from gateway.ssh_feed import QUIET_CHANNEL, SshFeed
-from gateway.ssh_guests import Hall
-from gateway.ssh_instances import Change, SshTable
-from gateway.ssh_lines import Lines
-from gateway.ssh_listeners import Listeners
-from gateway.ssh_newcomers import Newcomer, Newcomers
-from gateway.ssh_quiet import Quiet
-from gateway.ssh_spares import Spares
-from gateway.ssh_traffic import Traffic
-from gateway.ssh_waking import Waking
-from gateway.ssh_ways_back import WaysBack, ways_back
+from gateway.ssh.door import Door
+from gateway.ssh.feed import QUIET_CHANNEL, SshFeed
+from gateway.ssh.guests import Hall
+from gateway.ssh.instances import Change, SshTable
+from gateway.ssh.lines import Lines
+from gateway.ssh.listeners import Listeners
+from gateway.ssh.newcomers import Newcomer, Newcomers
+from gateway.ssh.quiet import Quiet
+from gateway.ssh.spares import Spares
+from gateway.ssh.traffic import Traffic
+from gateway.ssh.waking import Waking
+from gateway.ssh.ways_back import WaysBack, ways_back
 from settings import Settings
 
 LOGIN_SECONDS = 20.0

@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 import asyncssh
 
-from gateway.ssh_guests import Connection, Guest
-from gateway.ssh_pipe import WINDOW, Entrance, Half, TcpEntrance, TcpHalf, UnixEntrance, UnixHalf
-from gateway.ssh_waking import NotServed
+from gateway.ssh.guests import Connection, Guest
+from gateway.ssh.pipe import WINDOW, Entrance, Half, TcpEntrance, TcpHalf, UnixEntrance, UnixHalf
+from gateway.ssh.waking import NotServed
 
 Kind = TypeVar("Kind", bound=Entrance)
 

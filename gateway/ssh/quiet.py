@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from domain.phases import InstanceStatus
-from gateway.ssh_instances import ASLEEP, Change
+from gateway.ssh.instances import ASLEEP, Change
 
 JUST_LEFT_SECONDS = 15.0
 """A client that left so shortly before the pause was put out by it."""

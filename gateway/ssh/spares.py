@@ -7,8 +7,8 @@ from db.alarms import close_alarms, raise_alarm
 from db.session import Database
 from db.ssh_ports import keep_spare, next_spare, rest_port
 from gateway.route_feed import DATABASE_ERRORS
-from gateway.ssh_instances import SshTable
-from gateway.ssh_listeners import Listeners
+from gateway.ssh.instances import SshTable
+from gateway.ssh.listeners import Listeners
 
 SPARES = 4
 LOOK_SECONDS = 2.0

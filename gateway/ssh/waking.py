@@ -22,11 +22,11 @@ from db.wishes import wish
 from domain.phases import Desired, InstanceStatus, SshWake
 from domain.wishes import Verb, WrongState
 from gateway.route_feed import DATABASE_ERRORS
-from gateway.ssh_feed import SshFeed
-from gateway.ssh_instances import SshInstance, SshTable
-from gateway.ssh_lines import Line, Lines
-from gateway.ssh_quiet import Client, Quiet
-from gateway.ssh_words import asleep, stage, waking
+from gateway.ssh.feed import SshFeed
+from gateway.ssh.instances import SshInstance, SshTable
+from gateway.ssh.lines import Line, Lines
+from gateway.ssh.quiet import Client, Quiet
+from gateway.ssh.words import asleep, stage, waking
 from settings import Settings
 
 WHO = "a login over SSH"

@@ -14,8 +14,8 @@ import psycopg
 from db.notices import INSTANCES_CHANNEL
 from db.session import Database
 from gateway.route_feed import DATABASE_ERRORS, READ_DEADLINE_SECONDS, RECONNECT_SECONDS
-from gateway.ssh_instances import SshTable
-from gateway.ssh_rows import InstanceReader, read_ports
+from gateway.ssh.instances import SshTable
+from gateway.ssh.rows import InstanceReader, read_ports
 
 QUIET_CHANNEL = "ssh_quiet"
 """Where gateways tell each other who was connected when an instance was paused."""

@@ -11,7 +11,7 @@ from db.tables import Instance, Lease
 from domain.machines import MachineSeen, ssh_address
 from domain.phases import Desired, InstancePurpose, InstanceStatus, LeaseState, SshWake
 from gateway.routes import LeaseAddress
-from gateway.ssh_instances import SshInstance, fingerprint_of, wake_seconds_of
+from gateway.ssh.instances import SshInstance, fingerprint_of, wake_seconds_of
 
 _OVER = (InstanceStatus.DESTROYED, InstanceStatus.FAILED)
 _GIVEN_BACK = (LeaseState.RELEASING, LeaseState.CLOSED)

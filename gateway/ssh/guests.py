@@ -6,12 +6,12 @@ from typing import Protocol, TypeVar
 
 import asyncssh
 
-from gateway.ssh_instances import ASLEEP, Change, SshInstance, SshTable
-from gateway.ssh_pipe import Note
-from gateway.ssh_quiet import Client, Quiet
-from gateway.ssh_traffic import Traffic
-from gateway.ssh_waking import NotServed, Reached, Say, Waking
-from gateway.ssh_words import ended
+from gateway.ssh.instances import ASLEEP, Change, SshInstance, SshTable
+from gateway.ssh.pipe import Note
+from gateway.ssh.quiet import Client, Quiet
+from gateway.ssh.traffic import Traffic
+from gateway.ssh.waking import NotServed, Reached, Say, Waking
+from gateway.ssh.words import ended
 
 TRIES = 3
 """Connections that may be lost while something is being opened on them."""

@@ -1,7 +1,7 @@
 """What the SSH side says to people, always on stderr."""
 
 from domain.phases import InstanceStatus
-from gateway.ssh_instances import SshInstance
+from gateway.ssh.instances import SshInstance
 
 _ROUGHLY = {
     InstanceStatus.PAUSED: "usually within a minute",
