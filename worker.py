@@ -26,9 +26,12 @@ from activities.machines import MachineActivities
 from activities.market import Market
 from activities.model_server import ModelActivities
 from activities.pairing import PairingActivities
+from activities.power import PowerActivities
 from activities.reaping import ReapActivities
 from activities.reconciling import ReconcileActivities
 from activities.schedules import make_sure_of_schedules
+from activities.shell import ShellActivities
+from activities.sleeping import SleepActivities
 from activities.vault import VaultActivities
 from activities.watching import WatchActivities
 from db import beats
@@ -45,7 +48,10 @@ from workflows.snapshot import SnapshotWorkflow, TidyVaultWorkflow
 from workflows.watch import WatchWorkflow
 
 OURS = ["activities", "clients", "db", "domain", "settings"]
-SHARED = ["workflows.attributes", "workflows.failures", "workflows.options"]
+SHARED = [
+    *("workflows.attributes", "workflows.failures", "workflows.options"),
+    *("workflows.keeping", "workflows.pausing", "workflows.resting", "workflows.waking", "workflows.wishes"),
+]
 SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*OURS, *SHARED))
 """Only a workflow's own file is imported anew for each run; our models in the sandbox would cost 34 ms a start."""
 
@@ -65,6 +71,9 @@ def build_worker(temporal: Client, database: Database, clouds: Clouds, settings:
     machines = MachineActivities(clouds)
     leases = LeaseActivities(database, flows)
     instances = InstanceActivities(clouds, Market(database, clouds), flows)
+    power = PowerActivities(clouds)
+    sleeping = SleepActivities(database, flows, settings)
+    shell = ShellActivities(database, machines)
     models = ModelActivities(database, clouds.sealer, machines)
     vault = VaultActivities(database, clouds.sealer, settings, machines)
     agents = AgentActivities(database, clouds.sealer, settings, machines)
@@ -82,6 +91,23 @@ def build_worker(temporal: Client, database: Database, clouds: Clouds, settings:
             machines.attach_key,
             machines.probe_machine,
             machines.release_machine,
+            sleeping.wish_power,
+            sleeping.change_mind,
+            sleeping.warn,
+            sleeping.settle_home,
+            sleeping.return_home,
+            sleeping.let_go_others,
+            sleeping.give_machine_up,
+            sleeping.pause_idle,
+            sleeping.hibernate_when_due,
+            sleeping.conclude_wake,
+            shell.end_user_processes,
+            power.switch_off,
+            power.switch_on,
+            power.give_up_start,
+            power.record_stopped,
+            power.record_found_stopped,
+            power.record_found_running,
             leases.look_at_lease,
             leases.watch_account,
             leases.record_ending,

@@ -33,6 +33,7 @@ class Fault(StrEnum):
     NOT_WANTED = "not_wanted"
     MACHINE_LOST = "machine_lost"
     MODEL_FAILED = "model_failed"
+    START_REFUSED = "start_refused"
     SNAPSHOT_FAILED = "snapshot_failed"
     RESTORE_FAILED = "restore_failed"
 

@@ -41,6 +41,7 @@ class Flows:
             summary=summary,
             boot_deadline=timedelta(seconds=settings.boot_deadline_seconds),
             patience=timedelta(seconds=3 * settings.settle_seconds),
+            stall=timedelta(seconds=settings.wake_stall_seconds),
         )
         await self._start(
             flows.MACHINE_WORKFLOW, machine, flows.machine_workflow_id(lease_id), "machine", summary, instance_id
@@ -50,15 +51,19 @@ class Flows:
     async def start_instance(self, instance_id: int, summary: str = "") -> None:
         """Serve an instance that is not over."""
         workflow_id = flows.instance_workflow_id(instance_id)
-        instance = InstanceInput(instance_id=instance_id)
+        instance = self._instance(instance_id)
         phase = InstanceStatus.PROVISIONING
         await self._start(flows.INSTANCE_WORKFLOW, instance, workflow_id, "instance", summary, instance_id, phase)
+
+    def _instance(self, instance_id: int) -> InstanceInput:
+        budget = timedelta(seconds=self._settings.snapshot_budget_seconds)
+        return InstanceInput(instance_id=instance_id, snapshot_budget=budget)
 
     async def tell_instance(self, instance_id: int) -> None:
         """Have an instance's workflow read its rows again; one that does not run is started."""
         await self._temporal.start_workflow(
             flows.INSTANCE_WORKFLOW,
-            InstanceInput(instance_id=instance_id),
+            self._instance(instance_id),
             id=flows.instance_workflow_id(instance_id),
             task_queue=flows.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,

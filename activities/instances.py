@@ -16,14 +16,17 @@ from clients.ssh import generate_keypair
 from db import leases
 from db.deployments import deployments_of_instance, end_deployment
 from db.events import record_event
+from db.notices import notify_instance
 from db.sealing import Sealer
+from db.situations import situation_of
 from db.spending import limits_of
+from db.ssh_ports import free_port
 from db.tables import Instance, Lease, ProviderKey
 from domain.flows import deploy_workflow_id, instance_workflow_id, machine_workflow_id
 from domain.instances import InstanceSpec
 from domain.phases import DeploymentStatus, Desired, InstanceStatus, KeyStatus
 from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
-from domain.steps import WORTHLESS, InstanceSituation, LeaseFacts
+from domain.steps import InstanceSituation
 
 
 class InstanceNews(BaseModel):
@@ -51,19 +54,15 @@ class InstanceActivities:
     @activity.defn
     async def look_at_instance(self, instance_id: int) -> InstanceSituation:
         """Read everything that the next step depends on."""
+        settings = self._clouds.settings
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, instance_id)
-            tried = await leases.leases_of_instance(session, instance_id)
-        present = next((each for each in tried if each.id == instance.lease_id), None)
-        return InstanceSituation(
-            desired=instance.desired,
-            status=instance.status,
-            lease=None if present is None else _facts(present),
-            attempts=sum(each.outcome not in WORTHLESS for each in tried),
-            attempts_allowed=self._clouds.settings.attempts_per_instance,
-            open_leases=sum(each.state.is_open for each in tried),
-            was_running=instance.running_at is not None,
-        )
+            return await situation_of(
+                session,
+                instance,
+                attempts_allowed=settings.attempts_per_instance,
+                wakes_allowed=settings.fruitless_wakes,
+            )
 
     @activity.defn
     async def reserve_machine(self, instance_id: int) -> None:
@@ -151,29 +150,24 @@ def machine_summary(lease: Lease) -> str:
 
 
 async def _write_news(session: AsyncSession, instance: Instance, news: InstanceNews) -> None:
+    now = await session.scalar(select(func.clock_timestamp()))
     if instance.status is not news.status:
         await record_event(session, instance.user_id, f"instance:{instance.id}", news.status.value, news.message)
+        instance.status_at = now
     instance.status, instance.message = news.status, news.message
-    now = await session.scalar(select(func.clock_timestamp()))
+    if news.status is not InstanceStatus.RUNNING:
+        instance.idle_since = instance.will_pause_at = None
+    if news.status is InstanceStatus.PAUSING:
+        instance.warnings = []  # they were of the sleep before
+    await notify_instance(session, instance.id)
     if news.status is InstanceStatus.RUNNING and instance.running_at is None:
         instance.running_at = now
     if news.status.is_over:
         instance.ended_at = now
+        await free_port(session, instance.id)
 
 
 def _ending(wanted: bool, news: InstanceNews) -> tuple[DeploymentStatus, str]:
     if news.status is InstanceStatus.FAILED and wanted:
         return DeploymentStatus.FAILED, news.message
     return DeploymentStatus.STOPPED, "Stopped; its machine is released."
-
-
-def _facts(lease: Lease) -> LeaseFacts:
-    return LeaseFacts(
-        id=lease.id,
-        state=lease.state,
-        wanted=lease.wanted,
-        outcome=lease.outcome,
-        reason=lease.reason,
-        gpu_name=lease.gpu_name,
-        dph_total=lease.dph_total,
-    )

@@ -26,6 +26,9 @@ def lease_view(lease: Lease) -> LeaseView:
         account_id=lease.account_id,
         instance_id=int(lease.holder_id),
         seen=MachineSeen.model_validate(lease.seen),
+        keeps_files=lease.keeps_files,
+        power=lease.power,
+        start_refused=lease.start_refused is not None,
     )
 
 

@@ -3,6 +3,8 @@
 Each activity takes a lease id and reads the rest, so nothing secret passes through Temporal.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
@@ -14,11 +16,12 @@ from activities.onstart import onstart_script
 from activities.points import Point, reach
 from activities.slow_releases import no_longer_slow, tell_if_slow
 from activities.turns import Endpoint
-from clients.ssh import CommandTimedOut, SshTarget, connect, host_key_of, run
+from clients.ssh import CommandTimedOut, HostKeyChanged, SshTarget, connect, host_key_of, run
 from clients.vast import VastClient
 from clients.vast_errors import VastKeyRefused, VastNotSent, VastRefused, VastThrottled, VastUnavailable, is_offer_gone
 from clients.vast_types import RentRequest
-from db import leases
+from db import leases, power
+from db.instances import env_of
 from db.tables import Instance, Lease
 from domain.flows import LeaseView
 from domain.instances import InstanceSpec
@@ -122,7 +125,7 @@ class MachineActivities:
             disk=spec.disk_size,
             label=lease.label,
             onstart=onstart_script(lease.public_key, spec.onstart_cmd),
-            env=spec.env | {f"-p {port}:{port}": "1" for port in spec.ports},
+            env=spec.env | env_of(self._clouds.sealer, spec) | {f"-p {port}:{port}": "1" for port in spec.ports},
             price=lease.dph_total if bid else None,
         )
 
@@ -142,7 +145,7 @@ class MachineActivities:
         lease = await self._lease(lease_id)
         if not lease.wanted:
             raise Final(Fault.NOT_WANTED, "no longer wanted")
-        with ssh_errors(SSH_PAUSE):
+        with ssh_errors(SSH_PAUSE), _stale_address(lease):
             async with await connect(self.target(lease), timeout=SSH_DEADLINE) as connection:
                 host_key = host_key_of(connection)
                 await reach(Point.PROBE_LOGGED_IN)
@@ -154,6 +157,7 @@ class MachineActivities:
             raise Final(Fault.BOOT_FAILED, "the machine has no working GPU (nvidia-smi failed)")
         async with self._database.begin() as session:
             await leases.mark_running(session, lease_id, host_key)
+            await power.mark_running_again(session, lease_id)
         await reach(Point.PROBE_RECORDED)
 
     @activity.defn
@@ -240,6 +244,18 @@ class MachineActivities:
     async def _unask(self, lease: Lease) -> None:
         async with self._database.begin() as session:
             await leases.unmark_asked(session, lease.id)
+
+
+@contextmanager
+def _stale_address(lease: Lease) -> Iterator[None]:
+    """A machine that was started again may have another address by now, and another machine its old one: nothing was
+    sent there, and the next look at the account says where it is (clouds.md B3.3)."""
+    try:
+        yield
+    except HostKeyChanged as error:
+        if lease.state is LeaseState.STARTING:
+            raise NotYet("another machine answers at its last address; waiting for the new one", SSH_PAUSE) from error
+        raise
 
 
 def _late() -> bool:

@@ -20,6 +20,7 @@ from db.tables import OfferSearch, ProviderKey
 from domain.offers import MachineType, Offer, OfferQuery, countries_of, matching_gpus, select_offers
 
 FRESH = timedelta(seconds=30)
+HOURS_A_MONTH = 720.0
 NAMES_FRESH = timedelta(hours=1)
 STALE_BUT_USABLE = timedelta(minutes=5)
 """With the search budget (10 a minute) spent, an answer this old is better than none: a rent notices what went."""
@@ -203,6 +204,7 @@ def to_offer(row: VastOffer) -> Offer:
         inet_up=row.inet_up,
         dph_total=row.dph_total,
         min_bid=row.min_bid,
+        storage_dph=row.storage_cost / HOURS_A_MONTH,
         geolocation=row.geolocation or "",
         reliability=row.reliability2,
         cuda_version=row.cuda_max_good,

@@ -171,7 +171,11 @@ async def _tell_of_former(session: AsyncSession, found: list[Suspect]) -> None:
 
 
 def _listed(instance: VastInstance) -> Listed:
-    return Listed(cloud_id=instance.id, label=instance.label, is_stopped=instance.actual_status in STOPPED)
+    return Listed(
+        cloud_id=instance.id,
+        label=instance.label,
+        is_stopped=instance.actual_status in STOPPED or instance.actual_status == "stopping",
+    )
 
 
 def _too_many(account_id: int) -> str:

@@ -17,9 +17,17 @@ from db.leases import OPEN
 from db.session import Database
 from db.tables import Deployment, Instance, Lease
 from domain import flows
-from domain.phases import DeploymentStatus, Desired, InstanceStatus, LeaseState
+from domain.phases import DeploymentStatus, Desired, InstanceStatus, LeaseState, Power
 
 OVER = [InstanceStatus.DESTROYED, InstanceStatus.FAILED]
+
+_S = InstanceStatus
+_ON_THE_WAY_TO = {
+    Desired.RUNNING: (_S.PROVISIONING, _S.STARTING, _S.RUNNING, _S.RESUMING),
+    Desired.PAUSED: (_S.PAUSING, _S.PAUSED),
+    Desired.HIBERNATED: (_S.PAUSING, _S.HIBERNATING, _S.HIBERNATED),
+    Desired.DESTROYED: (_S.DESTROYING,),
+}
 
 
 class ReconcileActivities:
@@ -75,7 +83,7 @@ class ReconcileActivities:
             if workflow_id not in running:
                 await self._flows.start_machine(lease.id, machine_summary(lease), int(lease.holder_id))
                 started += 1
-            elif not lease.wanted and lease.state is not LeaseState.RELEASING:
+            elif _waits_for_a_word(lease):
                 await self._flows.changed(workflow_id)
         return started
 
@@ -86,8 +94,8 @@ class ReconcileActivities:
             if workflow_id not in running:
                 await self._flows.start_instance(instance.id)
                 started += 1
-            elif instance.desired is Desired.DESTROYED and instance.status is not InstanceStatus.DESTROYING:
-                await self._flows.changed(workflow_id)  # the api died between writing the wish and telling it
+            elif instance.status not in _ON_THE_WAY_TO[instance.desired]:
+                await self._flows.changed(workflow_id)  # whoever wrote the wish died before telling of it
         return started
 
     async def _running(self) -> set[str]:
@@ -104,3 +112,11 @@ class ReconcileActivities:
         )
         query = f"WorkflowType IN ({kinds}) AND ExecutionStatus = 'Running'"
         return {each.id async for each in self._temporal.list_workflows(query, page_size=1000)}
+
+
+def _waits_for_a_word(lease: Lease) -> bool:
+    """Whether its holder wrote what its flow has not acted on yet: it may never have been told."""
+    if not lease.wanted:
+        return lease.state is not LeaseState.RELEASING
+    stopped = lease.power is Power.STOPPED
+    return lease.state is (LeaseState.RUNNING if stopped else LeaseState.STOPPED) and lease.start_refused is None

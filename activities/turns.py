@@ -16,6 +16,7 @@ class Endpoint(Enum):
     LIST = ("list", 1.1, 1)
     SHOW = ("show", 2.2, 1)
     DESTROY = ("destroy", 3.3, 1)
+    MANAGE = ("manage", 1.1, 1)
     SEARCH = ("search", 10.5, 4)
     SSH_KEYS = ("ssh_keys", 1.1, 1)
     USER = ("user", 1.1, 3)

@@ -19,7 +19,7 @@ from domain.phases import LeaseState
 
 UP = {"running"}
 BOOTING = {None, "created", "loading", "rebooting"}
-STOPPED = {"exited", "stopped", "stopping", "frozen"}
+STOPPED = {"exited", "stopped", "frozen"}
 ABANDONED = "OCI runtime create failed"
 
 
@@ -118,6 +118,8 @@ def _state(instance: VastInstance) -> Seen:
         return Seen.UP if instance.intended_status != "stopped" else Seen.STOPPED  # reclaimed: clouds.md A5
     if status in STOPPED:
         return Seen.STOPPED
+    if status == "stopping":
+        return Seen.STOPPING
     if status in BOOTING:
         return Seen.BOOTING
     return Seen.OFFLINE if status == "offline" else Seen.UNKNOWN

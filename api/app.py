@@ -21,8 +21,10 @@ from api import (
     auth,
     balance,
     catalogue,
+    create_instance,
     deploy,
     health,
+    instance_verbs,
     instances,
     keep_awake,
     keys,
@@ -32,6 +34,7 @@ from api import (
     models,
     offers,
     openapi,
+    restores,
     snapshots,
     ssh_keys,
     user_settings,
@@ -40,6 +43,7 @@ from api.errors import Conflict, Down, Invalid, PaymentNeeded, Problem, answer, 
 from api.parts import running_parts
 from api.wire import BodyLimit, CountRequests, OneSlash
 from clients.vast_errors import VastError, VastKeyRefused, VastRefused, VastThrottled
+from db.ssh_ports import NoPortFree
 from domain.refusals import AccountInUse, GpuLimitReached, NoOfferFree, ProviderKeyRefused, Refusal, SpendingCapReached
 from domain.snapshots import NothingRuns, SnapshotInUse
 from domain.wishes import WrongState
@@ -61,9 +65,12 @@ ROUTERS: list[APIRouter] = [
     deploy.router,
     offers.router,
     instances.router,
-    snapshots.router,
+    create_instance.router,
+    instance_verbs.router,
     keep_awake.router,
     agent.router,
+    snapshots.router,
+    restores.router,
     leases.router,
 ]
 """`offers` before `instances`, `catalogue` before `models`: `/instances/offers` is no instance."""
@@ -137,7 +144,9 @@ def as_problem(error: Exception) -> Problem | None:
             return error
         case SpendingCapReached():
             return PaymentNeeded(error.code, str(error))
-        case AccountInUse() | NoOfferFree() | GpuLimitReached() | WrongState() | NothingRuns() | SnapshotInUse():
+        case AccountInUse() | NoOfferFree() | GpuLimitReached() | NoPortFree():
+            return Conflict(error.code, str(error))
+        case WrongState() | NothingRuns() | SnapshotInUse():
             return Conflict(error.code, str(error))
         case Refusal():
             return Problem(error.code, str(error))

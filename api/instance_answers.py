@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select
 
+from api.instance_progress import progress_of
 from api.shapes import Answer, Time
 from db.agents import status_of as report_status
 from db.instance_tables import AgentReport
@@ -15,7 +16,8 @@ from domain.idleness import still_idle
 from domain.instances import InstanceSpec
 from domain.machines import MachineSeen, Seen
 from domain.offers import Offer
-from domain.phases import Desired, InstancePurpose, InstanceStatus, LeaseState
+from domain.phases import Desired, InstancePurpose, InstanceStatus, SshWake
+from domain.wakes import WakeReport
 
 
 class DirectAnswer(Answer):
@@ -59,8 +61,13 @@ class InstanceAnswer(Answer):
     will_pause_at: Time | None = None
     will_hibernate_at: Time | None = None
     keep_awake_until: Time | None = None
+    idle_pause_minutes: float | None = None
+    idle_hibernate_minutes: float | None = None
+    ssh_wake: SshWake = SshWake.AUTO
+    ssh_host_key: str | None = None
     cpu_standby: dict[str, Any] | None = None
     warnings: list[str] = []
+    last_wake: WakeReport | None = None
     workflow_id: str
     created_at: Time
     running_at: Time | None
@@ -74,18 +81,25 @@ def instance_rows(*conditions: ColumnElement[bool]) -> Select[Instance, Lease, A
     return joined.where(*conditions).order_by(Instance.id.desc())
 
 
+_ASLEEP = (InstanceStatus.PAUSED, InstanceStatus.HIBERNATING, InstanceStatus.HIBERNATED, InstanceStatus.PAUSING)
+
+
 def status_of(instance: Instance) -> InstanceStatus:
-    """A wish to be gone shows from the moment that it is written."""
-    if instance.desired is Desired.DESTROYED and not instance.status.is_over:
+    """A wish shows from the moment that it is written."""
+    if instance.status.is_over:
+        return instance.status
+    if instance.desired is Desired.DESTROYED:
         return InstanceStatus.DESTROYING
-    return instance.status
+    if instance.desired is Desired.RUNNING:
+        return InstanceStatus.RESUMING if instance.status in _ASLEEP else instance.status
+    return InstanceStatus.PAUSING if instance.status is InstanceStatus.RUNNING else instance.status
 
 
 def shown_instance(instance: Instance, lease: Lease | None, said: AgentReport | None = None) -> InstanceAnswer:
     status, spec = status_of(instance), InstanceSpec.model_validate(instance.spec)
     seen = MachineSeen.model_validate(lease.seen) if lease else MachineSeen()
     offer = Offer.model_validate(lease.offer) if lease else None
-    changing = status in _PROGRESS
+    progress = progress_of(status, lease.state if lease else None)
     idle = still_idle(instance.idle_since, instance.traffic_at, said.active_at if said else None)
     return InstanceAnswer(
         id=instance.id,
@@ -93,8 +107,8 @@ def shown_instance(instance: Instance, lease: Lease | None, said: AgentReport | 
         status=status,
         actual_status=seen.actual_status,
         purpose=instance.purpose,
-        stage=lease.state if lease and changing else None,
-        progress=_PROGRESS[status].get(lease.state if lease else None, 5) if changing else None,
+        stage=lease.state if lease and progress is not None else None,
+        progress=progress,
         message=instance.message,
         gpu_name=lease.gpu_name if lease else spec.query.gpu_name,
         num_gpus=lease.num_gpus if lease else spec.query.num_gpus,
@@ -104,6 +118,17 @@ def shown_instance(instance: Instance, lease: Lease | None, said: AgentReport | 
         disk_space=spec.disk_size,
         dph_total=lease.dph_total if lease else None,
         geolocation=offer.geolocation if offer else None,
+        public_ipaddr=instance.ssh_host,
+        ssh_host=instance.ssh_host,
+        ssh_port=instance.ssh_port,
+        ssh_command=None if instance.ssh_port is None else f"ssh -p {instance.ssh_port} root@{instance.ssh_host}",
+        persist=instance.persist,
+        idle_pause_minutes=instance.idle_pause_minutes,
+        idle_hibernate_minutes=instance.idle_hibernate_minutes,
+        ssh_wake=instance.ssh_wake,
+        ssh_host_key=instance.ssh_host_key,
+        warnings=instance.warnings,
+        last_wake=None if instance.last_wake is None else WakeReport.model_validate(instance.last_wake),
         direct=_direct(seen),
         provider_id=lease.cloud_id if lease else None,
         machine_id=lease.machine_id if lease else None,
@@ -111,8 +136,8 @@ def shown_instance(instance: Instance, lease: Lease | None, said: AgentReport | 
         image=spec.image,
         gpu_util=said.gpu_util if said else None,
         idle_since=instance.idle_since if idle else None,
-        will_pause_at=instance.will_pause_at if idle else None,
-        will_hibernate_at=instance.will_hibernate_at,
+        will_pause_at=instance.will_pause_at if idle and status is InstanceStatus.RUNNING else None,
+        will_hibernate_at=instance.will_hibernate_at if status is InstanceStatus.PAUSED else None,
         keep_awake_until=_keep_awake_until(instance, said),
         workflow_id=instance_workflow_id(instance.id),
         created_at=instance.created_at,
@@ -133,18 +158,3 @@ def _direct(seen: MachineSeen) -> DirectAnswer | None:
     port = seen.ports.get("22/tcp")
     host = seen.public_ipaddr if port else seen.ssh_host
     return DirectAnswer(host=host, ssh_port=port or seen.ssh_port, ports=seen.ports)
-
-
-_COMING: dict[LeaseState | None, int] = {
-    LeaseState.RESERVED: 10,
-    LeaseState.ASKED: 20,
-    LeaseState.RENTED: 40,
-    LeaseState.RUNNING: 95,
-}
-_GOING: dict[LeaseState | None, int] = {LeaseState.RUNNING: 20, LeaseState.RELEASING: 60, LeaseState.CLOSED: 95}
-_PROGRESS: dict[InstanceStatus, dict[LeaseState | None, int]] = {
-    InstanceStatus.PROVISIONING: _COMING,
-    InstanceStatus.STARTING: _COMING,
-    InstanceStatus.DESTROYING: _GOING,
-}
-"""Percent, by what the lease says, of a change that is under way."""

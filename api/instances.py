@@ -1,21 +1,18 @@
-"""Instances that a user holds: list, look, end, and their timelines."""
+"""Instances that a user holds: list, look, and their timelines."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, BackgroundTasks, Query, Response, Security
+from fastapi import APIRouter, Query, Security
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
-from api.deps import App, Me, OwnInstance, Session
+from api.deps import Me, OwnInstance, Session
 from api.guard import Guarded
 from api.instance_answers import InstanceAnswer, instance_rows, shown_instance
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer
 from api.pages import ListPage
 from api.shapes import Answer, Time
-from api.telling import tell_changed
-from db.deployments import deployments_of_instance, end_deployment
-from db.events import record_event
 from db.tables import Event, Instance
-from domain.phases import DeploymentStatus, Desired, InstanceStatus
+from domain.phases import Desired, InstanceStatus
 
 router = APIRouter(
     prefix="/instances",
@@ -82,24 +79,6 @@ def _wanted(status: InstanceStatus | None, all: bool) -> list[ColumnElement[bool
 async def show_instance(found: OwnInstance, session: Session) -> InstanceAnswer:
     row = (await session.execute(instance_rows(Instance.id == found.id))).one()
     return shown_instance(row[0], row[1], row[2])
-
-
-@router.delete("/{id}", status_code=202, summary="Destroy an instance", responses=NOT_FOUND)
-async def destroy_instance(
-    found: OwnInstance, app: App, session: Session, response: Response, after: BackgroundTasks
-) -> InstanceAnswer:
-    """Accepted at once; its machine is released and confirmed gone by its workflow. Models on it stop."""
-    if found.status.is_over:
-        response.status_code = 200
-        return await show_instance(found, session)
-    if found.desired is not Desired.DESTROYED:
-        await record_event(session, found.user_id, f"instance:{found.id}", "destroy", "Its owner wants it destroyed.")
-    found.desired = Desired.DESTROYED
-    deployments = await deployments_of_instance(session, found.id)
-    for each in deployments:
-        await end_deployment(session, each.id, DeploymentStatus.STOPPED, "Its instance was destroyed by its owner.")
-    after.add_task(tell_changed, app.flows, found.id, [each.id for each in deployments])
-    return await show_instance(found, session)
 
 
 @router.get("/{id}/events", summary="What happened to an instance, newest first", responses=NOT_FOUND)

@@ -1,6 +1,5 @@
 """What is rented for a user: which machine, why, since when, for how much; and what somebody has to look at."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Security
@@ -11,6 +10,7 @@ from api.guard import Guarded
 from api.openapi import UNAUTHORIZED, bearer
 from api.shapes import Answer, Time
 from db.alarms import open_alarms
+from db.costs import cost_of, hourly_of
 from db.leases import OPEN
 from db.tables import Alarm, Lease
 
@@ -27,7 +27,7 @@ class Holder(Answer):
 
 
 class LeaseAnswer(Answer):
-    """One attempt at one machine. `cost_usd`: its hourly price from rent to end, or to now."""
+    """One attempt at one machine. `cost_usd`: from rent to end, or to now; while it was stopped, its disk alone."""
 
     id: str
     lease_id: str
@@ -58,7 +58,7 @@ class AlarmAnswer(Answer):
 
 
 class LeasesAnswer(Answer):
-    """`hourly_usd`: what the open ones cost an hour, those that are being released included."""
+    """`hourly_usd`: what the open ones cost an hour now: stopped ones their disk, those being released all of it."""
 
     leases: list[LeaseAnswer]
     count: int
@@ -78,12 +78,12 @@ async def list_leases(
     mine = [Lease.user_id == me.id] + ([] if all else [OPEN])
     rows = (await session.scalars(select(Lease).where(*mine).order_by(Lease.created_at.desc()).limit(limit))).all()
     total = await session.scalar(select(func.count()).select_from(Lease).where(*mine))
-    hourly = await session.scalar(select(func.sum(Lease.dph_total)).where(Lease.user_id == me.id, OPEN))
+    held = await session.scalars(select(Lease).where(Lease.user_id == me.id, OPEN))
     return LeasesAnswer(
         leases=[shown(row) for row in rows],
         count=len(rows),
         total=total or 0,
-        hourly_usd=round(hourly or 0.0, 4),
+        hourly_usd=round(sum(map(hourly_of, held)), 4),
         alarms=[_alarm(each) for each in await open_alarms(session, me.id)],
     )
 
@@ -103,21 +103,13 @@ def shown(lease: Lease) -> LeaseAnswer:
         state=lease.state,
         outcome=lease.outcome,
         reason=lease.reason,
-        cost_usd=round(_cost(lease), 6),
+        cost_usd=round(cost_of(lease), 6),
         created_at=lease.created_at,
         rented_at=lease.rented_at,
         running_at=lease.running_at,
         releasing_at=lease.releasing_at,
         closed_at=lease.closed_at,
     )
-
-
-def _cost(lease: Lease) -> float:
-    """USD. The same rule as the spending cap's (db/leases.py)."""
-    if lease.rented_at is None:
-        return 0.0
-    ended = lease.closed_at or datetime.now(UTC)
-    return max(0.0, (ended - lease.rented_at).total_seconds()) / 3600 * lease.dph_total
 
 
 def _alarm(alarm: Alarm) -> AlarmAnswer:

@@ -19,6 +19,7 @@ from api.operators_keys import operators_keys, register_keys
 from api.passwords import Passwords
 from api.tokens import Tokens
 from db.accounts import add_user, ensure_installation, user_by_email
+from db.listening import InstanceNews
 from db.sealing import Sealer
 from db.session import Database
 from domain.refusals import Refusal
@@ -46,6 +47,7 @@ class Parts:
     flows: Flows
     passwords: Passwords
     tokens: Tokens
+    news: InstanceNews
     prepared: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the first rows are there: the installation, its key, the demo login."""
 
@@ -68,11 +70,13 @@ async def running_parts(settings: Settings) -> AsyncIterator[Parts]:
             flows=Flows(temporal, settings),
             passwords=Passwords(),
             tokens=Tokens(sealer.signing_keys),
+            news=InstanceNews(database),
         )
-        first_rows = asyncio.create_task(_first_rows(parts))
+        beside = [asyncio.create_task(_first_rows(parts)), asyncio.create_task(parts.news.run())]
         yield parts
-        first_rows.cancel()
-        await asyncio.gather(first_rows, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await clouds.close()
         await database.close()
 

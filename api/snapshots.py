@@ -1,4 +1,4 @@
-"""Snapshots of instances' files: take, list, look, delete, and bring back."""
+"""Snapshots of instances' files: take, list, look, delete."""
 
 from typing import Annotated, Any
 
@@ -13,19 +13,14 @@ from api.once import OnlyOnce, Starting
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer, problem
 from api.pages import DEFAULT_LIMIT, MAX_LIMIT
 from api.shapes import BigId, Body, Short, storable
-from api.snapshot_answers import RestoreAnswer, SnapshotAnswer, SnapshotsAnswer, shown_snapshot
-from api.telling import start_snapshot, tell_deleted, tell_instance
+from api.snapshot_answers import SnapshotAnswer, SnapshotsAnswer, shown_snapshot
+from api.telling import start_snapshot, tell_deleted
 from db import snapshots
-from db.events import record_event
 from db.instance_tables import Snapshot
-from db.notices import notify_instance
 from db.tables import Instance
-from db.wishes import wish
-from domain.flows import instance_workflow_id
 from domain.ids import is_id, new_id
-from domain.phases import InstanceStatus, SnapshotStatus
+from domain.phases import InstanceStatus
 from domain.snapshots import NothingRuns
-from domain.wishes import Verb
 
 router = APIRouter(
     prefix="/snapshots",
@@ -57,12 +52,6 @@ class SnapshotBody(Body):
     label: Short | None = Field(default=None, description="A labelled snapshot is never forgotten by itself.")
 
 
-class RestoreBody(Body):
-    gpu_type: Short | None = None
-    max_price: Annotated[float, Field(gt=0, le=1000)] | None = None
-    instance_id: BigId | None = Field(default=None, description="Into this one, which is snapshotted first.")
-
-
 async def _own_snapshot(
     id: Annotated[str, Path(description="The snapshot's id.", examples=["snap_k3v9q0a1b2c3d4e5"])],
     me: Me,
@@ -77,7 +66,7 @@ async def _own_snapshot(
 OwnSnapshot = Annotated[Snapshot, Depends(_own_snapshot)]
 
 
-async def _mine(session: Session, me: Me, number: int) -> Instance:
+async def my_instance(session: Session, me: Me, number: int) -> Instance:
     found = await session.get(Instance, number, with_for_update=True) if number < 2**31 else None
     if found is None or found.user_id != me.id:
         raise NotFound("instance")
@@ -119,7 +108,7 @@ async def take_snapshot(
 ) -> SnapshotAnswer:
     """Answers at once; `GET /snapshots/{id}` shows how far it is."""
     await once.claim(session)
-    instance = await _mine(session, me, body.instance_id)
+    instance = await my_instance(session, me, body.instance_id)
     if status_of(instance) is not InstanceStatus.RUNNING:
         last = await snapshots.newest(session, instance)
         raise NothingRuns(status_of(instance), None if last is None else last.id)
@@ -153,52 +142,3 @@ async def delete_snapshot(
     await session.refresh(found)
     after.add_task(tell_deleted, app.flows, found.id, found.instance_id)
     return shown_snapshot(found)
-
-
-@router.post("/{id}/restore", status_code=202, summary="Bring a snapshot back", responses={**NOT_FOUND, **WRONG_STATE})
-async def restore_snapshot(
-    found: OwnSnapshot,
-    me: Me,
-    app: App,
-    session: Session,
-    once: OnlyOnce,
-    after: BackgroundTasks,
-    body: RestoreBody | None = None,
-) -> RestoreAnswer:
-    """Into the instance that is named, which is snapshotted first; or into a new one like the snapshot's own."""
-    await once.claim(session)
-    if found.status is not SnapshotStatus.READY:
-        raise Conflict("wrong_state", f"The snapshot is {found.status.value}: {found.message or 'it is not ready'}.")
-    if body is None or body.instance_id is None:
-        raise Conflict("not_built", "Restoring to a new instance is not built yet: name one with instance_id.")
-    instance = await _mine(session, me, body.instance_id)
-    await _restore_in_place(session, instance, found)
-    answer = _restoring(instance, found)
-    await once.keep(session, 202, answer)
-    after.add_task(tell_instance, app.flows, instance.id)
-    return answer
-
-
-async def _restore_in_place(session: Session, instance: Instance, snapshot: Snapshot) -> None:
-    """The wish goes to the row; the instance's workflow snapshots what is there, and restores.
-
-    Raises:
-        WrongState: the instance can have no files brought back as it is.
-    """
-    await wish(session, instance, Verb.WAKE, by="Its owner")
-    instance.restore_snapshot_id = snapshot.id
-    text = f"Its owner wants the files of snapshot {snapshot.id} back."
-    await record_event(session, instance.user_id, f"instance:{instance.id}", "restore", text)
-    await notify_instance(session, instance.id)
-
-
-def _restoring(instance: Instance, snapshot: Snapshot) -> RestoreAnswer:
-    return RestoreAnswer(
-        id=instance.id,
-        instance_id=instance.id,
-        snapshot_id=snapshot.id,
-        status=instance.status,
-        ssh_host=instance.ssh_host,
-        ssh_port=instance.ssh_port,
-        workflow_id=instance_workflow_id(instance.id),
-    )

@@ -31,6 +31,15 @@ async def start_flows(flows: Flows, instance: Instance, deployment: Deployment, 
         log.warning("instance %s is left to the reconciler: %s", instance.id, type(error).__name__)
 
 
+async def start_instance_flows(flows: Flows, instance: Instance, lease: Lease) -> None:
+    """The same for an instance without a model."""
+    summary = machine_summary(lease)
+    first = await asyncio.gather(flows.start_machine(lease.id, summary, instance.id), return_exceptions=True)
+    second = await asyncio.gather(flows.start_instance(instance.id, summary), return_exceptions=True)
+    for error in filter(None, [*first, *second]):
+        log.warning("instance %s is left to the reconciler: %s", instance.id, type(error).__name__)
+
+
 async def tell_changed(flows: Flows, instance_id: int, deployment_ids: list[str]) -> None:
     """Wake the workflows of an instance and its deployments, after the commit."""
     names = [instance_workflow_id(instance_id), *map(deploy_workflow_id, deployment_ids)]
@@ -47,7 +56,7 @@ async def start_snapshot(flows: Flows, snapshot_id: str, instance_id: int) -> No
 
 
 async def tell_instance(flows: Flows, instance_id: int) -> None:
-    """An instance has a new wish."""
+    """Wake an instance's workflow, after the commit; one that does not run is started."""
     await _told(f"instance {instance_id}", flows.tell_instance(instance_id))
 
 

@@ -31,6 +31,8 @@ class VastOffer(BaseModel):
     inet_up: float = 0.0
     dph_total: float
     min_bid: float = 0.0
+    storage_cost: float = 0.0
+    """USD per GB and month of 30 days."""
     geolocation: str | None = None
     reliability2: float = 0.0
     cuda_max_good: float = 0.0

@@ -4,19 +4,24 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.costs import committed_usd
 from db.spending import Limits
 from db.tables import Account, Installation, Instance, Lease
 from domain.ids import new_id
+from domain.instances import InstanceSpec
 from domain.labels import Label
 from domain.offers import Offer
-from domain.phases import LeaseOutcome, LeaseState
+from domain.phases import InstancePurpose, LeaseOutcome, LeaseState
 from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
 
 RECENT_FAILURE = timedelta(minutes=30)
 """A host that failed one of ours is left alone for so long."""
+
+TRIED_LATELY = timedelta(hours=3)
+"""An instance does not take an offer again that failed it, for as long as one search for a machine may last."""
 
 OPEN = Lease.state != LeaseState.CLOSED
 
@@ -29,25 +34,13 @@ def open_leases() -> Select[Lease]:
     return select(Lease).where(OPEN)
 
 
-async def committed_usd(session: AsyncSession, user_id: int, window: timedelta = timedelta(hours=24)) -> float:
-    """What a user's leases cost in the window up to now, at their full hourly price from rent to end, and the next
-    hour of those that are open; reserved ones count, for they are about to."""
-    since = func.now() - window
-    began = func.greatest(func.coalesce(Lease.rented_at, Lease.created_at), since)
-    ended = func.coalesce(Lease.closed_at, func.now())
-    hours = func.greatest(func.extract("epoch", ended - began), 0) / 3600
-    spent = case((Lease.asked_at.is_not(None), hours * Lease.dph_total), else_=0)
-    to_come = case((OPEN, Lease.dph_total), else_=0)
-    total = await session.scalar(select(func.sum(spent + to_come)).where(Lease.user_id == user_id, ended > since))
-    return float(total or 0.0)
-
-
 async def check_limits(session: AsyncSession, user_id: int, offer: Offer, limits: Limits) -> None:
     """Refuse when this machine, for one hour, would pass the user's daily cap, or is more GPUs than they may hold."""
     committed = await committed_usd(session, user_id)
     if committed + offer.dph_total > limits.usd_per_day:
         raise SpendingCapReached(committed, offer.dph_total, limits.usd_per_day)
-    held = await session.scalar(select(func.sum(Lease.num_gpus)).where(Lease.user_id == user_id, OPEN, Lease.wanted))
+    in_use = OPEN, Lease.wanted, Lease.state != LeaseState.STOPPED
+    held = await session.scalar(select(func.sum(Lease.num_gpus)).where(Lease.user_id == user_id, *in_use))
     if (held or 0) + offer.num_gpus > limits.gpus:
         raise GpuLimitReached(held or 0, offer.num_gpus, limits.gpus)
 
@@ -72,7 +65,7 @@ async def reserve(
         NoOfferFree: every offer is reserved by another flow, was tried for this instance, or its host failed lately.
     """
     present = None if instance.lease_id is None else await session.get(Lease, instance.lease_id)
-    if present is not None and present.wanted and present.state not in (LeaseState.RELEASING, LeaseState.CLOSED):
+    if present is not None and _is_good(present):
         return present
     await session.execute(select(Account.id).where(Account.id == account_id).with_for_update())
     shunned_offers, shunned_hosts = await _shunned(session, account_id, instance.id)
@@ -87,9 +80,17 @@ async def reserve(
     return lease
 
 
+def _is_good(lease: Lease) -> bool:
+    """One whose machine cannot be started again is still held, for its files, but no reason not to take another."""
+    over = not lease.wanted or lease.state in (LeaseState.RELEASING, LeaseState.CLOSED)
+    return not over and lease.start_refused is None
+
+
 async def _shunned(session: AsyncSession, account_id: int, instance_id: int) -> tuple[set[int], set[int]]:
-    """Offers that are taken or were tried for this instance; hosts that failed one of ours lately."""
-    taken_or_tried = or_(and_(Lease.account_id == account_id, OPEN), of_instance(instance_id))
+    """Offers that are taken, or failed this instance lately; hosts that failed one of ours lately."""
+    lately = func.coalesce(Lease.closed_at, func.now()) > func.now() - TRIED_LATELY
+    tried = and_(of_instance(instance_id), Lease.outcome != LeaseOutcome.SERVED, lately)
+    taken_or_tried = or_(and_(Lease.account_id == account_id, OPEN), tried)
     failed = and_(
         func.coalesce(Lease.closed_at, func.now()) > func.now() - RECENT_FAILURE,
         Lease.outcome.in_([LeaseOutcome.BOOT_FAILED, LeaseOutcome.LOST]),
@@ -121,6 +122,8 @@ def _lease(installation: str, instance: Instance, account_id: int, offer: Offer,
         num_gpus=offer.num_gpus,
         dph_total=offer.dph_total,
         offer=offer.model_dump(mode="json"),
+        storage_dph=offer.storage_dph * InstanceSpec.model_validate(instance.spec).disk_size,
+        keeps_files=instance.purpose is InstancePurpose.INTERACTIVE,
         public_key=public_key,
         sealed_private_key=sealed_private_key,
     )

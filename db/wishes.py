@@ -18,10 +18,13 @@ _SENTENCES = {
 }
 
 
-async def wish(session: AsyncSession, instance: Instance, verb: Verb, *, by: str) -> bool:
+async def wish(
+    session: AsyncSession, instance: Instance, verb: Verb, *, by: str, told: str | None = None, by_itself: bool = False
+) -> bool:
     """Have the instance become what the verb says. True: that is news, so its workflow has to be told after the commit.
 
-    The caller holds the row (`with_for_update`). `by`: who wishes, as the timeline shall say it.
+    The caller holds the row (`with_for_update`). `by`: who wishes; `told`: the timeline's sentence, where there is a
+    better one. `by_itself`: no person asked for just this, so it is no reason to forget fruitless wakes.
 
     Raises:
         WrongState: nothing was written.
@@ -30,9 +33,9 @@ async def wish(session: AsyncSession, instance: Instance, verb: Verb, *, by: str
     if wanted is instance.desired:
         return False
     instance.desired, instance.wished_by, instance.wished_at = wanted, by, func.clock_timestamp()
-    if wanted is Desired.RUNNING:
+    if wanted is Desired.RUNNING and not by_itself:
         instance.fruitless_wakes = 0
-    text = _SENTENCES[verb].format(by=by)
+    text = told or _SENTENCES[verb].format(by=by)
     await record_event(session, instance.user_id, f"instance:{instance.id}", verb.value, text)
     await notify_instance(session, instance.id)
     return True

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pydantic import BaseModel
 
 from domain.machines import MachineSeen
-from domain.phases import DeploymentStage, DeploymentStatus, InstanceStatus, LeaseState, SnapshotStatus
+from domain.phases import DeploymentStage, DeploymentStatus, InstanceStatus, LeaseState, Power, SnapshotStatus
 
 TASK_QUEUE = "dumont"
 
@@ -62,6 +62,8 @@ class MachineInput(BaseModel):
     """The machine and its price, for people who look at the flow."""
     boot_deadline: timedelta = timedelta(minutes=15)
     patience: timedelta = timedelta(seconds=60)
+    stall: timedelta = timedelta(minutes=3)
+    """A start of a stopped machine that shows no change for so long is given up."""
 
 
 class LeaseView(BaseModel):
@@ -72,6 +74,9 @@ class LeaseView(BaseModel):
     account_id: int
     instance_id: int
     seen: MachineSeen
+    keeps_files: bool = False
+    power: Power = Power.RUNNING
+    start_refused: bool = False
 
 
 class MachineProgress(BaseModel):
@@ -84,6 +89,8 @@ class MachineProgress(BaseModel):
 
 class InstanceInput(BaseModel):
     instance_id: int
+    snapshot_budget: timedelta = timedelta(hours=1)
+    """A pause waits no longer for its snapshot; then it is unprotected."""
 
 
 class InstanceProgress(BaseModel):

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from random import Random
 from typing import Literal
 
 Prefix = Literal["job", "dep", "ep", "fo", "snap", "key", "lease"]
@@ -13,6 +14,11 @@ _ID = re.compile(r"^(job|dep|ep|fo|snap|key|lease)_[a-z0-9]{16}$")
 def new_id(prefix: Prefix) -> str:
     """A fresh id such as `dep_k3v9…`: 16 random characters, 82 bits, safe in URLs, labels and file names."""
     return f"{prefix}_" + "".join(secrets.choice(_ALPHABET) for _ in range(16))
+
+
+def id_from(prefix: Prefix, random: Random) -> str:
+    """The same, from a given source of chance: a workflow's, which is the same at every replay."""
+    return f"{prefix}_" + "".join(random.choice(_ALPHABET) for _ in range(16))
 
 
 def is_id(prefix: Prefix, text: str) -> bool:

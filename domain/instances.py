@@ -19,4 +19,6 @@ class InstanceSpec(BaseModel):
     disk_size: float = Field(default=DEFAULT_DISK_GB, ge=8, le=4096)
     ports: list[int] = []
     env: dict[str, str] = {}
+    sealed_env: str | None = None
+    """What a user gave, with whatever secrets are in it (db/instances.py)."""
     onstart_cmd: str = ""

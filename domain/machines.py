@@ -12,6 +12,7 @@ class Seen(StrEnum):
     UNKNOWN = "unknown"
     BOOTING = "booting"
     UP = "up"
+    STOPPING = "stopping"
     STOPPED = "stopped"
     OFFLINE = "offline"
     BROKEN = "broken"
@@ -46,6 +47,9 @@ def ssh_address(seen: MachineSeen) -> tuple[str, int] | None:
     return None
 
 
+_NOT_OURS = (Seen.ABSENT, Seen.STOPPING, Seen.STOPPED, Seen.BROKEN)
+
+
 class Verdict(StrEnum):
     WAIT = "wait"
     UP = "up"
@@ -60,14 +64,14 @@ def boot_verdict(seen: MachineSeen, now: datetime, patience: timedelta) -> Verdi
     """
     if seen.state is Seen.UP:
         return Verdict.UP
-    if seen.state in (Seen.ABSENT, Seen.STOPPED, Seen.BROKEN) and _lasted(seen, now, patience):
+    if seen.state in _NOT_OURS and _lasted(seen, now, patience):
         return Verdict.FAILED
     return Verdict.WAIT
 
 
 def is_lost(seen: MachineSeen, now: datetime, patience: timedelta) -> bool:
     """Whether a machine that was running is surely no longer ours to use. Offline may return; unknown is not lost."""
-    return seen.state in (Seen.ABSENT, Seen.STOPPED, Seen.BROKEN) and _lasted(seen, now, patience)
+    return seen.state in _NOT_OURS and _lasted(seen, now, patience)
 
 
 def _lasted(seen: MachineSeen, now: datetime, patience: timedelta) -> bool:

@@ -46,6 +46,8 @@ class Offer(BaseModel):
     inet_up: float
     dph_total: float
     min_bid: float = 0.0
+    storage_dph: float = 0.0
+    """USD per GB and hour, paid while the machine is stopped too."""
     geolocation: str = ""
     reliability: float
     cuda_version: float

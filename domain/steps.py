@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
-from domain.phases import Desired, InstanceStatus, LeaseOutcome, LeaseState
+from domain.phases import Desired, InstanceStatus, LeaseOutcome, LeaseState, Power
 
 
 class LeaseFacts(BaseModel):
@@ -20,6 +20,17 @@ class LeaseFacts(BaseModel):
     reason: str = ""
     gpu_name: str = ""
     dph_total: float = 0.0
+    power: Power = Power.RUNNING
+    start_refused: str | None = None
+    is_saved: bool = False
+    """Whether the newest snapshot holds all that its machine has written."""
+
+
+class SnapshotFacts(BaseModel):
+    """The newest state of an instance's files outside its machine."""
+
+    id: str
+    is_verified: bool = False
 
 
 class InstanceSituation(BaseModel):
@@ -34,6 +45,26 @@ class InstanceSituation(BaseModel):
     was_running: bool = False
     gave_up: bool = False
     """No offer could be reserved: it only remains to see everything released."""
+    keeps_files: bool = False
+    """An instance that somebody works on: it sleeps and wakes, and its files outlive its machines."""
+    home_lease_id: str | None = None
+    """The lease whose machine has the files; open or not."""
+    home_is_open: bool = False
+    others_held: bool = False
+    """Another machine than the present one is still held for it."""
+    snapshot: SnapshotFacts | None = None
+    restore_wished: str | None = None
+    """A snapshot that its owner wants on the machine."""
+    wakes_left: int = 1
+
+    @property
+    def is_at_home(self) -> bool:
+        return self.lease is not None and self.lease.id == self.home_lease_id
+
+    @property
+    def restorable(self) -> str | None:
+        """The snapshot that a new machine would be given."""
+        return self.restore_wished or (None if self.snapshot is None else self.snapshot.id)
 
 
 class Step(StrEnum):
@@ -43,6 +74,21 @@ class Step(StrEnum):
     RECORD_RUNNING = "record_running"
     STAY = "stay"
     LET_GO = "let_go"
+    SETTLE = "settle"
+    PAUSE = "pause"
+    POWER_OFF = "power_off"
+    RECORD_PAUSED = "record_paused"
+    VERIFY = "verify"
+    HIBERNATE = "hibernate"
+    RECORD_HIBERNATED = "record_hibernated"
+    SLEEP = "sleep"
+    POWER_ON = "power_on"
+    RESTORE = "restore"
+    LET_GO_OTHERS = "let_go_others"
+    RETURN_HOME = "return_home"
+    KEEP_PAUSED = "keep_paused"
+    GIVE_UP_WAKE = "give_up_wake"
+    FALL_ASLEEP = "fall_asleep"
     CONCLUDE_DESTROYED = "conclude_destroyed"
     CONCLUDE_FAILED = "conclude_failed"
     NOTHING = "nothing"
@@ -64,6 +110,8 @@ def _towards_destroyed(situation: InstanceSituation) -> Step:
     lease = situation.lease
     if lease is not None and lease.state.is_open and lease.wanted:
         return Step.LET_GO
+    if situation.others_held:
+        return Step.LET_GO_OTHERS
     return Step.WAIT_FOR_RELEASE if situation.open_leases else Step.CONCLUDE_DESTROYED
 
 

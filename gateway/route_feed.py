@@ -7,13 +7,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
 import psycopg
+from psycopg import Notify
 from sqlalchemy import ColumnElement
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.accounts import REVOKED_CHANNEL
+from db.listening import heard
 from db.session import Database
 from db.tables import Endpoint
 from gateway.rate import Bucket
@@ -86,26 +87,21 @@ class RouteFeed:
         return None
 
     async def _listen_for_ever(self) -> None:
-        url = self._database.engine.url.set(drivername="postgresql")
-        address = url.render_as_string(hide_password=False)
         while True:
             try:
-                await self._listen(address)
+                async for notice in heard(self._database, CHANNEL, REVOKED_CHANNEL):
+                    await self._take(notice)
             except DATABASE_ERRORS as error:
                 self._note_away(error)
             await asyncio.sleep(RECONNECT_SECONDS)
 
-    async def _listen(self, address: str) -> None:
-        options: dict[str, Any] = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5}
-        async with await psycopg.AsyncConnection.connect(address, autocommit=True, **options) as connection:
-            await connection.execute(f"LISTEN {CHANNEL}; LISTEN {REVOKED_CHANNEL}")
-            self._on_revoked()  # what was told while nobody listened is lost
+    async def _take(self, notice: Notify | None) -> None:
+        if notice is None or notice.channel == REVOKED_CHANNEL:
+            self._on_revoked()
+        if notice is None:
             await self._reread()
-            async for notice in connection.notifies():
-                if notice.channel == REVOKED_CHANNEL:
-                    self._on_revoked()
-                else:
-                    await self._reread_one(notice.payload)
+        elif notice.channel == CHANNEL:
+            await self._reread_one(notice.payload)
 
     async def _reread_for_ever(self) -> None:
         while True:

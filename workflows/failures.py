@@ -19,6 +19,11 @@ def fault_of(error: BaseException) -> Fault | None:
     return None
 
 
+def final(fault: Fault, message: str) -> ApplicationError:
+    """An end that the workflow itself has come to, in the form of those that activities come to."""
+    return ApplicationError(message, type=fault.value, non_retryable=True)
+
+
 def sentence_of(error: BaseException) -> str:
     """A sentence for the user: what the activity said, and after a deadline what it was waiting for."""
     root = _root(error)

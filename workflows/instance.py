@@ -1,5 +1,7 @@
 """An instance for its whole life: the desired state is in its row, this works towards it."""
 
+from datetime import timedelta
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
@@ -7,11 +9,16 @@ with workflow.unsafe.imports_passed_through():
     from activities.instances import InstanceActivities, InstanceNews, Parting
     from domain.flows import InstanceInput, InstanceProgress
     from domain.phases import InstanceStatus, LeaseState
-    from domain.steps import InstanceSituation, LeaseFacts, Step, next_step
+    from domain.sleeping import decide
+    from domain.steps import InstanceSituation, LeaseFacts, Step
 
 from workflows.attributes import show_phase
 from workflows.failures import sentence_of
 from workflows.options import CLOUD, RECORD
+from workflows.pausing import Pausing
+from workflows.resting import Resting
+from workflows.waking import Waking
+from workflows.wishes import Interrupted, Wishes
 
 EVENTS_BEFORE_ROLLING_OVER = 2000
 
@@ -24,9 +31,12 @@ class InstanceWorkflow:
     def __init__(self, input: InstanceInput) -> None:
         self._id = input.instance_id
         self._progress = InstanceProgress()
-        self._changed = True
+        self._wishes = Wishes(input.instance_id)
         self._served_lease: str | None = None
         self._gave_up = ""
+        self._pausing = Pausing(input, self._wishes, self._record)
+        self._waking = Waking(input.instance_id, self._wishes, self._record, self._pausing)
+        self._resting = Resting(input.instance_id, self._wishes)
 
     @workflow.query
     def progress(self) -> InstanceProgress:
@@ -35,22 +45,53 @@ class InstanceWorkflow:
     @workflow.signal
     def changed(self) -> None:
         """One of the instance's rows changed: its owner's wish, or its lease."""
-        self._changed = True
+        self._wishes.changed = True
 
     @workflow.run
     async def run(self, input: InstanceInput) -> None:
+        timeout: timedelta | None = None
         while True:
-            await workflow.wait_condition(lambda: self._changed)
-            self._changed = False
+            await self._wishes.wait(timeout)
             situation = await self._look()
-            step = next_step(situation)
+            step = decide(situation)
             if step is Step.NOTHING:
                 return
-            await self._take(step, situation)
+            timeout = await self._take(step, situation)
             if workflow.info().get_current_history_length() > EVENTS_BEFORE_ROLLING_OVER:
                 workflow.continue_as_new(input)
 
-    async def _take(self, step: Step, situation: InstanceSituation) -> None:
+    async def _take(self, step: Step, situation: InstanceSituation) -> timedelta | None:
+        """Do it. Returns when to look again although nobody says that anything changed; None: never."""
+        if situation.keeps_files:
+            return await self._take_of_sleeper(step, situation)
+        await self._take_of_any(step, situation)
+        return None
+
+    async def _take_of_sleeper(self, step: Step, situation: InstanceSituation) -> timedelta | None:
+        if step in (Step.STAY, Step.SLEEP):
+            return await self._resting.rest(step, situation)
+        if step in self._pausing.steps or step in self._waking.steps:
+            await self._sleep_or_wake(step, situation)
+            return None
+        if step is Step.RESERVE:
+            await self._waking.tell_of_another_machine(situation)
+        await self._take_of_any(step, situation)
+        if step is Step.WAIT_FOR_MACHINE:
+            await self._waking.tell_of_the_boot(situation)
+        return None
+
+    async def _sleep_or_wake(self, step: Step, situation: InstanceSituation) -> None:
+        try:
+            if step in self._pausing.steps:
+                await self._pausing.steps[step](situation)
+            else:
+                await self._waking.steps[step](situation, self._gave_up)
+                self._gave_up = "" if step is Step.GIVE_UP_WAKE else self._gave_up
+        except Interrupted:
+            workflow.logger.info("instance %s: its owner wants otherwise by now", self._id)
+        self._wishes.changed = True
+
+    async def _take_of_any(self, step: Step, situation: InstanceSituation) -> None:
         lease = situation.lease
         if step is Step.RESERVE:
             await self._reserve(situation)
@@ -76,7 +117,7 @@ class InstanceWorkflow:
         except ActivityError as error:
             before = "" if situation.lease is None else f" Before that: {situation.lease.reason}."
             self._gave_up = f"{sentence_of(error)}{before}"
-        self._changed = True
+        self._wishes.changed = True
 
     async def _serve(self, lease: LeaseFacts) -> None:
         """See that the lease's MachineWorkflow runs (the api may have started it already), and say how far it is."""
@@ -91,12 +132,10 @@ class InstanceWorkflow:
         self._say(status, message)
         news = InstanceNews(instance_id=self._id, status=status, message=message)
         await workflow.execute_local_activity_method(InstanceActivities.record_instance, news, **RECORD)
-        self._changed = True
+        self._wishes.changed = True
 
     async def _look(self) -> InstanceSituation:
-        situation = await workflow.execute_local_activity_method(
-            InstanceActivities.look_at_instance, self._id, **RECORD
-        )
+        situation = await self._wishes.look()
         situation.gave_up = bool(self._gave_up)
         self._progress.attempts = situation.attempts
         return situation

@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.exceptions import ActivityError, FailureError
 from temporalio.exceptions import TimeoutError as DeadlinePassed
 
 with workflow.unsafe.imports_passed_through():
@@ -16,7 +16,8 @@ with workflow.unsafe.imports_passed_through():
     from domain.phases import LeaseOutcome, LeaseState
 
 from workflows.attributes import show_phase
-from workflows.failures import fault_of, sentence_of
+from workflows.failures import fault_of, final, sentence_of
+from workflows.keeping import HELD, keep
 from workflows.options import CLOUD, RECORD, RELEASE, SHELL, within
 
 OUTCOMES = {
@@ -33,10 +34,12 @@ class MachineWorkflow:
 
     @workflow.init
     def __init__(self, input: MachineInput) -> None:
-        self._input = input
+        self.input = input
         self._progress = MachineProgress()
         self._changed = False
-        self._lease: LeaseView
+        self.moved_at = workflow.now()
+        self.lease: LeaseView
+        self.beside: asyncio.Task[None]
 
     @workflow.query
     def progress(self) -> MachineProgress:
@@ -51,85 +54,90 @@ class MachineWorkflow:
     def seen(self, seen: MachineSeen) -> None:
         """The account's watch saw the machine in a new state."""
         self._progress.seen = seen
+        self.moved_at = workflow.now()
         self._changed = True
+
+    @property
+    def last_seen(self) -> MachineSeen:
+        return self._progress.seen
 
     @workflow.run
     async def run(self, input: MachineInput) -> None:
         try:
             await self._rent()
-            if self._lease.state not in (LeaseState.RELEASING, LeaseState.CLOSED):
+            if self.lease.state not in (LeaseState.RELEASING, LeaseState.CLOSED):
                 await self._boot()
-                await self._hold()
+                await (keep(self) if self.lease.keeps_files else self._hold())
         except (FailureError, asyncio.CancelledError) as error:
-            await self._look()
+            await self.look()
             await self._end(error)
         await self._release()
 
     async def _rent(self) -> None:
-        self._say("renting", LeaseState.ASKED)
-        self._lease = await workflow.execute_activity_method(
-            MachineActivities.rent_machine, self._input.lease_id, summary="rent it, once", **CLOUD
+        self.say("renting", LeaseState.ASKED)
+        self.lease = await workflow.execute_activity_method(
+            MachineActivities.rent_machine, self.input.lease_id, summary="rent it, once", **CLOUD
         )
         if self._progress.seen.since is None:
-            self._progress.seen = self._lease.seen
+            self._progress.seen = self.lease.seen
 
     async def _boot(self) -> None:
-        if self._lease.state is LeaseState.RUNNING:
+        if self.lease.state in HELD:
             return
-        self._say("booting", LeaseState.RENTED)
-        deadline = workflow.now() + self._input.boot_deadline
-        await self._watch()
-        self._attaching = asyncio.create_task(self._attach_key())  # beside the boot, and nobody waits for it
+        self.say("booting", LeaseState.RENTED)
+        deadline = workflow.now() + self.input.boot_deadline
+        await self.watch()
+        self.beside = asyncio.create_task(self._attach_key())  # beside the boot, and nobody waits for it
         await self._await_up(deadline)
-        self._say("checking SSH and the GPU", LeaseState.RENTED)
-        await self._probe(deadline)
+        self.say("checking SSH and the GPU", LeaseState.RENTED)
+        await self.probe(deadline)
 
-    async def _watch(self) -> None:
+    async def watch(self) -> None:
         await workflow.execute_activity_method(
-            LeaseActivities.watch_account, self._lease.account_id, summary="have it watched", **RECORD
+            LeaseActivities.watch_account, self.lease.account_id, summary="have it watched", **RECORD
         )
 
     async def _attach_key(self) -> None:
         """Best effort: onstart lets us in too."""
         try:
             await workflow.execute_activity_method(
-                MachineActivities.attach_key, self._input.lease_id, summary="attach our SSH key", **CLOUD
+                MachineActivities.attach_key, self.input.lease_id, summary="attach our SSH key", **CLOUD
             )
         except FailureError as error:
             workflow.logger.info("the platform does not keep our key: %s", sentence_of(error))
 
     async def _await_up(self, deadline: datetime) -> None:
-        while (verdict := boot_verdict(self._progress.seen, workflow.now(), self._input.patience)) is Verdict.WAIT:
+        while (verdict := boot_verdict(self._progress.seen, workflow.now(), self.input.patience)) is Verdict.WAIT:
             if workflow.now() >= deadline:
-                raise _fault(Fault.BOOT_FAILED, f"not up within {self._input.boot_deadline}: {self._seen_words()}")
-            await self._await_change(self._settles_at(deadline))
+                raise final(Fault.BOOT_FAILED, f"not up within {self.input.boot_deadline}: {self.seen_words()}")
+            await self.await_change(self.settles_at(deadline))
         if verdict is Verdict.FAILED:
-            raise _fault(Fault.BOOT_FAILED, f"the machine did not start: {self._seen_words()}")
+            raise final(Fault.BOOT_FAILED, f"the machine did not start: {self.seen_words()}")
 
-    async def _probe(self, deadline: datetime) -> None:
+    async def probe(self, deadline: datetime) -> None:
         try:
             await workflow.execute_activity_method(
                 MachineActivities.probe_machine,
-                self._input.lease_id,
+                self.input.lease_id,
                 summary="log in and try the GPU",
                 **within(SHELL, deadline - workflow.now()),
             )
         except ActivityError as error:
             if isinstance(error.cause, DeadlinePassed):
-                raise _fault(Fault.BOOT_FAILED, "SSH never let us in before the deadline") from error
+                raise final(Fault.BOOT_FAILED, "SSH never let us in before the deadline") from error
             raise
 
     async def _hold(self) -> None:
         """Serve the holder until it lets go or the machine is lost."""
-        self._say("working", LeaseState.RUNNING)
-        await self._tell_holder()
-        await self._watch()
+        self.say("working", LeaseState.RUNNING)
+        await self.tell_holder()
+        await self.watch()
         while True:
-            if is_lost(self._progress.seen, workflow.now(), self._input.patience):
-                raise _fault(Fault.MACHINE_LOST, f"the machine was lost: {self._seen_words()}")
-            await self._await_change(self._settles_at(None))
+            if is_lost(self._progress.seen, workflow.now(), self.input.patience):
+                raise final(Fault.MACHINE_LOST, f"the machine was lost: {self.seen_words()}")
+            await self.await_change(self.settles_at(None))
 
-    async def _await_change(self, until: datetime | None) -> None:
+    async def await_change(self, until: datetime | None) -> None:
         """Wait for news of the machine or of the holder's wishes, or for the moment to judge what was seen."""
         try:
             timeout = None if until is None else until - workflow.now()
@@ -137,56 +145,52 @@ class MachineWorkflow:
         except TimeoutError:
             return
         self._changed = False
-        await self._look()
-        if not self._lease.wanted:
-            raise _fault(Fault.NOT_WANTED, "released by its holder")
+        await self.look()
+        if not self.lease.wanted:
+            raise final(Fault.NOT_WANTED, "released by its holder")
 
-    def _settles_at(self, latest: datetime | None) -> datetime | None:
+    def settles_at(self, latest: datetime | None) -> datetime | None:
         """When what was last seen, if it stays so, has lasted long enough to be believed."""
         since = self._progress.seen.since
-        settles = None if since is None else since + self._input.patience
+        settles = None if since is None else since + self.input.patience
         if settles is None or settles <= workflow.now():
             return latest
         return settles if latest is None else min(settles, latest)
 
     async def _end(self, error: BaseException) -> None:
         """From here the lease is only being released."""
-        served = self._progress.state is LeaseState.RUNNING
+        served = self._progress.state in HELD
         outcome = LeaseOutcome.SERVED if served else LeaseOutcome.CANCELLED
         fault = fault_of(error)
         if fault is not Fault.NOT_WANTED:
             outcome = LeaseOutcome.REFUSED if fault is None else OUTCOMES.get(fault, LeaseOutcome.REFUSED)
-        ending = LeaseEnding(lease_id=self._input.lease_id, outcome=outcome, reason=sentence_of(error))
-        self._say(f"releasing: {ending.reason}", LeaseState.RELEASING)
+        ending = LeaseEnding(lease_id=self.input.lease_id, outcome=outcome, reason=sentence_of(error))
+        self.say(f"releasing: {ending.reason}", LeaseState.RELEASING)
         await workflow.execute_local_activity_method(LeaseActivities.record_ending, ending, **RECORD)
 
     async def _release(self) -> None:
-        await self._tell_holder()
+        await self.tell_holder()
         await workflow.execute_activity_method(
-            MachineActivities.release_machine, self._input.lease_id, summary="destroy, until it is gone", **RELEASE
+            MachineActivities.release_machine, self.input.lease_id, summary="destroy, until it is gone", **RELEASE
         )
-        self._say("gone", LeaseState.CLOSED)
-        await self._tell_holder()
+        self.say("gone", LeaseState.CLOSED)
+        await self.tell_holder()
 
-    async def _tell_holder(self) -> None:
+    async def tell_holder(self) -> None:
         try:
-            await workflow.get_external_workflow_handle(instance_workflow_id(self._lease.instance_id)).signal("changed")
+            await workflow.get_external_workflow_handle(instance_workflow_id(self.lease.instance_id)).signal("changed")
         except FailureError:
             workflow.logger.info("the holder is not running; it reads its rows when it starts")
 
-    async def _look(self) -> None:
-        self._lease = await workflow.execute_local_activity_method(
-            LeaseActivities.look_at_lease, self._input.lease_id, **RECORD
+    async def look(self) -> None:
+        self.lease = await workflow.execute_local_activity_method(
+            LeaseActivities.look_at_lease, self.input.lease_id, **RECORD
         )
 
-    def _say(self, message: str, state: LeaseState) -> None:
+    def say(self, message: str, state: LeaseState) -> None:
         self._progress.message, self._progress.state = message, state
-        show_phase(state.value, f"**{self._input.summary}**\n\n{message}")
+        show_phase(state.value, f"**{self.input.summary}**\n\n{message}")
 
-    def _seen_words(self) -> str:
+    def seen_words(self) -> str:
         seen = self._progress.seen
         return f"{seen.state} ({seen.message})" if seen.message else seen.state.value
-
-
-def _fault(fault: Fault, message: str) -> ApplicationError:
-    return ApplicationError(message, type=fault.value, non_retryable=True)

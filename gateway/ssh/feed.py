@@ -7,10 +7,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
-import psycopg
-
+from db.listening import heard
 from db.notices import INSTANCES_CHANNEL
 from db.session import Database
 from gateway.route_feed import DATABASE_ERRORS, READ_DEADLINE_SECONDS, RECONNECT_SECONDS
@@ -76,25 +74,16 @@ class SshFeed:
                 continue
 
     async def _listen_for_ever(self) -> None:
-        url = self._database.engine.url.set(drivername="postgresql")
-        address = url.render_as_string(hide_password=False)
         while True:
             try:
-                await self._listen(address)
+                async for notice in heard(self._database, INSTANCES_CHANNEL, QUIET_CHANNEL):
+                    if notice is not None and notice.channel == QUIET_CHANNEL:
+                        self._on_quiet(notice.payload)
+                    else:
+                        self._stale.set()
             except DATABASE_ERRORS as error:
                 self._note_away(error)
             await asyncio.sleep(RECONNECT_SECONDS)
-
-    async def _listen(self, address: str) -> None:
-        options: dict[str, Any] = {"connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5}
-        async with await psycopg.AsyncConnection.connect(address, autocommit=True, **options) as connection:
-            await connection.execute(f"LISTEN {INSTANCES_CHANNEL}; LISTEN {QUIET_CHANNEL}")
-            self._stale.set()  # what was told while nobody listened is lost
-            async for notice in connection.notifies():
-                if notice.channel == QUIET_CHANNEL:
-                    self._on_quiet(notice.payload)
-                else:
-                    self._stale.set()
 
     async def _read(self) -> None:
         async with asyncio.timeout(READ_DEADLINE_SECONDS), self._database.begin() as session:

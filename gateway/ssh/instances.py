@@ -62,8 +62,8 @@ def fingerprint_of(line: str) -> str | None:
 
 
 def wake_seconds_of(report: dict[str, Any] | None) -> float | None:
-    """Of a `WakeReport`, when the wake has ended."""
-    seconds = (report or {}).get("wake_seconds")
+    """Of a `WakeReport` that worked."""
+    seconds = (report or {}).get("seconds") if (report or {}).get("worked") else None
     return float(seconds) if isinstance(seconds, int | float) else None
 
 

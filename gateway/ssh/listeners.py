@@ -9,7 +9,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from gateway.ssh.newcomers import Newcomer, Newcomers
 
@@ -27,10 +27,13 @@ log = logging.getLogger(__name__)
 
 
 class Listeners:
-    """`serve` makes the protocol of each connection. `refused`: the ports that are ours and could not be bound."""
+    """`serve` makes the protocol of each connection; `reread` reads again whose each port is.
 
-    def __init__(self, host: str, newcomers: Newcomers, serve: Serve) -> None:
-        self._host, self._newcomers, self._serve = host, newcomers, serve
+    `refused`: the ports that are ours and could not be bound.
+    """
+
+    def __init__(self, host: str, newcomers: Newcomers, serve: Serve, reread: Callable[[], Awaitable[object]]) -> None:
+        self._host, self._newcomers, self._serve, self._reread = host, newcomers, serve, reread
         self._loop = asyncio.get_running_loop()
         self._sockets: dict[int, socket.socket] = {}
         self._whose: Mapping[int, int | None] = {}
@@ -120,18 +123,21 @@ class Listeners:
             self._admit(port, connection, str(peer[0]))
 
     def _admit(self, port: int, connection: socket.socket, address: str) -> None:
-        instance_id = self._whose.get(port)
-        newcomer = None if instance_id is None and port != self._shared else self._newcomers.admit(address)
+        newcomer = self._newcomers.admit(address)
         if newcomer is None:
             connection.close()
             return
         connection.setblocking(False)
-        task = self._loop.create_task(self._begin(instance_id, connection, newcomer))
+        task = self._loop.create_task(self._begin(port, connection, newcomer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _begin(self, instance_id: int | None, connection: socket.socket, newcomer: Newcomer) -> None:
-        protocol = self._serve(instance_id, newcomer)
+    async def _begin(self, port: int, connection: socket.socket, newcomer: Newcomer) -> None:
+        if port != self._shared and self._whose.get(port) is None:
+            await self._reread()  # a spare port: maybe an instance got it a moment ago
+        instance_id = self._whose.get(port)
+        nobody = instance_id is None and port != self._shared
+        protocol = None if nobody else self._serve(instance_id, newcomer)
         if protocol is None:
             newcomer.left()
             connection.close()

@@ -71,7 +71,7 @@ class SshSide:
         self.feed = SshFeed(database, self.table, settings.ssh_shard, self._quiet.hear)
         self.waking = Waking(settings, database, flows, self.feed, self.table, self.lines, self._quiet)
         self.hall = Hall(self.table, self.waking, self.traffic, self._quiet)
-        self.listeners = Listeners(settings.ssh_listen, self.newcomers, self._serve)
+        self.listeners = Listeners(settings.ssh_listen, self.newcomers, self._serve, self.feed.refresh)
         self._ways_back = WaysBack(ways_back(settings), sealer)
         self._spares = Spares(database, self.table, self.listeners, settings.ssh_shard, settings.ssh_port_range)
         self._options: dict[int | None, tuple[str, asyncssh.SSHServerConnectionOptions]] = {}

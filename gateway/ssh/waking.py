@@ -162,7 +162,7 @@ class Waking:
                 row = await session.scalar(select(Instance).where(Instance.id == instance_id).with_for_update())
                 news = False
                 with suppress(WrongState):  # what it is instead is read in a moment
-                    news = row is not None and await wish(session, row, Verb.WAKE, by=WHO)
+                    news = row is not None and await wish(session, row, Verb.WAKE, by=WHO, by_itself=True)
         except DATABASE_ERRORS as error:
             log.warning("instance %d cannot be woken now: %s", instance_id, type(error).__name__)
             return False

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from db.leases import committed_usd
+from db.costs import committed_usd
 from db.spending import Limits
 from db.tables import Lease
 from domain.phases import LeaseOutcome, LeaseState

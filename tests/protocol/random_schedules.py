@@ -24,7 +24,10 @@ from tests.protocol.words import (
     Trouble,
 )
 
-NOT_HERE = ("deploy-", "probe-", "server-", "model-", "published")
+NOT_HERE = (
+    *("deploy-", "probe-", "server-", "model-", "published"),
+    *("instance-", "stop-", "start-", "power-", "settled-"),
+)
 """Points of activities that take no part in the protocol."""
 POINTS = [point.value for point in Point if not point.value.startswith(NOT_HERE)]
 REQUESTS = [f"{request}-{moment}" for request in Request for moment in ("arrives", "answers")]

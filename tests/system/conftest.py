@@ -23,6 +23,8 @@ DUMONT_REAP_SECONDS=1
 DUMONT_REAP_APART_SECONDS=1.5
 DUMONT_STRAY_GRACE_SECONDS=4
 DUMONT_PAIRING_SECONDS=5
+DUMONT_SNAPSHOT_STALL_SECONDS=8
+DUMONT_WAKE_STALL_SECONDS=15
 DUMONT_DEFAULT_MAX_GPUS=20
 """
 
@@ -101,5 +103,7 @@ async def user_of(installation: Installation) -> AsyncIterator[Running]:
     await running.simulator.delete("/simulator/faults")
     for deployment in (await running.api.get("/models")).json()["models"]:
         await running.stop(deployment["id"])
+    for instance in (await running.api.get("/instances", params={"all": True})).json()["instances"]:
+        await running.api.delete(f"/instances/{instance['id']}")
     await running.alive(0)
     await running.close()

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncssh
 import httpx
+import pytest
 
 from activities.points import Point
 from tests.cli.installation import Installation
@@ -27,8 +29,20 @@ class Running:
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
         self.addresses = installation.read()
+        self.folder = installation.folder.parent
+        self.key = self.folder / "a key"
         self.api = httpx.AsyncClient(base_url=self.addresses["api"] + "/api", timeout=30)
         self.simulator = httpx.AsyncClient(base_url=self.addresses["simulator"], timeout=30)
+
+    @property
+    def public_key(self) -> str:
+        """Of the one key pair of these tests, made when it is first needed."""
+        if not self.key.exists():
+            key = asyncssh.generate_private_key("ssh-ed25519")
+            self.key.touch(0o600)
+            self.key.write_bytes(key.export_private_key("openssh"))
+            key.write_public_key(f"{self.key}.pub")
+        return Path(f"{self.key}.pub").read_text().strip()
 
     async def close(self) -> None:
         await self.api.aclose()
@@ -77,6 +91,61 @@ class Running:
         answer = await self.api.delete(f"/models/{deployment_id}")
         assert answer.status_code in (200, 202), answer.text
         await self.ended(deployment_id)
+
+    async def create(self, **changes: Any) -> dict[str, Any]:
+        """Make an instance to work on, with our key for its door; the answer's body."""
+        body = {"gpu_type": "RTX 4090", "disk_size": 20, "idle_pause_minutes": 60, "idle_hibernate_minutes": 60}
+        body |= {"ssh_public_keys": [self.public_key]}
+        answer = await self.api.post("/instances", json=body | changes)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    async def instance(self, instance_id: int) -> dict[str, Any]:
+        answer = await self.api.get(f"/instances/{instance_id}")
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    async def becomes(self, instance_id: int, status: str, seconds: float = 60) -> dict[str, Any]:
+        """The instance once it has this status; at once an error when it has failed instead."""
+
+        async def there() -> dict[str, Any] | None:
+            body = await self.instance(instance_id)
+            return body if body["status"] in (status, "failed") else None
+
+        body = await until(there, seconds, f"instance {instance_id} to be {status}")
+        assert body["status"] == status, body
+        return body
+
+    async def ask(self, instance_id: int, verb: str, *statuses: int) -> dict[str, Any]:
+        """POST a verb; one of these statuses (200 or 202) is expected."""
+        answer = await self.api.post(f"/instances/{instance_id}/{verb}")
+        assert answer.status_code in (statuses or (200, 202)), answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    async def ssh(self, instance: dict[str, Any], command: str, *, expect: int | None = 0) -> str:
+        """Run a command with the ordinary OpenSSH client, strict about host keys; its output."""
+        known = self.folder / f"known-{instance['id']}"
+        line = f"[{instance['ssh_host']}]:{instance['ssh_port']} {instance['ssh_host_key']}\n"
+        await asyncio.to_thread(known.write_text, line)
+        strict = ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile='{known}'", "-o", "IdentitiesOnly=yes"]
+        process = await asyncio.create_subprocess_exec(
+            *("ssh", "-F", "none", "-i", str(self.key), *strict, "-p", str(instance["ssh_port"])),
+            *(f"root@{instance['ssh_host']}", command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        assert expect is None or process.returncode == expect, (process.returncode, out, err)
+        return out.decode()
+
+    async def events(self, instance_id: int) -> list[str]:
+        """The kinds of an instance's timeline, oldest first."""
+        rows = (await self.api.get(f"/instances/{instance_id}/events", params={"limit": 100})).json()["events"]
+        return [row["kind"] for row in reversed(rows)]
 
     async def fault(self, endpoint: str, fault: str, **more: Any) -> None:
         """Switch a fault on in the simulator, once unless `times` says otherwise."""
@@ -132,6 +201,11 @@ class Running:
         pid = int(self.installation.read()["pids"][name])
         os.kill(pid, signal.SIGKILL)
         return pid
+
+
+def only_long(*values: object) -> list[Any]:
+    """Parameters that only `make test-long` tries; their like is tried by every run."""
+    return [pytest.param(value, marks=pytest.mark.long) for value in values]
 
 
 async def until(ask: Callable[[], Awaitable[Answer | None]], seconds: float, what: str) -> Answer:

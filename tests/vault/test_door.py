@@ -174,11 +174,12 @@ async def test_a_lease_that_serves_another_now_opens_the_others(world: World, th
 
 
 def test_tokens_outlive_a_rotation_and_are_good_for_one_purpose() -> None:
-    before = lease_token(Sealer(SECRETS), "lease_1", "vault")
+    first = new_id("lease")
+    before = lease_token(Sealer(SECRETS), first, "vault")
     rotated = Sealer(f"{'n' * 40},{SECRETS}")
-    assert lease_of(rotated, before, "vault") == "lease_1"
+    assert lease_of(rotated, before, "vault") == first
     assert lease_of(rotated, before, "agent") is None
-    assert lease_of(rotated, before.replace("lease_1", "lease_2"), "vault") is None
+    assert lease_of(rotated, before.replace(first, new_id("lease")), "vault") is None
     assert lease_of(Sealer("n" * 40), before, "vault") is None
-    for nonsense in ("", ".", "lease_1.", "lease_1.é", "\udcff.x"):
+    for nonsense in ("", ".", f"{first}.", f"{first}.é", "\udcff.x"):
         assert lease_of(rotated, nonsense, "vault") is None

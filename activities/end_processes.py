@@ -1,0 +1,36 @@
+"""The script that ends a user's programs on a machine before its last snapshot, politely first.
+
+It runs on the machine, reads /proc and nothing else, and spares what keeps the machine reachable: PID 1 and the
+children that it began with, every sshd, what lies under /root/.dumont (our agent, a snapshot that runs), and itself.
+Where PID 1 is not that of a rented container (no CONTAINER_ID in its environment: clouds.md E) it touches nothing.
+"""
+
+GRACE_SECONDS = 10
+
+SCRIPT = r"""
+tr '\0' '\n' < /proc/1/environ 2>/dev/null | grep -q '^CONTAINER_ID=' || exit 0
+begun() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+parent() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f2; }
+hertz=$(getconf CLK_TCK 2>/dev/null || echo 100)
+booted=$(( $(begun 1) + 5 * hertz ))
+own=" $$ "; each=$$
+while [ "${each:-1}" -gt 1 ]; do each=$(parent "$each"); own="$own${each:-1} "; done
+is_users() {
+    case $own in *" $1 "*) return 1 ;; esac
+    [ "$1" != 1 ] && [ -r "/proc/$1/cmdline" ] || return 1
+    words=$(tr '\0' ' ' < "/proc/$1/cmdline" 2>/dev/null)
+    [ -n "$words" ] || return 1
+    case $words in *sshd*|*/root/.dumont/*) return 1 ;; esac
+    above=$(parent "$1")
+    case $own in *" $above "*) [ "${above:-0}" -le 1 ] || return 1 ;; esac
+    [ "$above" = 1 ] && [ "$(begun "$1")" -le "$booted" ] && return 1
+    return 0
+}
+users() { for entry in /proc/[0-9]*; do id=${entry#/proc/}; is_users "$id" && echo "$id"; done; }
+named=$(users); [ -n "$named" ] && kill -TERM $named 2>/dev/null
+waited=0
+while [ "$waited" -lt GRACE ] && [ -n "$(users)" ]; do sleep 0.2; waited=$((waited + 1)); done
+left=$(users); [ -n "$left" ] && kill -KILL $left 2>/dev/null
+sync
+set -- $named; echo "$#"
+""".replace("GRACE", str(GRACE_SECONDS * 5))

@@ -1,0 +1,39 @@
+"""Commands on an instance's machine, over SSH."""
+
+from temporalio import activity
+
+from activities.end_processes import GRACE_SECONDS, SCRIPT
+from activities.errors import Fault, Final, NotYet, ssh_errors
+from activities.machines import MachineActivities
+from clients.ssh import CommandTimedOut, connect, run
+from db.session import Database
+from db.tables import Lease
+from domain.phases import LeaseState
+
+SSH_DEADLINE = 15.0
+PAUSE = 1.0
+
+
+class ShellActivities:
+    def __init__(self, database: Database, machines: MachineActivities) -> None:
+        self._database = database
+        self._machines = machines
+
+    @activity.defn
+    async def end_user_processes(self, lease_id: str) -> int:
+        """End what a user left running: asked first, then made to. Returns how many programs were asked.
+
+        Raises:
+            Final: MACHINE_LOST
+        """
+        async with self._database.begin() as session:
+            lease = await session.get_one(Lease, lease_id)
+        if lease.state is not LeaseState.RUNNING or not lease.wanted:
+            raise Final(Fault.MACHINE_LOST, "the machine does not run any more")
+        with ssh_errors(PAUSE):
+            async with await connect(self._machines.target(lease), timeout=SSH_DEADLINE) as connection:
+                try:
+                    ended = await run(connection, SCRIPT, timeout=GRACE_SECONDS + SSH_DEADLINE)
+                except CommandTimedOut as error:
+                    raise NotYet("the machine is slow to end its programs", PAUSE) from error
+        return int(ended.stdout.strip() or 0) if ended.exit_code == 0 else 0

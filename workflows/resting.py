@@ -1,0 +1,67 @@
+"""While nothing has to be done for an instance: it is watched for idleness, or sleeps until its window is over."""
+
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.agents import AgentActivities
+    from activities.sleeping import IdlePause, SleepActivities
+    from domain.idleness import IdleVerdict
+    from domain.phases import Desired, InstanceStatus
+    from domain.steps import InstanceSituation, Step
+
+from workflows.failures import sentence_of
+from workflows.options import RECORD, SHELL, within
+from workflows.wishes import Wishes
+
+REPAIRING = timedelta(minutes=2)
+
+
+class Resting:
+    """One timer at a time, and none for what sleeps for good."""
+
+    def __init__(self, instance_id: int, wishes: Wishes) -> None:
+        self._id = instance_id
+        self._wishes = wishes
+        self._warned_since: datetime | None = None
+
+    async def rest(self, step: Step, situation: InstanceSituation) -> timedelta | None:
+        """Returns when to look again by oneself; None: only when something changed."""
+        if step is Step.STAY and situation.status is InstanceStatus.RUNNING:
+            return await self._watch_idleness(situation)
+        if step is Step.SLEEP and situation.desired is Desired.PAUSED:
+            left = await workflow.execute_local_activity_method(SleepActivities.hibernate_when_due, self._id, **RECORD)
+            return None if left is None else timedelta(seconds=left)
+        return None
+
+    async def _watch_idleness(self, situation: InstanceSituation) -> timedelta | None:
+        verdict = await workflow.execute_local_activity_method(AgentActivities.judge_idle, self._id, **RECORD)
+        if verdict.pause:
+            pause = IdlePause(instance_id=self._id, why=verdict.why)
+            await workflow.execute_local_activity_method(SleepActivities.pause_idle, pause, **RECORD)
+            return timedelta(0)
+        await self._help(verdict, situation)
+        return None if verdict.look_again is None else timedelta(seconds=verdict.look_again)
+
+    async def _help(self, verdict: IdleVerdict, situation: InstanceSituation) -> None:
+        """Tell whoever is on the machine that it is about to be paused; mend an agent that fell silent. Best effort."""
+        try:
+            if verdict.warn and verdict.idle_since != self._warned_since:
+                self._warned_since = verdict.idle_since
+                await workflow.execute_activity_method(
+                    AgentActivities.warn_users,
+                    self._id,
+                    summary="say that it is about to be paused",
+                    **within(SHELL, REPAIRING),
+                )
+            if verdict.repair and situation.lease is not None:
+                await workflow.execute_activity_method(
+                    AgentActivities.install_agent,
+                    situation.lease.id,
+                    summary="mend the silent agent",
+                    **within(SHELL, REPAIRING),
+                )
+        except ActivityError as error:
+            workflow.logger.info("instance %s: %s", self._id, sentence_of(error))
