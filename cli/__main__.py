@@ -6,6 +6,7 @@ from cyclopts import App
 from rich.console import Console
 
 from cli.errors import Refused
+from cli.instances import commands as instances
 
 app = App(name="dumont", help="Cheap rented GPUs, made reliable.", version="0.1.0")
 app.command("cli.up.command:up", name="up", help="Start the whole system here and keep it running.")
@@ -19,6 +20,7 @@ app.command(
 )
 app.command("cli.deploy.command:follow", name="follow", help="Watch a deploy that is under way.")
 app.command("cli.deploy.command:stop", name="stop", help="Stop a deployment and give its machine back.")
+instances.register(app)
 app.command("cli.leases.command:leases", name="leases", help="What is rented, why, since when, for how much.")
 app.command("cli.leases.adopt:adopt", name="adopt", help="After a restored backup: let the reaper act again.")
 app.command(

@@ -1,5 +1,6 @@
 """The installation's REST API, as the commands use it."""
 
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,6 +12,10 @@ JSON = dict[str, Any]
 
 # What runs on this computer is never asked through a proxy.
 DIRECT: dict[str, httpx.BaseTransport | None] = {"all://127.0.0.1": None, "all://localhost": None}
+
+
+class Unreachable(Refused):
+    """No answer came; whether the request arrived is not known."""
 
 
 class ApiRefused(Refused):
@@ -41,20 +46,34 @@ class Api:
         """Reads one thing."""
         return self._ask("GET", path, params={name: value for name, value in query.items() if value is not None})
 
+    def pages(self, path: str, name: str, **query: object) -> Iterator[JSON]:
+        """Every entry of a list, page by page; `name` is the list's field in the answer."""
+        cursor: str | None = None
+        while True:
+            answer = self.get(path, cursor=cursor, **query)
+            yield from answer[name]
+            cursor = answer.get("next_cursor")
+            if cursor is None:
+                return
+
     def post(self, path: str, body: JSON, idempotency_key: str | None = None) -> JSON:
         """Starts something; the same key never starts it twice."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._ask("POST", path, json=body, headers=headers)
 
-    def delete(self, path: str) -> JSON:
+    def patch(self, path: str, body: JSON) -> JSON:
+        """Changes what is named in the body, and nothing else."""
+        return self._ask("PATCH", path, json=body)
+
+    def delete(self, path: str, **query: object) -> JSON:
         """Ends something."""
-        return self._ask("DELETE", path)
+        return self._ask("DELETE", path, params={name: value for name, value in query.items() if value is not None})
 
     def _ask(self, method: str, path: str, **request: Any) -> JSON:
         try:
             answer = self._http.request(method, path, **request)
         except httpx.TransportError as error:
-            raise Refused(
+            raise Unreachable(
                 f"The api at {self.url} does not answer ({error or type(error).__name__}). Is it running? `dumont up` "
                 "starts one here, `dumont doctor` says what is wrong, --api names another."
             ) from error

@@ -10,11 +10,14 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from cli.checklist.document import SOURCE, Facts, fill
+from cli.checklist.expecting import Failed
 from cli.checklist.row import Outcome, Result
 from cli.checklist.runner import chosen_rows, clean_up, run_rows
 from cli.checklist.table import LiveTable
-from cli.checklist.tester import Failed, Tester
+from cli.checklist.tester import Tester
+from cli.checklist.windows import DOCUMENT, SHORT
 from cli.errors import Refused
+from cli.flags import Flag
 from cli.login import local_addresses
 from settings import Settings
 
@@ -26,6 +29,7 @@ def checklist(
     password: Annotated[str | None, Parameter(env_var="DUMONT_PASSWORD")] = None,
     vast_key: Annotated[str | None, Parameter(env_var="DUMONT_CHECKLIST_VAST_KEY")] = None,
     only: str | None = None,
+    real_windows: Flag = False,
     deadline: float = 600.0,
     output: Path = Path("checklist-preenchido.md"),
     data_dir: Path | None = None,
@@ -44,6 +48,8 @@ def checklist(
         The Vast.ai key for row 8.4 [default: the simulator's, where it runs here].
     only
         Rows or groups of rows, such as 1.1,8 [default: all that can be run so far].
+    real_windows
+        In flow 3 leave the GPU idle for the document's own 3 and 30 minutes, not for 15 seconds each.
     deadline
         Seconds to wait for one thing to become ready.
     output
@@ -54,7 +60,7 @@ def checklist(
     here = local_addresses(data_dir)
     url = (base or here.get("api") or Settings().api_url).rstrip("/")
     local_key = here.get("simulator_api_key") if url == here.get("api") else None
-    tester = Tester(url, vast_key or local_key, deadline)
+    tester = Tester(url, vast_key or local_key, deadline, windows=DOCUMENT if real_windows else SHORT)
     rows = chosen_rows(only)
     enter(tester, email, password)
     shown = LiveTable(Console(stderr=True), rows)

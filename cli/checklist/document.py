@@ -65,10 +65,13 @@ def fill(source: str, facts: Facts, results: Sequence[Result]) -> str:
     by_id = {result.row.id: result for result in results}
     times = {name: result.seconds for result in results for name in result.row.measures if result.outcome is Outcome.OK}
     lines: list[str] = []
-    for line, under, row_id in with_ids(source.splitlines()):
+    above: list[str] = []
+    for line, _, row_id in with_ids(source.splitlines()):
+        above = [] if FLOW.match(line) else [*above, row_id] if row_id else above
         filled = fill_row(line, by_id.get(row_id)) if row_id else fill_time(fill_head(line, facts), times)
         if re.fullmatch(BLANK, line):
-            lines += observations(under, results) if lines[-2:] == ["**Observações:**", "```"] else []
+            lines += observations(above, results) if lines[-2:] == ["**Observações:**", "```"] else []
+            above = []
         else:
             lines.append(filled)
     every = [line.id for line in document_rows(source)]
@@ -111,7 +114,7 @@ def fill_time(line: str, times: Mapping[str, float]) -> str:
     return line
 
 
-def observations(under: str, results: Sequence[Result]) -> list[str]:
-    """What the rows of that heading showed, one line each; blank lines to write on where nothing ran."""
-    notes = [f"{r.row.id} ({r.took}): {r.note}" for r in results if r.row.id.startswith(f"{under}.")]
+def observations(above: Sequence[str], results: Sequence[Result]) -> list[str]:
+    """What the rows above showed, one line each; blank lines to write on where nothing ran."""
+    notes = [f"{r.row.id} ({r.took}): {r.note}" for r in results if r.row.id in above]
     return notes or ["_" * 65] * 2

@@ -16,11 +16,20 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
+class Timed:
+    """What a step saw, where the time to write down is another than the step's own."""
+
+    note: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Row:
     """A row, in the document's own words, with the step that carries it out.
 
-    The step returns what was seen, in Portuguese; it raises `Failed` when that is not what was expected. `needs`: the
-    rows whose results it goes on from. `measures`: the names of the times in the document that its duration fills in.
+    The step returns what was seen, in Portuguese, as `Timed` where an earlier step measured; it raises `Failed` when
+    that is not what was expected. `needs`: the rows whose results it goes on from. `measures`: the names of the times
+    in the document that its duration fills in.
     """
 
     id: str
@@ -28,7 +37,7 @@ class Row:
     title: str
     request: str
     expected: str
-    step: Callable[[Tester], str]
+    step: Callable[[Tester], str | Timed]
     needs: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
 

@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cli.checklist.row import Outcome, Result, Row
+from cli.checklist.expecting import Failed, Skipped
+from cli.checklist.row import Outcome, Result, Row, Timed
 from cli.checklist.rows import ROWS
-from cli.checklist.tester import Failed, Skipped, Tester
+from cli.checklist.tester import Tester
+from cli.checklist.workplace import give_back
 from cli.errors import Refused
 
 CLEAN_UP_SECONDS = 60.0
@@ -47,7 +49,10 @@ def run_row(tester: Tester, row: Row, before: Sequence[Result]) -> Result:
         return Result(row, Outcome.FAILED, f"depende de {', '.join(unmet)}, que não funcionou", 0.0)
     started = time.monotonic()
     try:
-        outcome, note = Outcome.OK, row.step(tester)
+        saw = row.step(tester)
+        if isinstance(saw, Timed):
+            return Result(row, Outcome.OK, saw.note, saw.seconds)
+        outcome, note = Outcome.OK, saw
     except Failed as failed:
         outcome, note = Outcome.FAILED, str(failed)
     except Skipped as skipped:
@@ -59,17 +64,22 @@ def run_row(tester: Tester, row: Row, before: Sequence[Result]) -> Result:
 
 def clean_up(tester: Tester) -> str | None:
     """Gives back what the rows rented; says so when that did not work."""
+    tester.deadline_seconds = CLEAN_UP_SECONDS
+    return "; ".join([*end_deployment(tester), *give_back(tester)]) or None
+
+
+def end_deployment(tester: Tester) -> list[str]:
+    """Stops the model of flow 1; what could not be done."""
     deployment = tester.made.deployment
     if not deployment:
-        return None
+        return []
     path = f"/api/models/{deployment}"
-    tester.deadline_seconds = CLEAN_UP_SECONDS
     try:
         tester.ask("DELETE", path, expect=(200, 202, 204))
         tester.wait_for("stopped", lambda: over(tester.get(f"{path}/status")))
     except Failed as failed:
-        return f"o deploy {deployment} não foi encerrado: {failed}"
-    return None
+        return [f"o deploy {deployment} não foi encerrado: {failed}"]
+    return []
 
 
 def over(status: dict[str, Any]) -> dict[str, Any] | None:

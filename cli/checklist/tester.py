@@ -9,29 +9,11 @@ from typing import Any
 import httpx
 
 from cli.api import DIRECT
+from cli.checklist.expecting import Failed, text
+from cli.checklist.made import Made
+from cli.checklist.windows import SHORT, Windows
 
 LOOK_SECONDS = 0.3
-
-
-class Failed(Exception):
-    """A row did not show what it should; the message, in Portuguese, says what it showed."""
-
-
-class Skipped(Exception):
-    """A row cannot be run as things are; the message, in Portuguese, says what is missing."""
-
-
-@dataclass
-class Made:
-    """What earlier rows made and later ones use."""
-
-    deployment: str = ""
-    endpoint: str = ""
-    endpoint_key: str | None = None
-    deployed_at: float = 0.0
-    email: str = ""
-    password: str = ""
-    token: str = ""
 
 
 @dataclass
@@ -46,6 +28,7 @@ class Tester:
     token: str = ""
     email: str = ""
     password: str = ""
+    windows: Windows = SHORT
     made: Made = field(default_factory=Made)
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=120, mounts=DIRECT))
 
@@ -72,12 +55,15 @@ class Tester:
         body = self.ask("POST", "/api/auth/register", json={"email": email, "password": password}, expect=(200, 201))
         return email, password, text(body, "token")
 
-    def wait_for(self, what: str, look: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
-        """Looks until there is an answer, up to the deadline."""
-        deadline = time.monotonic() + self.deadline_seconds
+    def wait_for(
+        self, what: str, look: Callable[[], dict[str, Any] | None], *, after_seconds: float = 0.0
+    ) -> dict[str, Any]:
+        """Looks until there is an answer, up to the deadline; `after_seconds` have to pass anyway."""
+        seconds = after_seconds + self.deadline_seconds
+        deadline = time.monotonic() + seconds
         while (seen := look()) is None:
             if time.monotonic() > deadline:
-                raise Failed(f"{what}: não aconteceu em {self.deadline_seconds:.0f} s")
+                raise Failed(f"{what}: não aconteceu em {seconds:.0f} s")
             time.sleep(LOOK_SECONDS)
         return seen
 
@@ -89,17 +75,3 @@ def json_object(answer: httpx.Response) -> dict[str, Any]:
     except ValueError:
         raise Failed(f"{answer.request.url}: a resposta não é JSON: {answer.text[:200]}") from None
     return value if isinstance(value, dict) else {"items": value}
-
-
-def text(body: dict[str, Any], name: str) -> str:
-    """A field that has to hold some text."""
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
-        raise Failed(f"falta '{name}' na resposta: {str(body)[:200]}")
-    return value
-
-
-def check(condition: bool, otherwise: str) -> None:
-    """Fails the row when the condition does not hold."""
-    if not condition:
-        raise Failed(otherwise)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from cli.api import Api
 from cli.errors import Refused
+from cli.offers import offers_table
 from domain.models import guess_type, plan_serving
 from domain.phases import ModelType
 
@@ -63,20 +63,4 @@ def show_choice(console: Console, wanted: Wish, offers: list[dict[str, Any]]) ->
     """The table of offers, with the one that is tried first on top."""
     needs = f", needs {wanted.memory_gb:g} GB of GPU memory" if wanted.memory_gb else ""
     console.print(f"[bold]{wanted.model_id}[/] ({wanted.model_type.value}{needs})", highlight=False)
-    table = Table(box=None, padding=(0, 2))
-    for title in ("", "GPU", "memory", "where", "reliability", "price"):
-        table.add_column(title, justify="right" if title in ("memory", "reliability", "price") else "left")
-    for number, offer in enumerate(offers):
-        table.add_row("[green]first[/]" if number == 0 else "", *offer_cells(offer), style="" if number == 0 else "dim")
-    console.print(table)
-
-
-def offer_cells(offer: dict[str, Any]) -> tuple[str, ...]:
-    """One offer's row."""
-    return (
-        f"{offer['num_gpus']}x {offer['gpu_name']}",
-        f"{offer['gpu_ram']:.0f} GB",
-        str(offer.get("geolocation") or ""),
-        f"{offer['reliability']:.1%}",
-        f"${offer['dph_total']:.3f}/h",
-    )
+    console.print(offers_table(offers))

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.prompt import Confirm
 
 from cli.api import Api
+from cli.asking import agreed
 from cli.deploy.choice import Wish, fitting_offers, show_choice, wish
 from cli.deploy.curl import curl_line
 from cli.deploy.progress import follow as watch
@@ -67,17 +67,10 @@ def deploy(
     with connect(api, token, data_dir) as session:
         offers = fitting_offers(session, wanted)
         show_choice(console, wanted, offers)
-        if not yes and not agreed(console):
+        if not yes and not agreed(console, "Deploy?"):
             raise Refused("Nothing was rented.")
         started = session.post("/models/deploy", wanted.body(), idempotency_key=str(uuid.uuid4()))
         finish(session, started, wanted, console, detach=detach, as_json=as_json)
-
-
-def agreed(console: Console) -> bool:
-    """Asks, where there is somebody to ask."""
-    if not sys.stdin.isatty():
-        raise Refused("There is no terminal to ask on: add -y to deploy without being asked.")
-    return Confirm.ask("Deploy?", default=True, console=console)
 
 
 def finish(

@@ -1,14 +1,16 @@
 """Filling in the checklist's document."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from cli.checklist.document import SOURCE, Facts, document_rows, fill
-from cli.checklist.row import Outcome, Result, Row
+from cli.checklist.expecting import Failed, Skipped
+from cli.checklist.row import Outcome, Result, Row, Timed
 from cli.checklist.rows import ROWS
 from cli.checklist.runner import chosen_rows, run_row
-from cli.checklist.tester import Failed, Skipped, Tester
+from cli.checklist.tester import Tester
 from cli.errors import Refused
 
 TEXT = SOURCE.read_text(encoding="utf-8")
@@ -85,6 +87,23 @@ def test_more_problems_than_printed_rows() -> None:
 
 def test_what_was_seen_stands_under_the_rows() -> None:
     assert "1.1.1 (100 ms): tipos: llm" in filled(("1.1.1", Outcome.OK, "tipos: llm", 0.1))
+
+
+def test_rows_under_a_heading_without_observations_are_told_of_at_the_next_ones_of_their_flow() -> None:
+    lines = filled(("3.1.2", Outcome.OK, "instance_id 7", 0.1), ("3.3.1", Outcome.OK, "janelas: 15 s", 30.0))
+    first = lines.index("3.1.2 (100 ms): instance_id 7")
+    assert lines[first - 2 : first + 2] == ["**Observações:**", "```", lines[first], "3.3.1 (30.0 s): janelas: 15 s"]
+    assert sum("instance_id 7" in text for text in lines) == 1
+
+
+def test_a_time_measured_by_an_earlier_row_is_written_where_the_document_asks_for_it() -> None:
+    def step(_: Tester) -> Timed:
+        return Timed("do teste 3", 4.2)
+
+    row = replace(BY_ID["3.2.5"], step=step)
+    lines = fill(TEXT, FACTS, [run_row(Tester("http://127.0.0.1:1"), row, [])]).splitlines()
+    assert "Tempo: 4.2 segundos | [x] OK" in line(lines, "| 5 | Medir tempo de resume")
+    assert "| Resume de GPU pausada | 4.2 seg |" in lines
 
 
 def test_groups_of_rows_bring_the_rows_they_need() -> None:

@@ -3,8 +3,9 @@
 import time
 from typing import Any
 
+from cli.checklist.expecting import Failed, check, text
 from cli.checklist.row import Row
-from cli.checklist.tester import Failed, Tester, check, text
+from cli.checklist.tester import Tester
 
 FLOW = "Fluxo 1: Deploy Rápido de Modelo"
 

@@ -1,7 +1,8 @@
 """Flow 7: monitoring."""
 
+from cli.checklist.expecting import check
 from cli.checklist.row import Row
-from cli.checklist.tester import Tester, check
+from cli.checklist.tester import Tester
 
 FLOW = "Fluxo 7: Monitoramento e Métricas"
 

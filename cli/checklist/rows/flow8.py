@@ -1,7 +1,8 @@
 """Flow 8: accounts and settings. Its rows use an account of their own, so that no real one has its key replaced."""
 
+from cli.checklist.expecting import Skipped, check, text
 from cli.checklist.row import Row
-from cli.checklist.tester import Skipped, Tester, check, text
+from cli.checklist.tester import Tester
 
 FLOW = "Fluxo 8: Autenticação e Configurações"
 
