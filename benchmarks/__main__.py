@@ -5,7 +5,18 @@ import sys
 
 from benchmarks.figures import table
 
-PARTS = ["deploy", "up", "workflow_start", "gateway_relay", "ssh_gateway", "sweep", "crowd", "vault"]
+PARTS = [
+    "deploy",
+    "up",
+    "workflow_start",
+    "gateway_relay",
+    "ssh_gateway",
+    "sweep",
+    "crowd",
+    "vault",
+    "wake",
+    "sleepers",
+]
 
 
 def main(names: list[str]) -> None:

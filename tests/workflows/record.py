@@ -18,7 +18,7 @@ from tests.system.histories import all_histories
 from tests.system.running import Running, until
 
 HISTORIES = Path(__file__).parent / "histories"
-KINDS = ("deploy-", "instance-", "machine-", "watch-")
+KINDS = ("deploy-", "instance-", "machine-", "snapshot-", "tidy-vault-", "watch-")
 
 
 async def ready_then_stopped(system: Running) -> None:
@@ -64,9 +64,70 @@ async def worker_killed(system: Running) -> None:
     await system.alive(0)
 
 
+async def paused_and_woken(system: Running) -> None:
+    made = await system.create()
+    await system.becomes(made["id"], "running")
+    await system.ask(made["id"], "pause", 202)
+    await system.becomes(made["id"], "paused")
+    await system.ask(made["id"], "wake", 200)
+    await destroyed(system, made["id"])
+
+
+async def idle_then_hibernated_then_restored(system: Running) -> None:
+    made = await system.create(idle_pause_minutes=0.1, idle_hibernate_minutes=0.1)
+    await system.becomes(made["id"], "hibernated")
+    await system.ask(made["id"], "wake", 200)
+    await destroyed(system, made["id"])
+
+
+async def gpu_taken_while_paused(system: Running) -> None:
+    made = await system.create()
+    running = await system.becomes(made["id"], "running")
+    await system.ask(made["id"], "pause", 202)
+    await system.becomes(made["id"], "paused")
+    await system.simulator.post(f"/simulator/hosts/{running['machine_id']}/taken", json={"gpus": 64})
+    await system.ask(made["id"], "wake", 200)
+    await destroyed(system, made["id"])
+
+
+async def pause_called_off(system: Running) -> None:
+    made = await system.create()
+    await system.becomes(made["id"], "running")
+    await system.ask(made["id"], "pause", 202)
+    await system.becomes(made["id"], "pausing")
+    await system.ask(made["id"], "wake", 200)
+    await destroyed(system, made["id"])
+
+
+async def snapshot_restored_in_place(system: Running) -> None:
+    made = await system.create()
+    await system.becomes(made["id"], "running")
+    taken = (await system.api.post("/snapshots", json={"instance_id": made["id"]})).json()
+
+    async def ready() -> bool | None:
+        return (await system.api.get(f"/snapshots/{taken['id']}")).json()["verified"] or None
+
+    await until(ready, 60, "the snapshot")
+    await system.api.post(f"/snapshots/{taken['id']}/restore", json={"instance_id": made["id"]})
+    await system.becomes(made["id"], "resuming")
+    await system.becomes(made["id"], "running")
+    await destroyed(system, made["id"], "?delete_snapshots=true")
+
+
+async def destroyed(system: Running, instance_id: int, how: str = "") -> None:
+    await system.api.delete(f"/instances/{instance_id}{how}")
+    await system.becomes(instance_id, "destroyed")
+    await system.alive(0)
+    await asyncio.sleep(3)  # what follows of it: its snapshots are tidied
+
+
 SCENARIOS: dict[str, Callable[[Running], Awaitable[None]]] = {
     scenario.__name__: scenario
-    for scenario in (ready_then_stopped, second_offer, reply_lost, model_failed, machine_lost, worker_killed)
+    for scenario in (
+        *(ready_then_stopped, second_offer, reply_lost, model_failed, machine_lost, worker_killed),
+        *(paused_and_woken, idle_then_hibernated_then_restored, gpu_taken_while_paused, pause_called_off),
+        snapshot_restored_in_place,
+    )
 }
 
 
