@@ -1,0 +1,178 @@
+"""The windows that users really have, three idle minutes and thirty paused ones, on a clock that skips.
+
+The workflow is the real one, and so is the judgement of idleness; in place of the rest there is one row in memory,
+whose machine obeys at once.
+"""
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio import activity
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.instances import InstanceNews
+from activities.sleeping import IdlePause, PowerWish
+from activities.vault import SnapshotOrder, SnapshotTaken
+from domain.flows import INSTANCE_WORKFLOW, InstanceInput
+from domain.idleness import IdleFacts, IdlePolicy, IdleVerdict, judge
+from domain.phases import Desired, InstanceStatus, LeaseOutcome, LeaseState, Power
+from domain.steps import InstanceSituation, LeaseFacts, SnapshotFacts
+from worker import SANDBOX
+from workflows.instance import InstanceWorkflow
+
+POLICY = IdlePolicy(
+    pause_after=timedelta(minutes=3),
+    report_every=timedelta(seconds=10),
+    repair_after=timedelta(minutes=15),
+    unattended_usd=5,
+)
+HIBERNATE_AFTER = timedelta(minutes=30)
+LEASE = "lease_1"
+
+
+class World:
+    """One instance that runs, its machine and its snapshot. `now` is the clock that skips."""
+
+    def __init__(self, now: Callable[[], Any]) -> None:
+        self._now = now
+        self.desired, self.status = Desired.RUNNING, InstanceStatus.RUNNING
+        self.lease, self.power, self.wanted = LeaseState.RUNNING, Power.RUNNING, True
+        self.snapshot: SnapshotFacts | None = None
+        self.became: dict[InstanceStatus, datetime] = {}
+
+    async def begin(self) -> None:
+        self.used_at = await self._now()
+
+    @activity.defn
+    async def look_at_instance(self, _: int) -> InstanceSituation:
+        lease = LeaseFacts(
+            id=LEASE,
+            state=self.lease,
+            wanted=self.wanted,
+            outcome=LeaseOutcome.WORKING,
+            power=self.power,
+            is_saved=self.snapshot is not None and self.lease is LeaseState.STOPPED,
+        )
+        return InstanceSituation(
+            desired=self.desired,
+            status=self.status,
+            lease=lease,
+            open_leases=int(self.lease is not LeaseState.CLOSED),
+            was_running=True,
+            keeps_files=True,
+            home_lease_id=LEASE,
+            home_is_open=self.lease is not LeaseState.CLOSED,
+            snapshot=self.snapshot,
+        )
+
+    @activity.defn
+    async def judge_idle(self, _: int) -> IdleVerdict:
+        now = await self._now()
+        return judge(IdleFacts(now=now, policy=POLICY, running_since=self.used_at, known_until=now))
+
+    @activity.defn
+    async def pause_idle(self, _: IdlePause) -> None:
+        self.desired = Desired.PAUSED
+
+    @activity.defn
+    async def record_instance(self, news: InstanceNews) -> None:
+        self.status = news.status
+        self.became.setdefault(news.status, await self._now())
+
+    @activity.defn
+    async def wish_power(self, wish: PowerWish) -> bool:
+        self.power, self.lease = wish.power, LeaseState.STOPPED
+        return True
+
+    @activity.defn
+    async def hibernate_when_due(self, _: int) -> float | None:
+        left = (self.became[InstanceStatus.PAUSED] + HIBERNATE_AFTER - await self._now()).total_seconds()
+        if left <= 0:
+            self.desired = Desired.HIBERNATED
+        return max(0.0, float(left))
+
+    @activity.defn
+    async def give_machine_up(self, _: int) -> None:
+        self.wanted, self.lease = False, LeaseState.CLOSED
+
+    @activity.defn
+    async def begin_snapshot(self, order: SnapshotOrder) -> None:
+        self.snapshot = SnapshotFacts(id=order.snapshot_id)
+
+    @activity.defn
+    async def take_snapshot(self, _: str) -> SnapshotTaken:
+        return SnapshotTaken(files=1, size_bytes=1, data_added_bytes=1, seconds=1)
+
+    @activity.defn
+    async def verify_snapshot(self, snapshot_id: str) -> None:
+        self.snapshot = SnapshotFacts(id=snapshot_id, is_verified=True)
+
+    @activity.defn
+    async def forget_snapshots(self, _: int) -> None:
+        return
+
+    @activity.defn
+    async def end_user_processes(self, _: str) -> int:
+        return 0
+
+    @activity.defn
+    async def warn_users(self, _: int) -> bool:
+        return True
+
+    def activities(self) -> list[Any]:
+        return [
+            *(self.look_at_instance, self.judge_idle, self.pause_idle, self.record_instance, self.wish_power),
+            *(self.hibernate_when_due, self.give_machine_up, self.begin_snapshot, self.take_snapshot),
+            *(self.verify_snapshot, self.forget_snapshots, self.end_user_processes, self.warn_users),
+        ]
+
+
+@pytest_asyncio.fixture
+async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+    server = Path(sys.executable).parent / "temporal-test-server"  # of a wheel
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=str(server), data_converter=pydantic_data_converter
+    ) as environment:
+        phase = AddSearchAttributesRequest(
+            namespace="default", search_attributes={"DumontPhase": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD}
+        )
+        await environment.client.operator_service.add_search_attributes(phase)
+        yield environment
+
+
+@pytest.mark.parametrize("idle_before", [timedelta(0), timedelta(minutes=2)])
+async def test_three_idle_minutes_pause_and_thirty_paused_ones_hibernate(
+    skipping: WorkflowEnvironment, idle_before: timedelta
+) -> None:
+    world = World(skipping.get_current_time)
+    await world.begin()
+    began, world.used_at = world.used_at, world.used_at - idle_before
+    worker = Worker(
+        skipping.client,
+        task_queue="windows",
+        workflows=[InstanceWorkflow],
+        workflow_runner=SANDBOX,
+        activities=world.activities(),
+    )
+    async with worker:
+        handle = await skipping.client.start_workflow(
+            INSTANCE_WORKFLOW, InstanceInput(instance_id=1), id=f"instance-{idle_before}", task_queue="windows"
+        )
+        for _ in range(60):
+            if InstanceStatus.HIBERNATED in world.became:
+                break
+            await skipping.sleep(timedelta(minutes=1))
+        await handle.terminate()
+    paused = world.became[InstanceStatus.PAUSED] - began
+    hibernated = world.became[InstanceStatus.HIBERNATED] - world.became[InstanceStatus.PAUSED]
+    assert timedelta(minutes=3) - idle_before <= paused < timedelta(minutes=4) - idle_before
+    assert timedelta(minutes=30) <= hibernated < timedelta(minutes=31)
