@@ -5,7 +5,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends openssh-client rsync restic \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 10001 dumont \
-    && install -d -o dumont -m 700 /var/lib/dumont
+    && install -d -o dumont -m 700 /var/lib/dumont /var/lib/dumont/artifacts
 
 WORKDIR /app
 COPY requirements.lock .

@@ -138,6 +138,20 @@ class Settings(BaseSettings):
     )
     snapshots_kept: int = Field(default=10, description="Older ones of an instance are forgotten, labelled ones never.")
 
+    artifact_store: str | None = Field(
+        default=None,
+        description="Where jobs' artifacts are kept: a folder, or s3://, gs://, az:// (clients/object_store.py). "
+        "None: in the data folder, which api and worker then share.",
+    )
+    artifact_days: float = Field(default=30.0, gt=0, description="A job's artifacts and output are kept so long.")
+    artifact_gigabytes: float = Field(default=50.0, gt=0, description="Collected of one job at the most.")
+    artifact_files: int = Field(default=20_000, description="Files collected of one job at the most.")
+    collect_seconds: float = Field(
+        default=1800.0, description="A machine whose artifacts cannot be collected waits so long before it goes."
+    )
+    queue_seconds: float = Field(default=15.0, description="Between two tries of a queued job, if nobody calls it.")
+    expire_seconds: float = Field(default=3600.0, description="Between two sweeps for what jobs may keep no longer.")
+
     points_dir: Path | None = Field(default=None, description="For drills: see activities/points.py.")
     metrics_token: SecretStr | None = None
     data_dir: Path = Path(".dumont")
@@ -147,6 +161,10 @@ class Settings(BaseSettings):
         """Where the gateway says how it is: nearby when it runs on this computer, for its public address may be far."""
         near = f"http://{self.gateway_host}:{self.gateway_port}" if self.local else self.gateway_url
         return f"{(self.gateway_check_url or near).rstrip('/')}/health"
+
+    @property
+    def artifact_address(self) -> str:
+        return self.artifact_store or str(self.data_dir / "artifacts")
 
     @property
     def vault_store(self) -> str:

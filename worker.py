@@ -16,11 +16,14 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities import points
 from activities.agents import AgentActivities
+from activities.artifacts import ArtifactActivities
 from activities.clouds import Clouds
 from activities.failures import ShortFailures
 from activities.flows import Flows, connect
 from activities.heartbeats import Heartbeats
 from activities.instances import InstanceActivities
+from activities.job_shell import JobShellActivities
+from activities.jobs import JobActivities
 from activities.leases import LeaseActivities
 from activities.machines import MachineActivities
 from activities.market import Market
@@ -34,13 +37,16 @@ from activities.shell import ShellActivities
 from activities.sleeping import SleepActivities
 from activities.vault import VaultActivities
 from activities.watching import WatchActivities
+from clients.object_store import ObjectStore
 from db import beats
 from db.sealing import Sealer
 from db.session import Database
 from domain.flows import TASK_QUEUE
 from settings import Settings
 from workflows.deploy import DeployWorkflow
+from workflows.expire import ExpireWorkflow
 from workflows.instance import InstanceWorkflow
+from workflows.job import JobWorkflow
 from workflows.machine import MachineWorkflow
 from workflows.reap import ReapWorkflow
 from workflows.reconcile import ReconcileWorkflow
@@ -58,7 +64,8 @@ SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_
 log = logging.getLogger("worker")
 
 WORKFLOWS = [
-    *(DeployWorkflow, InstanceWorkflow, MachineWorkflow, ReapWorkflow, ReconcileWorkflow, WatchWorkflow),
+    *(DeployWorkflow, ExpireWorkflow, InstanceWorkflow, JobWorkflow),
+    *(MachineWorkflow, ReapWorkflow, ReconcileWorkflow, WatchWorkflow),
     *(SnapshotWorkflow, TidyVaultWorkflow),
 ]
 SCHEDULE_CHECK = 30.0
@@ -70,7 +77,11 @@ def build_worker(temporal: Client, database: Database, clouds: Clouds, settings:
     flows = Flows(temporal, settings)
     machines = MachineActivities(clouds)
     leases = LeaseActivities(database, flows)
-    instances = InstanceActivities(clouds, Market(database, clouds), flows)
+    market = Market(database, clouds)
+    instances = InstanceActivities(clouds, market, flows)
+    jobs = JobActivities(clouds, market, flows)
+    job_shell = JobShellActivities(database, clouds.sealer, machines)
+    artifacts = ArtifactActivities(database, ObjectStore(settings.artifact_address), machines, settings)
     power = PowerActivities(clouds)
     sleeping = SleepActivities(database, flows, settings)
     shell = ShellActivities(database, machines)
@@ -126,6 +137,19 @@ def build_worker(temporal: Client, database: Database, clouds: Clouds, settings:
             models.publish_model,
             models.record_stage,
             models.record_deploy_ending,
+            jobs.look_at_job,
+            jobs.seconds_left,
+            jobs.admit_job,
+            jobs.give_up_machine,
+            jobs.let_machine_go,
+            jobs.conclude_job,
+            job_shell.start_job,
+            job_shell.follow_job,
+            job_shell.stop_job,
+            job_shell.end_unheard,
+            artifacts.collect_artifacts,
+            artifacts.keep_what_was_seen,
+            artifacts.expire_jobs,
             vault.begin_snapshot,
             vault.take_snapshot,
             vault.verify_snapshot,

@@ -36,6 +36,7 @@ class Fault(StrEnum):
     START_REFUSED = "start_refused"
     SNAPSHOT_FAILED = "snapshot_failed"
     RESTORE_FAILED = "restore_failed"
+    NOT_COLLECTED = "not_collected"
 
 
 class NotYet(ApplicationError):

@@ -11,7 +11,16 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.points import Point, reach
 from domain import flows
-from domain.flows import DeployInput, DeployProgress, InstanceInput, MachineInput, SnapshotInput, TidyInput, WatchInput
+from domain.flows import (
+    DeployInput,
+    DeployProgress,
+    InstanceInput,
+    JobInput,
+    MachineInput,
+    SnapshotInput,
+    TidyInput,
+    WatchInput,
+)
 from domain.machines import MachineSeen
 from domain.phases import DeploymentStage, InstanceStatus
 from settings import Settings
@@ -82,6 +91,26 @@ class Flows:
         workflow_id = flows.deploy_workflow_id(deployment_id)
         phase = DeploymentStage.PROVISIONING
         await self._start(flows.DEPLOY_WORKFLOW, deploy, workflow_id, "deploy", summary, instance_id, phase)
+
+    async def start_job(self, job_id: str, summary: str = "") -> None:
+        """Serve a job that is not over; one that is served already is told to look at its rows."""
+        settings = self._settings
+        job = JobInput(
+            job_id=job_id,
+            collect_patience=timedelta(seconds=settings.collect_seconds),
+            queue_pause=timedelta(seconds=settings.queue_seconds),
+        )
+        await self._temporal.start_workflow(
+            flows.JOB_WORKFLOW,
+            job,
+            id=flows.job_workflow_id(job_id),
+            task_queue=flows.TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=flows.SIGNAL_CHANGED,
+            search_attributes=_attributes("job", None, "queued"),
+            static_summary=summary[:200] or None,
+            rpc_timeout=RPC_DEADLINE,
+        )
 
     async def start_snapshot(self, snapshot_id: str, instance_id: int) -> None:
         """Take a snapshot whose row is there."""

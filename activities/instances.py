@@ -16,13 +16,14 @@ from clients.ssh import generate_keypair
 from db import leases
 from db.deployments import deployments_of_instance, end_deployment
 from db.events import record_event
+from db.job_tables import JobAttempt
 from db.notices import notify_instance
 from db.sealing import Sealer
 from db.situations import situation_of
 from db.spending import limits_of
 from db.ssh_ports import free_port
 from db.tables import Instance, Lease, ProviderKey
-from domain.flows import deploy_workflow_id, instance_workflow_id, machine_workflow_id
+from domain.flows import deploy_workflow_id, instance_workflow_id, job_workflow_id, machine_workflow_id
 from domain.instances import InstanceSpec
 from domain.phases import DeploymentStatus, Desired, InstanceStatus, KeyStatus
 from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
@@ -130,6 +131,7 @@ class InstanceActivities:
                 return
             await _write_news(session, instance, news)
             deployments = await deployments_of_instance(session, instance.id)
+            job_id = await session.scalar(select(JobAttempt.job_id).where(JobAttempt.instance_id == instance.id))
             if news.status.is_over:
                 for deployment in deployments:
                     if deployment.status is DeploymentStatus.READY:
@@ -137,6 +139,8 @@ class InstanceActivities:
         for deployment in deployments:
             if deployment.status is DeploymentStatus.DEPLOYING:
                 await self._flows.changed(deploy_workflow_id(deployment.id))
+        if job_id is not None:
+            await self._flows.changed(job_workflow_id(job_id))
 
 
 def lease_keys(sealer: Sealer) -> tuple[str, str]:

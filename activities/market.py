@@ -51,13 +51,23 @@ class Market:
 
         `order`: by which of an offer's fields the cloud chooses those that it shows; `-` before it, the highest first.
         """
+        return await self._offers(key, query, order, _LONG_AGO)
+
+    async def offers_since(self, key: ProviderKey, query: OfferQuery, since: datetime) -> list[Offer]:
+        """The same, for who knows that something became free at that time: what was seen earlier is old.
+
+        With the budget of searches spent, it is good enough.
+        """
+        return await self._offers(key, query, CHEAPEST_FIRST, since)
+
+    async def _offers(self, key: ProviderKey, query: OfferQuery, order: str, since: datetime) -> list[Offer]:
         names = None if query.gpu_name is None else matching_gpus(query.gpu_name, await self.gpu_names(key))
         if names is not None and not names:
             return []
         shared, whole = shared_filters(query, names), wire_filters(query, names, order)
         if shared is None or order != CHEAPEST_FIRST:
-            return select_offers(query, await self._search(key, whole, query.machine_type, order))
-        found = await self._search(key, shared, query.machine_type)
+            return select_offers(query, await self._search(key, whole, query.machine_type, order, since))
+        found = await self._search(key, shared, query.machine_type, since=since)
         if len(found) >= MOST_OFFERS and whole != shared:  # there are more than it shows: let it do the filtering
             with suppress(VastThrottled):
                 found = await self._search(key, whole, query.machine_type)
@@ -76,14 +86,19 @@ class Market:
         return self._names[key.url][1]
 
     async def _search(
-        self, key: ProviderKey, filters: dict[str, Any], kind: MachineType, order: str = CHEAPEST_FIRST
+        self,
+        key: ProviderKey,
+        filters: dict[str, Any],
+        kind: MachineType,
+        order: str = CHEAPEST_FIRST,
+        since: datetime = _LONG_AGO,
     ) -> list[Offer]:
         query = f"{kind}:{order}:{json.dumps(filters, sort_keys=True)}"
         fetched_at, offers = self._parsed.get((key.url, query), (_LONG_AGO, []))
-        if datetime.now(UTC) - fetched_at < FRESH:
+        if datetime.now(UTC) - fetched_at < FRESH and fetched_at >= since:
             return offers
         cached = await self._cached(key.url, query, FRESH)
-        if cached is None:
+        if cached is None or cached[0] < since:
             cached = await self._fetch(key, filters, kind, order, query)
         fetched_at, rows = cached
         offers = [Offer.model_validate(row) for row in rows]

@@ -46,6 +46,18 @@ class Point(StrEnum):
     RELEASE_ASKED = "release-asked"
     RELEASE_CONFIRMED = "release-confirmed"
     RELEASE_RECORDED = "release-recorded"
+    JOB_COMMITTED = "job-committed"
+    JOB_ADMITTED = "job-admitted"
+    JOB_BEGUN = "job-begun"
+    JOB_STARTED = "job-started"
+    JOB_OUTPUT_KEPT = "job-output-kept"
+    JOB_STOP_ASKED = "job-stop-asked"
+    JOB_ENDED = "job-ended"
+    JOB_COLLECTING = "job-collecting"
+    JOB_STORED = "job-stored"
+    JOB_COLLECTED = "job-collected"
+    JOB_LET_GO = "job-let-go"
+    JOB_CONCLUDED = "job-concluded"
 
 
 Handler = Callable[[Point], Awaitable[None]]

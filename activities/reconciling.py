@@ -13,6 +13,7 @@ from temporalio.client import Client
 from activities.flows import Flows
 from activities.instances import machine_summary
 from db import snapshots
+from db.jobs import open_jobs
 from db.leases import OPEN
 from db.session import Database
 from db.tables import Deployment, Instance, Lease
@@ -46,12 +47,18 @@ class ReconcileActivities:
             deploys = (
                 await session.scalars(select(Deployment).where(Deployment.status == DeploymentStatus.DEPLOYING))
             ).all()
+            jobs = (await session.scalars(open_jobs())).all()
         await self._tell_closed({flows.machine_workflow_id(lease.id) for lease in leases}, running)
         started = await self._start_machines(leases, running) + await self._start_instances(instances, running)
         for deploy in deploys:
             if flows.deploy_workflow_id(deploy.id) not in running:
                 await self._flows.start_deploy(deploy.id, deploy.instance_id)
                 started += 1
+        for job in jobs:
+            served = flows.job_workflow_id(job.id) in running
+            if not served or not job.wanted:  # whoever cancelled it may have died before telling of it
+                await self._flows.start_job(job.id, job.name)
+                started += not served
         for account_id in {lease.account_id for lease in leases if lease.asked_at is not None}:
             if flows.watch_workflow_id(account_id) not in running:
                 await self._flows.watch(account_id)
@@ -107,6 +114,7 @@ class ReconcileActivities:
                 flows.INSTANCE_WORKFLOW,
                 flows.DEPLOY_WORKFLOW,
                 flows.WATCH_WORKFLOW,
+                flows.JOB_WORKFLOW,
                 flows.SNAPSHOT_WORKFLOW,
             )
         )

@@ -17,6 +17,8 @@ from temporalio.client import (
 )
 
 from domain.flows import (
+    EXPIRE_SCHEDULE_ID,
+    EXPIRE_WORKFLOW_ID,
     REAP_SCHEDULE_ID,
     REAP_WORKFLOW_ID,
     RECONCILE_SCHEDULE_ID,
@@ -31,6 +33,7 @@ async def make_sure_of_schedules(temporal: Client, settings: Settings) -> None:
     every = {
         RECONCILE_SCHEDULE_ID: _every(settings.reconcile_seconds, "ReconcileWorkflow", RECONCILE_WORKFLOW_ID),
         REAP_SCHEDULE_ID: _every(settings.reap_seconds, "ReapWorkflow", REAP_WORKFLOW_ID),
+        EXPIRE_SCHEDULE_ID: _every(settings.expire_seconds, "ExpireWorkflow", EXPIRE_WORKFLOW_ID),
     }
     for schedule_id, schedule in every.items():
         try:

@@ -26,6 +26,9 @@ from api import (
     health,
     instance_verbs,
     instances,
+    job_artifacts,
+    job_output,
+    jobs,
     keep_awake,
     keys,
     leases,
@@ -46,10 +49,12 @@ from clients.vast_errors import VastError, VastKeyRefused, VastRefused, VastThro
 from db.ssh_ports import NoPortFree
 from domain.refusals import AccountInUse, GpuLimitReached, NoOfferFree, ProviderKeyRefused, Refusal, SpendingCapReached
 from domain.snapshots import NothingRuns, SnapshotInUse
-from domain.wishes import WrongState
+from domain.wishes import NotForSleeping, WrongState
 from settings import Settings
 
 MAX_BODY_BYTES = 1_000_000
+LARGER_BODIES = {"/jobs": 8_000_000}
+"""By the end of the path. A job's script may have a megabyte, and JSON writes some characters as six."""
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +76,9 @@ ROUTERS: list[APIRouter] = [
     agent.router,
     snapshots.router,
     restores.router,
+    jobs.router,
+    job_output.router,
+    job_artifacts.router,
     leases.router,
 ]
 """`offers` before `instances`, `catalogue` before `models`: `/instances/offers` is no instance."""
@@ -97,7 +105,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     _mount(app)
     _answer_errors(app)
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, larger=LARGER_BODIES)
     app.add_middleware(CountRequests)
     app.add_middleware(OneSlash)
     return app
@@ -146,7 +154,7 @@ def as_problem(error: Exception) -> Problem | None:
             return PaymentNeeded(error.code, str(error))
         case AccountInUse() | NoOfferFree() | GpuLimitReached() | NoPortFree():
             return Conflict(error.code, str(error))
-        case WrongState() | NothingRuns() | SnapshotInUse():
+        case WrongState() | NotForSleeping() | NothingRuns() | SnapshotInUse():
             return Conflict(error.code, str(error))
         case Refusal():
             return Problem(error.code, str(error))

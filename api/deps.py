@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.errors import NotFound
 from api.guard import Caller
 from api.parts import Parts
+from db.job_tables import Job
 from db.tables import Deployment, Instance
 from domain.ids import is_id
 
@@ -77,3 +78,15 @@ async def _own_deployment(
 
 
 OwnDeployment = Annotated[Deployment, Depends(_own_deployment)]
+
+
+async def _own_job(
+    id: Annotated[str, Path(description="The job's id.", examples=["job_k3v9q0a1b2c3d4e5"])], me: Me, session: Session
+) -> Job:
+    found = await session.get(Job, id) if is_id("job", id) else None
+    if found is None or found.user_id != me.id:
+        raise NotFound("job")
+    return found
+
+
+OwnJob = Annotated[Job, Depends(_own_job)]

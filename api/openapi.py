@@ -18,6 +18,7 @@ TAGS = [
     {"name": "auth", "description": "Register, log in, API keys."},
     {"name": "settings", "description": "The provider key and a user's defaults; the provider's balance."},
     {"name": "models", "description": "Models served on rented GPUs."},
+    {"name": "jobs", "description": "Scripts that run once on a rented GPU; their output and files are kept."},
     {"name": "instances", "description": "Offers in the market and the instances that are held."},
     {"name": "operations", "description": "Health and metrics."},
 ]

@@ -18,8 +18,10 @@ from activities.market import Market
 from api.operators_keys import operators_keys, register_keys
 from api.passwords import Passwords
 from api.tokens import Tokens
+from clients.object_store import ObjectStore
 from db.accounts import add_user, ensure_installation, user_by_email
 from db.listening import InstanceNews
+from db.notices import JOBS_CHANNEL
 from db.sealing import Sealer
 from db.session import Database
 from domain.refusals import Refusal
@@ -48,6 +50,8 @@ class Parts:
     passwords: Passwords
     tokens: Tokens
     news: InstanceNews
+    job_news: InstanceNews
+    artifacts: ObjectStore
     prepared: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the first rows are there: the installation, its key, the demo login."""
 
@@ -71,8 +75,11 @@ async def running_parts(settings: Settings) -> AsyncIterator[Parts]:
             passwords=Passwords(),
             tokens=Tokens(sealer.signing_keys),
             news=InstanceNews(database),
+            job_news=InstanceNews(database, JOBS_CHANNEL),
+            artifacts=ObjectStore(settings.artifact_address),
         )
-        beside = [asyncio.create_task(_first_rows(parts)), asyncio.create_task(parts.news.run())]
+        listening = [parts.news.run(), parts.job_news.run()]
+        beside = [asyncio.create_task(each) for each in (_first_rows(parts), *listening)]
         yield parts
         for task in beside:
             task.cancel()

@@ -6,9 +6,11 @@ from difflib import get_close_matches
 from api.errors import Conflict, Invalid, PaymentNeeded
 from api.health import require_temporal
 from api.parts import Parts
+from db.spending import Limits
 from db.tables import ProviderKey, UserSettings
 from domain.instances import DEFAULT_MAX_PRICE
 from domain.offers import Offer, OfferQuery, matching_gpus
+from domain.refusals import GpuLimitReached, SpendingCapReached
 
 BALANCE_AGE_SECONDS = 60.0
 
@@ -44,6 +46,40 @@ async def find_offers(app: Parts, key: ProviderKey, query: OfferQuery, memory_gb
     return affordable
 
 
+async def check_market(app: Parts, key: ProviderKey, query: OfferQuery, limits: Limits) -> None:
+    """For those who can wait for an offer: it has to be one that exists, at a price and within limits that allow it.
+
+    That all such offers are taken now is no reason to refuse.
+
+    Raises:
+        Problem: unknown_gpu, offer_gone, no_offers (too dear), balance_too_low. GpuLimitReached, SpendingCapReached,
+            VastError, Down.
+    """
+    offers, user, _ = await asyncio.gather(
+        app.market.offers(key, query.model_copy(update={"max_price": None})),
+        app.clouds.balance(key, BALANCE_AGE_SECONDS),
+        require_temporal(app),
+    )
+    if (query.num_gpus or 1) > limits.gpus:
+        raise GpuLimitReached(0, query.num_gpus or 1, limits.gpus)
+    if not offers:
+        return await _check_exists(app, key, query)
+    affordable = [offer for offer in offers if query.max_price is None or offer.dph_total <= query.max_price]
+    if not affordable:
+        raise Conflict("no_offers", _too_cheap(offers[0], query.max_price or 0.0))
+    if affordable[0].dph_total > limits.usd_per_day:
+        raise SpendingCapReached(0.0, affordable[0].dph_total, limits.usd_per_day)
+    if user.credit < affordable[0].dph_total:
+        raise PaymentNeeded("balance_too_low", _too_poor(user.credit, affordable[0]))
+
+
+async def _check_exists(app: Parts, key: ProviderKey, query: OfferQuery) -> None:
+    if query.gpu_name is not None:
+        _check_known(query.gpu_name, await app.market.gpu_names(key))
+    if query.offer_id is not None:
+        raise Conflict("offer_gone", f"Offer {query.offer_id} is not there (any more), or does not match the rest.")
+
+
 def _with_memory(query: OfferQuery, memory_gb: float | None) -> OfferQuery:
     """Any GPU will do when none is named, so only those with room are asked for; a named one may be too small."""
     if query.gpu_name is not None or query.offer_id is not None or memory_gb is None:
@@ -60,10 +96,7 @@ async def _in_market(app: Parts, key: ProviderKey, query: OfferQuery) -> list[Of
     offers = await app.market.offers(key, query.model_copy(update={"max_price": None}))
     if offers:
         return offers
-    if query.gpu_name is not None:
-        _check_known(query.gpu_name, await app.market.gpu_names(key))
-    if query.offer_id is not None:
-        raise Conflict("offer_gone", f"Offer {query.offer_id} is not there (any more), or does not match the rest.")
+    await _check_exists(app, key, query)
     raise Conflict("no_offers", f"Nobody offers {query.num_gpus or 1}x {query.gpu_name or 'GPU'} as asked now.")
 
 

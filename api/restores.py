@@ -80,7 +80,7 @@ async def _restore_in_place(session: AsyncSession, instance: Instance, snapshot:
     """The wish goes to the row; the instance's workflow snapshots what is there, and restores.
 
     Raises:
-        WrongState: the instance can have no files brought back as it is.
+        WrongState: the instance can have no files brought back as it is. NotForSleeping: it never can.
     """
     await wish(session, instance, Verb.WAKE, by="Its owner")
     instance.restore_snapshot_id = snapshot.id

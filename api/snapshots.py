@@ -19,8 +19,9 @@ from db import snapshots
 from db.instance_tables import Snapshot
 from db.tables import Instance
 from domain.ids import is_id, new_id
-from domain.phases import InstanceStatus
+from domain.phases import InstancePurpose, InstanceStatus
 from domain.snapshots import NothingRuns
+from domain.wishes import NotForSleeping
 
 router = APIRouter(
     prefix="/snapshots",
@@ -109,6 +110,8 @@ async def take_snapshot(
     """Answers at once; `GET /snapshots/{id}` shows how far it is."""
     await once.claim(session)
     instance = await my_instance(session, me, body.instance_id)
+    if instance.purpose is InstancePurpose.JOB:
+        raise NotForSleeping(instance.purpose)
     if status_of(instance) is not InstanceStatus.RUNNING:
         last = await snapshots.newest(session, instance)
         raise NothingRuns(status_of(instance), None if last is None else last.id)

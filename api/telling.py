@@ -50,6 +50,11 @@ async def tell_changed(flows: Flows, instance_id: int, deployment_ids: list[str]
             log.warning("%s is left to the reconciler: %s", name, type(error).__name__)
 
 
+async def start_job_flow(flows: Flows, job_id: str, name: str) -> None:
+    """Start a job's workflow, or have it read its rows again, after the commit."""
+    await _told(f"job {job_id}", flows.start_job(job_id, name))
+
+
 async def start_snapshot(flows: Flows, snapshot_id: str, instance_id: int) -> None:
     """Take a snapshot whose row is committed."""
     await _told(f"snapshot {snapshot_id}", flows.start_snapshot(snapshot_id, instance_id))

@@ -1,6 +1,7 @@
 """What happens to every request before routing: one spelling of its path, a limit to its body, a count."""
 
 import time
+from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,20 +24,24 @@ class OneSlash:
 
 
 class BodyLimit:
-    """No body is longer than that. Said as an HTTPException where the body is read, so that it gets our shape."""
+    """No body is longer than that, or than what `larger` allows for the end of its path.
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app, self._max_bytes = app, max_bytes
+    Said as an HTTPException where the body is read, so that it gets our shape.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, larger: Mapping[str, int]) -> None:
+        self._app, self._max_bytes, self._larger = app, max_bytes, larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        read = 0
+        read, path = 0, scope.get("path", "")
+        most = next((each for end, each in self._larger.items() if path.endswith(end)), self._max_bytes)
 
         async def limited() -> Message:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._max_bytes:
-                raise HTTPException(413, f"A request may have {self._max_bytes} bytes.")
+            if read > most:
+                raise HTTPException(413, f"A request may have {most} bytes.")
             return message
 
         await self._app(scope, limited, send)

@@ -179,6 +179,7 @@ async def http_get(
 
 @contextmanager
 def wire_errors(connection: asyncssh.SSHClientConnection | None = None, *, pinned: bool = False) -> Iterator[None]:
+    """The library's errors as ours. `connection`: the one in use, which tells a closed port from a lost connection."""
     try:
         yield
     except asyncssh.PermissionDenied as error:

@@ -34,15 +34,16 @@ async def heard(database: Database, *channels: str) -> AsyncIterator[Notify | No
 class InstanceNews:
     """Tells waiters that an instance's row may have changed. A hint only: what is missed is found by looking again."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, channel: str = INSTANCES_CHANNEL) -> None:
         self._database = database
+        self._channel = channel
         self._waiting: dict[int, set[asyncio.Event]] = defaultdict(set)
 
     async def run(self) -> None:
         """Listen until cancelled. While the database is away nobody is woken, and everybody looks by himself."""
         while True:
             try:
-                async for notice in heard(self._database, INSTANCES_CHANNEL):
+                async for notice in heard(self._database, self._channel):
                     if notice is not None:
                         self._tell(int(notice.payload) if notice.payload.isdigit() else None)
             except (psycopg.Error, OSError) as error:

@@ -7,7 +7,7 @@ from db.events import record_event
 from db.notices import notify_instance
 from db.tables import Instance
 from domain.phases import Desired
-from domain.wishes import Verb, wanted_by
+from domain.wishes import Verb, check_sleeps, wanted_by
 
 _SENTENCES = {
     Verb.PAUSE: "{by} wants it paused.",
@@ -27,8 +27,10 @@ async def wish(
     better one. `by_itself`: no person asked for just this, so it is no reason to forget fruitless wakes.
 
     Raises:
-        WrongState: nothing was written.
+        WrongState, NotForSleeping: nothing was written.
     """
+    if verb is not Verb.DESTROY:
+        check_sleeps(instance.purpose)
     wanted = wanted_by(verb, instance.status, instance.desired)
     if wanted is instance.desired:
         return False

@@ -22,6 +22,10 @@ def deploy_workflow_id(deployment_id: str) -> str:
     return f"deploy-{deployment_id}"
 
 
+def job_workflow_id(job_id: str) -> str:
+    return f"job-{job_id}"
+
+
 def snapshot_workflow_id(snapshot_id: str) -> str:
     return f"snapshot-{snapshot_id}"
 
@@ -38,11 +42,14 @@ REAP_SCHEDULE_ID = "reap"
 REAP_WORKFLOW_ID = "reap"
 RECONCILE_SCHEDULE_ID = "reconcile"
 RECONCILE_WORKFLOW_ID = "reconcile"
+EXPIRE_SCHEDULE_ID = "expire"
+EXPIRE_WORKFLOW_ID = "expire"
 
 MACHINE_WORKFLOW = "MachineWorkflow"
 INSTANCE_WORKFLOW = "InstanceWorkflow"
 DEPLOY_WORKFLOW = "DeployWorkflow"
 WATCH_WORKFLOW = "WatchWorkflow"
+JOB_WORKFLOW = "JobWorkflow"
 SNAPSHOT_WORKFLOW = "SnapshotWorkflow"
 TIDY_WORKFLOW = "TidyVaultWorkflow"
 """Workflow types by name, for those who start them without importing the workflows' room."""
@@ -115,6 +122,24 @@ class DeployProgress(BaseModel):
     stage: DeploymentStage = DeploymentStage.PROVISIONING
     message: str = ""
     phase_timings_ms: dict[str, int] = {}
+
+
+class JobInput(BaseModel):
+    """`collect_patience`: for how long a machine waits whose artifacts cannot be collected.
+
+    `queue_pause`: between two looks whether a queued job has its turn now, when nobody says so.
+    """
+
+    job_id: str
+    collect_patience: timedelta = timedelta(minutes=30)
+    queue_pause: timedelta = timedelta(seconds=15)
+
+
+class JobProgress(BaseModel):
+    """Answer of a JobWorkflow's `progress` query."""
+
+    step: str = ""
+    message: str = ""
 
 
 class WatchInput(BaseModel):

@@ -27,6 +27,7 @@ class InstancePurpose(StrEnum):
 
     INTERACTIVE = "interactive"
     MODEL = "model"
+    JOB = "job"
 
 
 class Desired(StrEnum):

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from domain.phases import Desired, InstanceStatus
+from domain.phases import Desired, InstancePurpose, InstanceStatus
 from domain.refusals import Refusal
 
 
@@ -23,6 +23,23 @@ class WrongState(Refusal):
         super().__init__(f"The instance is {status.value}: {_WHY.get((verb, status), f'it cannot {verb.value} now')}.")
         self.verb, self.status = verb, status
 
+
+class NotForSleeping(Refusal):
+    """Only an instance that somebody works on sleeps, wakes and has files brought back."""
+
+    code = "wrong_state"
+
+    def __init__(self, purpose: InstancePurpose) -> None:
+        super().__init__(f"This instance {_SERVES[purpose]}")
+        self.purpose = purpose
+
+
+_SERVES = {
+    InstancePurpose.MODEL: "serves a model: it does not sleep and wake, and no files are brought back to it. Stop the "
+    "model, or destroy the instance, when it is not needed.",
+    InstancePurpose.JOB: "runs a job: it does not sleep and wake, and it has no snapshots. What the job leaves is "
+    "collected as its artifacts; POST /api/jobs/{id}/cancel ends it.",
+}
 
 _WHY: dict[tuple[Verb, InstanceStatus], str] = {
     (Verb.RESUME, InstanceStatus.HIBERNATED): "it has no machine to resume; wake restores it on a new one",
@@ -52,6 +69,12 @@ _IS_ALREADY: dict[Verb, frozenset[InstanceStatus]] = {
     Verb.HIBERNATE: frozenset({_S.HIBERNATED}),
     Verb.DESTROY: frozenset({_S.DESTROYED}),
 }
+
+
+def check_sleeps(purpose: InstancePurpose) -> None:
+    """Raises NotForSleeping for all but those that somebody works on."""
+    if purpose is not InstancePurpose.INTERACTIVE:
+        raise NotForSleeping(purpose)
 
 
 def wanted_by(verb: Verb, status: InstanceStatus, desired: Desired) -> Desired:

@@ -41,6 +41,20 @@ SHELL: Outside = {
 }
 """Commands on a machine over SSH."""
 
+FOLLOW: Outside = {
+    "start_to_close_timeout": timedelta(minutes=12),
+    "heartbeat_timeout": MISSED_AFTER,
+    "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)),
+}
+"""Watching a script that runs, minutes at a time: never given up for the machine's silence alone."""
+
+COLLECT: Outside = {
+    "start_to_close_timeout": timedelta(hours=6),
+    "heartbeat_timeout": MISSED_AFTER,
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
+}
+"""Fetching files of any size; a transfer that stands still fails by itself."""
+
 COPY: Outside = {
     "start_to_close_timeout": timedelta(days=2),
     "heartbeat_timeout": MISSED_AFTER,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.phases import Desired, InstanceStatus
-from domain.wishes import Verb, WrongState, wanted_by
+from domain.phases import Desired, InstancePurpose, InstanceStatus
+from domain.wishes import NotForSleeping, Verb, WrongState, check_sleeps, wanted_by
 
 S, D = InstanceStatus, Desired
 
@@ -63,3 +63,12 @@ def test_asking_twice_is_asking_once(verb: Verb, status: InstanceStatus, desired
         assert status.value in str(refusal) or "destroying" in str(refusal)  # it says what the instance is  # noqa: PT017
     else:
         assert wanted_by(verb, status, once) is once
+
+
+@pytest.mark.parametrize("purpose", list(InstancePurpose))
+def test_only_what_somebody_works_on_sleeps(purpose: InstancePurpose) -> None:
+    if purpose is InstancePurpose.INTERACTIVE:
+        check_sleeps(purpose)
+    else:
+        with pytest.raises(NotForSleeping, match=purpose.value):
+            check_sleeps(purpose)

@@ -26,6 +26,9 @@ DUMONT_PAIRING_SECONDS=5
 DUMONT_SNAPSHOT_STALL_SECONDS=8
 DUMONT_WAKE_STALL_SECONDS=15
 DUMONT_DEFAULT_MAX_GPUS=20
+DUMONT_QUEUE_SECONDS=2
+DUMONT_COLLECT_SECONDS=6
+DUMONT_EXPIRE_SECONDS=1
 """
 
 
@@ -101,6 +104,8 @@ async def user_of(installation: Installation) -> AsyncIterator[Running]:
     await running.register()
     yield running
     await running.simulator.delete("/simulator/faults")
+    for job in (await running.api.get("/jobs", params={"limit": 500})).json()["jobs"]:
+        await running.api.post(f"/jobs/{job['id']}/cancel")
     for deployment in (await running.api.get("/models")).json()["models"]:
         await running.stop(deployment["id"])
     for instance in (await running.api.get("/instances", params={"all": True})).json()["instances"]:

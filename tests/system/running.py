@@ -92,6 +92,36 @@ class Running:
         assert answer.status_code in (200, 202), answer.text
         await self.ended(deployment_id)
 
+    async def job(self, script: str, **more: Any) -> dict[str, Any]:
+        """Queue a job; the answer's body."""
+        body = {"name": "test-job", "script": script, "gpu_type": "RTX 4090", "disk_size": 20, "timeout_minutes": 10}
+        answer = await self.api.post("/jobs", json=body | more)
+        assert answer.status_code == 201, answer.text
+        made: dict[str, Any] = answer.json()
+        return made
+
+    async def job_now(self, job_id: str) -> dict[str, Any]:
+        answer = await self.api.get(f"/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    async def job_becomes(self, job_id: str, *statuses: str, seconds: float = 90) -> dict[str, Any]:
+        """The job once it has one of these statuses, or any final one where none is named."""
+        wanted = statuses or ("completed", "failed", "timeout", "cancelled")
+
+        async def there() -> dict[str, Any] | None:
+            body = await self.job_now(job_id)
+            return body if body["status"] in wanted else None
+
+        return await until(there, seconds, f"{job_id} to be {' or '.join(wanted)}")
+
+    async def job_output(self, job_id: str) -> dict[str, Any]:
+        answer = await self.api.get(f"/jobs/{job_id}/output")
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
     async def create(self, **changes: Any) -> dict[str, Any]:
         """Make an instance to work on, with our key for its door; the answer's body."""
         body = {"gpu_type": "RTX 4090", "disk_size": 20, "idle_pause_minutes": 60, "idle_hibernate_minutes": 60}

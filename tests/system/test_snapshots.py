@@ -117,7 +117,8 @@ async def test_what_cannot_be_is_refused_with_the_reason(system: Running) -> Non
 
 
 async def test_a_restore_is_wished_and_kept_for_the_instances_workflow(system: Running) -> None:
-    instance_id = await running_instance(system)
+    instance_id = int((await system.create())["id"])
+    await system.becomes(instance_id, "running")
     snapshot_id = await taken(system, instance_id)
     await ended(system, snapshot_id)
     answer = await system.api.post(f"/snapshots/{snapshot_id}/restore", json={"instance_id": instance_id})
@@ -127,3 +128,12 @@ async def test_a_restore_is_wished_and_kept_for_the_instances_workflow(system: R
     assert (in_use.status_code, in_use.json()["error"]) == (409, "wrong_state")
     kinds = [each["kind"] for each in (await system.api.get(f"/instances/{instance_id}/events")).json()["events"]]
     assert "restore" in kinds
+
+
+async def test_nothing_is_restored_into_an_instance_that_serves_a_model(system: Running) -> None:
+    instance_id = await running_instance(system)
+    snapshot_id = await taken(system, instance_id)
+    await ended(system, snapshot_id)
+    answer = await system.api.post(f"/snapshots/{snapshot_id}/restore", json={"instance_id": instance_id})
+    assert (answer.status_code, answer.json()["error"]) == (409, "wrong_state")
+    assert "serves a model" in answer.json()["detail"]

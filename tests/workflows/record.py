@@ -18,7 +18,7 @@ from tests.system.histories import all_histories
 from tests.system.running import Running, until
 
 HISTORIES = Path(__file__).parent / "histories"
-KINDS = ("deploy-", "instance-", "machine-", "snapshot-", "tidy-vault-", "watch-")
+KINDS = ("deploy-", "instance-", "job-", "machine-", "snapshot-", "tidy-vault-", "watch-")
 
 
 async def ready_then_stopped(system: Running) -> None:
@@ -61,6 +61,45 @@ async def worker_killed(system: Running) -> None:
     system.kill("worker")
     await system.ready(deployment["id"])
     await system.stop(deployment["id"])
+    await system.alive(0)
+
+
+async def job_completed(system: Running) -> None:
+    job = await system.job("echo one; sleep 1; echo two; mkdir -p output; date > output/when")
+    await system.job_becomes(job["id"])
+    await system.alive(0)
+
+
+async def job_cancelled(system: Running) -> None:
+    job = await system.job("echo begun; sleep 60")
+    await system.job_becomes(job["id"], "running")
+    await system.api.post(f"/jobs/{job['id']}/cancel")
+    await system.job_becomes(job["id"])
+    await system.alive(0)
+
+
+async def job_machine_lost(system: Running) -> None:
+    job = await system.job("echo begun; sleep 4", max_retries=1)
+    await system.job_becomes(job["id"], "running")
+    (machine,) = await system.machines()
+    await system.simulator.post(f"/simulator/machines/{machine['id']}/kill")
+    await system.job_becomes(job["id"])
+    await system.alive(0)
+
+
+async def job_queued(system: Running) -> None:
+    await system.api.put("/settings", json={"settings": {"max_gpus": 1}})
+    jobs = [await system.job("sleep 1") for _ in range(3)]
+    for job in jobs:
+        await system.job_becomes(job["id"])
+    await system.alive(0)
+
+
+async def job_worker_killed(system: Running) -> None:
+    job = await system.job("for i in 1 2 3 4 5 6; do echo $i; sleep 0.5; done")
+    await system.job_becomes(job["id"], "running")
+    system.kill("worker")
+    await system.job_becomes(job["id"])
     await system.alive(0)
 
 
@@ -125,6 +164,7 @@ SCENARIOS: dict[str, Callable[[Running], Awaitable[None]]] = {
     scenario.__name__: scenario
     for scenario in (
         *(ready_then_stopped, second_offer, reply_lost, model_failed, machine_lost, worker_killed),
+        *(job_completed, job_cancelled, job_machine_lost, job_queued, job_worker_killed),
         *(paused_and_woken, idle_then_hibernated_then_restored, gpu_taken_while_paused, pause_called_off),
         snapshot_restored_in_place,
     )

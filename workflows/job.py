@@ -1,0 +1,195 @@
+"""A job, from its place in the queue to its end: a machine, the script on it once, its files, no machine any more."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+from temporalio.workflow import ActivityHandle
+
+with workflow.unsafe.imports_passed_through():
+    from activities.artifacts import ArtifactActivities
+    from activities.errors import Fault
+    from activities.job_shell import JobShellActivities, StopOrder, stop_patience
+    from activities.jobs import JobActivities
+    from domain.flows import JobInput, JobProgress
+    from domain.jobs import AttemptEnd, JobFacts, JobStep, next_job_step
+
+from workflows.attributes import show_phase
+from workflows.failures import fault_of, sentence_of
+from workflows.options import CLOUD, COLLECT, FOLLOW, RECORD, SHELL, within
+
+EVENTS_BEFORE_ROLLING_OVER = 2000
+RELEASE_PATIENCE = timedelta(seconds=60)
+"""How long a job that has ended waits for its machine to be gone before it says that it has ended."""
+START_PATIENCE = timedelta(minutes=5)
+LATE = timedelta(seconds=30)
+"""The runner itself holds to the time limit; so long after it, one that has not is told."""
+UNTOLD = timedelta(seconds=30)
+"""After so long without a word the rows are read anyway: a word may be lost."""
+
+
+@workflow.defn
+class JobWorkflow:
+    """Read the job's rows, do the one thing that comes next, and begin again, until the job is over."""
+
+    @workflow.init
+    def __init__(self, input: JobInput) -> None:
+        self._input = input
+        self._progress = JobProgress()
+        self._changed = False
+        self._facts: JobFacts
+
+    @workflow.query
+    def progress(self) -> JobProgress:
+        return self._progress
+
+    @workflow.signal
+    def changed(self) -> None:
+        """One of the job's rows changed: its owner's wish, its machine, its turn."""
+        self._changed = True
+
+    @workflow.run
+    async def run(self, input: JobInput) -> JobProgress:
+        steps = {
+            JobStep.ADMIT: self._admit,
+            JobStep.WAIT_FOR_MACHINE: self._await_news,
+            JobStep.START: self._start,
+            JobStep.FOLLOW: self._follow,
+            JobStep.GIVE_UP_MACHINE: self._give_up_machine,
+            JobStep.COLLECT: self._collect,
+            JobStep.RELEASE: self._release,
+            JobStep.CONCLUDE: self._conclude,
+        }
+        while (step := await self._next()) is not JobStep.NOTHING:
+            self._say(step)
+            await steps[step]()
+            if workflow.info().get_current_history_length() > EVENTS_BEFORE_ROLLING_OVER:
+                workflow.continue_as_new(input)
+        return self._progress
+
+    async def _next(self) -> JobStep:
+        await self._look()
+        return next_job_step(self._facts)
+
+    async def _admit(self) -> None:
+        admitted = await workflow.execute_activity_method(
+            JobActivities.admit_job, self._input.job_id, summary="a machine for it, if it is its turn", **CLOUD
+        )
+        if not admitted:
+            await self._await_news(self._input.queue_pause)
+
+    async def _await_news(self, longest: timedelta = UNTOLD) -> None:
+        try:
+            await workflow.wait_condition(lambda: self._changed, timeout=longest)
+        except TimeoutError:
+            return
+
+    async def _start(self) -> None:
+        """A machine that never takes the job is given up: nothing of the script has run on it, as far as we know."""
+        try:
+            await workflow.execute_activity_method(
+                JobShellActivities.start_job,
+                self._attempt_id,
+                summary="start the script, detached",
+                **within(SHELL, START_PATIENCE),
+            )
+        except ActivityError as error:
+            workflow.logger.info("the script was not started: %s", sentence_of(error))
+            await self._give_up_machine()
+
+    async def _follow(self) -> None:
+        """Until the attempt has ended; in between, its owner may want it no longer, or its time may be over."""
+        following = workflow.start_activity_method(
+            JobShellActivities.follow_job, self._attempt_id, summary="keep what it prints", **FOLLOW
+        )
+        left = await workflow.execute_local_activity_method(JobActivities.seconds_left, self._input.job_id, **RECORD)
+        deadline = workflow.now() + timedelta(seconds=left) + LATE
+        while not following.done() and self._is_to_go_on():
+            try:
+                await workflow.wait_condition(
+                    lambda: following.done() or self._changed,
+                    timeout=deadline - workflow.now(),
+                    timeout_summary="the time limit, should the machine not hold to it",
+                )
+            except TimeoutError:
+                return await self._end(following, AttemptEnd.TIMEOUT)
+            if self._changed:
+                await self._look()
+        if not following.done() and self._is_on_machine():
+            return await self._end(following, AttemptEnd.CANCELLED)
+        await self._done_following(following)
+
+    def _is_on_machine(self) -> bool:
+        return next_job_step(self._facts) is JobStep.FOLLOW
+
+    def _is_to_go_on(self) -> bool:
+        return self._facts.wanted and self._is_on_machine()
+
+    async def _end(self, following: ActivityHandle[bool], why: AttemptEnd) -> None:
+        """Have it ended on its machine, and hear how; a machine that does not answer is waited for only so long."""
+        order, patience = StopOrder(attempt_id=self._attempt_id, why=why), timedelta(seconds=stop_patience())
+        stopping = workflow.start_activity_method(
+            JobShellActivities.stop_job, order, summary=f"end it: {why.value}", **within(SHELL, patience)
+        )
+        try:
+            await workflow.wait_condition(following.done, timeout=patience)
+        except TimeoutError:
+            await workflow.execute_local_activity_method(JobShellActivities.end_unheard, order, **RECORD)
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
+        await self._done_following(following)
+
+    async def _done_following(self, following: ActivityHandle[bool]) -> None:
+        """What came of it is in the rows. A machine that cannot be followed any more is given up."""
+        following.cancel()
+        (came,) = await asyncio.gather(following, return_exceptions=True)
+        if isinstance(came, ActivityError) and fault_of(came) is not Fault.NOT_WANTED:
+            await self._look()
+            if self._is_on_machine():
+                await self._give_up_machine()
+
+    async def _give_up_machine(self) -> None:
+        await workflow.execute_local_activity_method(JobActivities.give_up_machine, self._input.job_id, **RECORD)
+
+    async def _collect(self) -> None:
+        """Before the machine goes. One that does not give its files is waited for, and then goes without."""
+        try:
+            await workflow.execute_activity_method(
+                ArtifactActivities.collect_artifacts, self._attempt_id, summary="fetch its files", **COLLECT
+            )
+        except ActivityError as error:
+            workflow.logger.info("not collected: %s", sentence_of(error))
+            await workflow.execute_activity_method(
+                ArtifactActivities.keep_what_was_seen, self._attempt_id, summary="keep the logs as followed", **COLLECT
+            )
+
+    async def _release(self) -> None:
+        """Let go of the machine, and wait until the cloud says that it is gone, though not for ever."""
+        await workflow.execute_local_activity_method(JobActivities.let_machine_go, self._input.job_id, **RECORD)
+        until = workflow.now() + RELEASE_PATIENCE
+        while next_job_step(self._facts) is JobStep.RELEASE and workflow.now() < until:
+            await self._await_news(until - workflow.now())
+            await self._look()
+        await self._conclude()
+
+    async def _conclude(self) -> None:
+        ending = await workflow.execute_local_activity_method(JobActivities.conclude_job, self._input.job_id, **RECORD)
+        self._progress.message = ending.reason
+        show_phase(ending.status.value, f"**{self._facts.summary}**: {ending.status.value}. {ending.reason}")
+
+    @property
+    def _attempt_id(self) -> str:
+        return "" if self._facts.attempt is None else self._facts.attempt.id
+
+    def _say(self, step: JobStep) -> None:
+        self._progress.step = step.value
+        attempt = self._facts.attempt
+        where = "" if attempt is None else f" Attempt {attempt.number}, `instance-{attempt.instance_id}`."
+        show_phase(self._facts.status.value, f"**{self._facts.summary}**: {step.value.replace('_', ' ')}.{where}")
+
+    async def _look(self) -> None:
+        self._changed = False
+        self._facts = await workflow.execute_local_activity_method(
+            JobActivities.look_at_job, self._input.job_id, **RECORD
+        )
