@@ -20,6 +20,7 @@ app.command(
 )
 app.command("cli.deploy.command:follow", name="follow", help="Watch a deploy that is under way.")
 app.command("cli.deploy.command:stop", name="stop", help="Stop a deployment and give its machine back.")
+app.command("cli.jobs.command:jobs", name="jobs", help="Run scripts on rented GPUs; see and fetch what they left.")
 instances.register(app)
 app.command("cli.leases.command:leases", name="leases", help="What is rented, why, since when, for how much.")
 app.command("cli.leases.adopt:adopt", name="adopt", help="After a restored backup: let the reaper act again.")

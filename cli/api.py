@@ -1,6 +1,7 @@
 """The installation's REST API, as the commands use it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,6 +13,10 @@ JSON = dict[str, Any]
 
 # What runs on this computer is never asked through a proxy.
 DIRECT: dict[str, httpx.BaseTransport | None] = {"all://127.0.0.1": None, "all://localhost": None}
+
+STREAM_SILENCE_SECONDS = 20.0
+"""A stream of events says every few seconds that it is alive."""
+AGAIN = (429, 502, 503, 504)
 
 
 class Unreachable(Refused):
@@ -68,6 +73,41 @@ class Api:
     def delete(self, path: str, **query: object) -> JSON:
         """Ends something."""
         return self._ask("DELETE", path, params={name: value for name, value in query.items() if value is not None})
+
+    def lines(self, path: str, last_event_id: str, **query: str) -> Iterator[str]:
+        """The lines of a stream of events, as they come.
+
+        Raises:
+            ConnectionError: it broke off, or could not be begun now.
+        """
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        quiet = httpx.Timeout(30, read=STREAM_SILENCE_SECONDS)
+        try:
+            with self._http.stream("GET", path, params=query, headers=headers, timeout=quiet) as answer:
+                if answer.is_error:
+                    answer.read()
+                    if answer.status_code in AGAIN:
+                        raise ConnectionError(f"{answer.status_code}")
+                    raise refusal(answer)
+                yield from answer.iter_lines()
+        except httpx.TransportError as error:
+            raise ConnectionError(str(error) or type(error).__name__) from error
+
+    def download(self, path: str, target: Path) -> None:
+        """A file, whole or not at all."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f"{target.name}.part")
+        try:
+            with self._http.stream("GET", path) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise refusal(answer)
+                with part.open("wb") as file:
+                    for piece in answer.iter_bytes():
+                        file.write(piece)
+        except httpx.TransportError as error:
+            raise Refused(f"{target.name} could not be downloaded ({error or type(error).__name__}).") from error
+        part.replace(target)
 
     def _ask(self, method: str, path: str, **request: Any) -> JSON:
         try:

@@ -13,6 +13,9 @@ class Made:
     endpoint: str = ""
     endpoint_key: str | None = None
     deployed_at: float = 0.0
+    job: str = ""
+    job_at: float = 0.0
+    job_instance: int | None = None
     email: str = ""
     password: str = ""
     token: str = ""

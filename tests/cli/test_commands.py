@@ -72,8 +72,8 @@ def test_the_checklist_passes_and_is_filled_in(dumont: Dumont, whole: Installati
     filled = tmp_path / "filled.md"
     ran = dumont("checklist", "--output", str(filled))
     assert ran.returncode == 0, filled.read_text() if filled.exists() else ran.stderr
-    assert "27 OK, 0 FALHA" in ran.stdout
-    assert filled.read_text().count("[x] OK") == 27
+    assert "33 OK, 0 FALHA" in ran.stdout
+    assert filled.read_text().count("[x] OK") == 33
     assert books(whole)["alive"] == 0
 
 
