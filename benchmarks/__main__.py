@@ -7,6 +7,7 @@ from benchmarks.figures import table
 
 PARTS = [
     "deploy",
+    "jobs",
     "up",
     "workflow_start",
     "gateway_relay",
