@@ -1,5 +1,6 @@
 """An installation under test: the real supervisor with real processes, on a folder of its own."""
 
+import contextlib
 import json
 import os
 import signal
@@ -75,7 +76,8 @@ class Installation:
     def kill_everything(self) -> None:
         """kill -9 of the supervisor and all its processes."""
         for pid in self.read()["pids"].values():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # with its supervisor gone, a process ends by itself
+                os.kill(pid, signal.SIGKILL)
         assert self.process is not None
         self.process.wait(10)
 

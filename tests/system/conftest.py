@@ -13,7 +13,7 @@ from tests.system.running import Running
 
 # Deadlines of minutes would make a test of minutes: these are the same settings that an operator has.
 DEADLINES = """
-DUMONT_MODEL_DEADLINE_SECONDS=10
+DUMONT_MODEL_DEADLINE_SECONDS=15
 DUMONT_BOOT_DEADLINE_SECONDS=12
 DUMONT_SETTLE_SECONDS=1.5
 DUMONT_RECONCILE_SECONDS=1

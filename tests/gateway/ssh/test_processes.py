@@ -84,7 +84,7 @@ async def test_sigterm_ends_those_who_stay(database_url: str, place: Place, shar
         process.send_signal(signal.SIGTERM)
         _, err = await asyncio.wait_for(session.communicate(), 60)
         assert session.returncode == 255
-        assert err.count(b"is being restarted") == 2
+        assert err.count(b"dumont: this gateway is being restarted") == 2
         assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
