@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from activities.points import Point
-from tests.system.running import Running, until
+from tests.system.running import Running, only_long, until
 
 PATHS = {"paths": ["/workspace", "/root"]}
 
@@ -63,7 +63,7 @@ async def test_pages_hold_what_is_there(system: Running) -> None:
     assert (await system.api.get("/snapshots?cursor=nonsense")).status_code == 422
 
 
-@pytest.mark.parametrize("point", [Point.SNAPSHOT_SENT, Point.SNAPSHOT_RECORDED, Point.SNAPSHOT_VERIFIED])
+@pytest.mark.parametrize("point", [Point.SNAPSHOT_SENT, *only_long(Point.SNAPSHOT_RECORDED, Point.SNAPSHOT_VERIFIED)])
 async def test_kill_9_of_the_worker_at_a_point_of_a_snapshot_costs_time_only(system: Running, point: Point) -> None:
     instance_id = await running_instance(system)
     reached = system.order(point, "kill")
@@ -72,7 +72,7 @@ async def test_kill_9_of_the_worker_at_a_point_of_a_snapshot_costs_time_only(sys
     assert reached.exists()
 
 
-@pytest.mark.parametrize("name", ["vault", "worker", "temporal", "postgres"])
+@pytest.mark.parametrize("name", ["vault", *only_long("worker", "temporal", "postgres")])
 async def test_kill_9_in_the_middle_of_a_snapshot_costs_time_only(system: Running, name: str) -> None:
     instance_id = await running_instance(system)
     snapshot_id = await taken(system, instance_id)
