@@ -103,8 +103,13 @@ async def test_a_destroy_that_is_plainly_refused_is_waited_out_by_the_same_flow_
     await system.alive(0, seconds=40)
     await until(lambda: _untold(system), 20, "the alarm to end")
     temporal = await connect(Settings(temporal_address=system.addresses["temporal"]))
-    found = temporal.list_workflows(f"WorkflowId = '{machine_workflow_id(lease['id'])}'")
-    assert [flow.status async for flow in found] == [WorkflowExecutionStatus.COMPLETED]
+
+    async def runs() -> list[WorkflowExecutionStatus | None] | None:
+        found = temporal.list_workflows(f"WorkflowId = '{machine_workflow_id(lease['id'])}'")
+        seen = [flow.status async for flow in found]
+        return seen if WorkflowExecutionStatus.RUNNING not in seen else None
+
+    assert await until(runs, 20, "the flow to end") == [WorkflowExecutionStatus.COMPLETED]
 
 
 async def _untold(system: Running) -> bool | None:

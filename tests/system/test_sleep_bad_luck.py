@@ -53,6 +53,7 @@ async def test_lost_answers_to_stops_and_starts_cost_time_only(system: Running, 
     await system.alive(1)
 
 
+@pytest.mark.long
 async def test_started_in_the_clouds_console_it_runs(system: Running) -> None:
     asleep = await paused(system)
     await by_hand(system, asleep["provider_id"], "running")
@@ -122,6 +123,7 @@ async def test_wishes_all_at_once_end_in_one_state(system: Running) -> None:
     await system.alive(1)
 
 
+@pytest.mark.long
 async def test_a_machine_that_disappears_while_it_is_stopped(system: Running) -> None:
     asleep = await paused(system)
     await system.simulator.post(f"/simulator/machines/{asleep['provider_id']}/kill")

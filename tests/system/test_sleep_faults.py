@@ -48,6 +48,7 @@ async def test_with_the_vault_away_it_is_paused_unprotected_and_never_hibernated
     assert (await system.becomes(running["id"], "paused"))["warnings"] == []
 
 
+@pytest.mark.long
 async def test_a_queued_start_that_fires_after_it_was_given_up_is_stopped_again(system: Running) -> None:
     running = await at_work(system)
     vault = int(system.installation.read()["pids"]["vault"])
@@ -81,6 +82,7 @@ async def _refused(system: Running, instance_id: int) -> bool | None:
     return (shown["status"] == "paused" and any("Not hibernated" in each for each in shown["warnings"])) or None
 
 
+@pytest.mark.long
 async def test_a_machine_that_dies_while_it_is_saved_for_the_first_time(system: Running) -> None:
     running = await at_work(system)
     await system.ssh(running, "head -c 60000000 /dev/urandom > /workspace/large")
@@ -108,6 +110,7 @@ async def test_a_machine_that_dies_while_it_is_used_comes_back_as_it_was_saved(s
     await system.alive(1)
 
 
+@pytest.mark.long
 async def test_a_machine_that_dies_while_files_are_restored_is_replaced(system: Running) -> None:
     asleep = await hibernated(system)
     waking = asyncio.create_task(system.ssh(asleep, READ))
@@ -118,6 +121,7 @@ async def test_a_machine_that_dies_while_files_are_restored_is_replaced(system: 
     await system.alive(1)
 
 
+@pytest.mark.long
 async def test_destroyed_in_the_middle_of_a_restore(system: Running) -> None:
     asleep = await hibernated(system)
     await system.api.post(f"/instances/{asleep['id']}/wake?wait=false")
@@ -161,7 +165,7 @@ async def _moves(system: Running, asleep: dict[str, Any]) -> bool | None:
     return (await system.instance(asleep["id"]))["provider_id"] not in (None, asleep["provider_id"]) or None
 
 
-@pytest.mark.parametrize("moves", ["ports", "address"])
+@pytest.mark.parametrize("moves", ["ports", *only_long("address")])
 async def test_ports_and_addresses_that_change_at_a_start_change_nothing_for_users(system: Running, moves: str) -> None:
     asleep = await paused(system)
     await system.simulator.patch("/simulator/settings", json={"toggles": {"moves_on_start": moves}})
@@ -174,6 +178,7 @@ async def test_ports_and_addresses_that_change_at_a_start_change_nothing_for_use
         await system.simulator.patch("/simulator/settings", json={"toggles": {"moves_on_start": "no"}})
 
 
+@pytest.mark.long
 async def test_a_row_that_lags_behind_our_stops_and_starts(system: Running) -> None:
     running = await at_work(system)
     await system.fault("PUT /api/v0/instances/", "reads_lag", times=None, delay_seconds=2)

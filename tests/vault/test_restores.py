@@ -60,6 +60,7 @@ async def test_what_belongs_to_the_machine_stays_the_machines(world: World) -> N
     await world.say(other, "cmp /tmp/keys /root/.ssh/authorized_keys")
 
 
+@pytest.mark.long
 async def test_a_restore_that_is_killed_is_started_again(world: World) -> None:
     machine, snapshot_id = await snapshotted(world, BIG)
     await world.say(machine, "sha256sum /workspace/big > /tmp/sum; echo two > /workspace/note; rm /workspace/big")
@@ -73,6 +74,7 @@ async def test_a_restore_that_is_killed_is_started_again(world: World) -> None:
     )
 
 
+@pytest.mark.long
 async def test_a_worker_that_dies_in_a_restore_leaves_it_to_the_next(world: World) -> None:
     machine, snapshot_id = await snapshotted(world, BIG)
     await world.say(machine, "rm /workspace/big")
