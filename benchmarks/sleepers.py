@@ -21,6 +21,7 @@ from settings import Settings
 
 SLEEPERS = 1000
 SETTLE_SECONDS = 30.0
+SERVED_WITHIN_SECONDS = 300.0
 WATCHED_SECONDS = 60.0
 OURS = ("api", "worker", "gateway", "vault")
 ENGINES = ("temporal", "postgres")
@@ -64,8 +65,9 @@ async def _all_served(address: str) -> None:
     """Wait until every sleeper has its workflow."""
     temporal = await connect(Settings(temporal_address=address))
     query = "WorkflowType = 'InstanceWorkflow' AND ExecutionStatus = 'Running'"
-    while (await temporal.count_workflows(query)).count < SLEEPERS:  # noqa: ASYNC110 - visibility tells nobody
-        await asyncio.sleep(1)
+    async with asyncio.timeout(SERVED_WITHIN_SECONDS):
+        while (await temporal.count_workflows(query)).count < SLEEPERS:  # noqa: ASYNC110 - visibility tells nobody
+            await asyncio.sleep(1)
 
 
 def _watched(pids: Mapping[str, int]) -> dict[str, int]:
