@@ -6,7 +6,9 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client
@@ -72,8 +74,10 @@ SCHEDULE_CHECK = 30.0
 """Seconds between looks whether our schedules are still there (a lost Temporal database loses them)."""
 
 
-def build_worker(temporal: Client, database: Database, clouds: Clouds, settings: Settings) -> Worker:
-    """The worker as it runs in production; tests use this one too."""
+def build_activities(
+    temporal: Client, database: Database, clouds: Clouds, settings: Settings
+) -> list[Callable[..., Any]]:
+    """Every activity, each room's with the few things that it needs."""
     flows = Flows(temporal, settings)
     machines = MachineActivities(clouds)
     leases = LeaseActivities(database, flows)
@@ -91,78 +95,83 @@ def build_worker(temporal: Client, database: Database, clouds: Clouds, settings:
     watching = WatchActivities(clouds, flows)
     reconciling = ReconcileActivities(database, temporal, flows)
     reaping = ReapActivities(clouds)
+    return [
+        machines.rent_machine,
+        machines.attach_key,
+        machines.probe_machine,
+        machines.release_machine,
+        sleeping.wish_power,
+        sleeping.change_mind,
+        sleeping.warn,
+        sleeping.settle_home,
+        sleeping.return_home,
+        sleeping.let_go_others,
+        sleeping.give_machine_up,
+        sleeping.pause_idle,
+        sleeping.hibernate_when_due,
+        sleeping.conclude_wake,
+        shell.end_user_processes,
+        power.switch_off,
+        power.switch_on,
+        power.give_up_start,
+        power.record_stopped,
+        power.record_found_stopped,
+        power.record_found_running,
+        leases.look_at_lease,
+        leases.watch_account,
+        leases.record_ending,
+        instances.look_at_instance,
+        instances.reserve_machine,
+        instances.start_machine,
+        instances.let_go,
+        instances.wish_destroyed,
+        instances.record_instance,
+        agents.install_agent,
+        agents.judge_idle,
+        agents.warn_users,
+        models.look_at_deploy,
+        models.start_model_server,
+        models.await_model,
+        models.publish_model,
+        models.record_stage,
+        models.record_deploy_ending,
+        jobs.look_at_job,
+        jobs.seconds_left,
+        jobs.admit_job,
+        jobs.give_up_machine,
+        jobs.let_machine_go,
+        jobs.conclude_job,
+        job_shell.start_job,
+        job_shell.follow_job,
+        job_shell.stop_job,
+        job_shell.end_unheard,
+        artifacts.collect_artifacts,
+        artifacts.keep_what_was_seen,
+        artifacts.expire_jobs,
+        vault.begin_snapshot,
+        vault.take_snapshot,
+        vault.verify_snapshot,
+        vault.fail_snapshot,
+        vault.restore,
+        vault.forget_snapshots,
+        watching.look_at_account,
+        reconciling.start_what_rows_demand,
+        PairingActivities(database, temporal, settings).check_pairing,
+        reaping.accounts_to_sweep,
+        reaping.sweep_account,
+        reaping.carry_out,
+    ]
+
+
+def build_worker(temporal: Client, database: Database, clouds: Clouds, settings: Settings) -> Worker:
+    """The worker as it runs in production; tests use this one too."""
     return Worker(
         temporal,
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
         workflow_runner=SANDBOX,
         interceptors=[ShortFailures(), Heartbeats()],
-        activities=[
-            machines.rent_machine,
-            machines.attach_key,
-            machines.probe_machine,
-            machines.release_machine,
-            sleeping.wish_power,
-            sleeping.change_mind,
-            sleeping.warn,
-            sleeping.settle_home,
-            sleeping.return_home,
-            sleeping.let_go_others,
-            sleeping.give_machine_up,
-            sleeping.pause_idle,
-            sleeping.hibernate_when_due,
-            sleeping.conclude_wake,
-            shell.end_user_processes,
-            power.switch_off,
-            power.switch_on,
-            power.give_up_start,
-            power.record_stopped,
-            power.record_found_stopped,
-            power.record_found_running,
-            leases.look_at_lease,
-            leases.watch_account,
-            leases.record_ending,
-            instances.look_at_instance,
-            instances.reserve_machine,
-            instances.start_machine,
-            instances.let_go,
-            instances.wish_destroyed,
-            instances.record_instance,
-            agents.install_agent,
-            agents.judge_idle,
-            agents.warn_users,
-            models.look_at_deploy,
-            models.start_model_server,
-            models.await_model,
-            models.publish_model,
-            models.record_stage,
-            models.record_deploy_ending,
-            jobs.look_at_job,
-            jobs.seconds_left,
-            jobs.admit_job,
-            jobs.give_up_machine,
-            jobs.let_machine_go,
-            jobs.conclude_job,
-            job_shell.start_job,
-            job_shell.follow_job,
-            job_shell.stop_job,
-            job_shell.end_unheard,
-            artifacts.collect_artifacts,
-            artifacts.keep_what_was_seen,
-            artifacts.expire_jobs,
-            vault.begin_snapshot,
-            vault.take_snapshot,
-            vault.verify_snapshot,
-            vault.fail_snapshot,
-            vault.restore,
-            vault.forget_snapshots,
-            watching.look_at_account,
-            reconciling.start_what_rows_demand,
-            PairingActivities(database, temporal, settings).check_pairing,
-            reaping.accounts_to_sweep,
-            reaping.sweep_account,
-            reaping.carry_out,
-        ],
+        activities=build_activities(temporal, database, clouds, settings),
         max_concurrent_workflow_tasks=20,
         max_concurrent_activities=200,
         max_concurrent_local_activities=50,

@@ -22,7 +22,6 @@ mkdir -p {bin} && chmod 700 {folder} || exit 1
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null && echo python
 [ -f {folder}/{program} ] && echo program
 for restic in restic {bin}/restic; do echo "$restic: $($restic version 2>/dev/null)"; done
-command -v rsync {bin}/rsync
 true
 """
 _INSTALL = """

@@ -21,59 +21,38 @@ class Outside(Options, total=False):
 MISSED_AFTER = timedelta(seconds=6)
 """Activities beat by themselves (activities/heartbeats.py): one whose worker died is tried again after this."""
 
+
+def _outside(attempt: timedelta, *, first: float, longest: float) -> Outside:
+    """One attempt may take `attempt`; between attempts `first` seconds, then longer, up to `longest`."""
+    between = RetryPolicy(initial_interval=timedelta(seconds=first), maximum_interval=timedelta(seconds=longest))
+    return {"start_to_close_timeout": attempt, "heartbeat_timeout": MISSED_AFTER, "retry_policy": between}
+
+
 RECORD: Options = {
     "start_to_close_timeout": timedelta(seconds=10),
     "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5)),
 }
 """Our own database or Temporal: short, retried until it is back."""
 
-CLOUD: Outside = {
-    "start_to_close_timeout": timedelta(seconds=60),
-    "heartbeat_timeout": MISSED_AFTER,
-    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
-}
+CLOUD = _outside(timedelta(seconds=60), first=1.0, longest=30.0)
 """Requests to a cloud. `NotYet` says itself when to come back; the backoff is for what nobody foresaw."""
 
-SHELL: Outside = {
-    "start_to_close_timeout": timedelta(seconds=60),
-    "heartbeat_timeout": MISSED_AFTER,
-    "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)),
-}
+SHELL = _outside(timedelta(seconds=60), first=0.5, longest=10.0)
 """Commands on a machine over SSH."""
 
-FOLLOW: Outside = {
-    "start_to_close_timeout": timedelta(minutes=12),
-    "heartbeat_timeout": MISSED_AFTER,
-    "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)),
-}
+FOLLOW = _outside(timedelta(minutes=12), first=0.5, longest=10.0)
 """Watching a script that runs, minutes at a time: never given up for the machine's silence alone."""
 
-COLLECT: Outside = {
-    "start_to_close_timeout": timedelta(hours=6),
-    "heartbeat_timeout": MISSED_AFTER,
-    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
-}
+COLLECT = _outside(timedelta(hours=6), first=1.0, longest=30.0)
 """Fetching files of any size; a transfer that stands still fails by itself."""
 
-COPY: Outside = {
-    "start_to_close_timeout": timedelta(days=2),
-    "heartbeat_timeout": MISSED_AFTER,
-    "retry_policy": RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=10)),
-}
+COPY = _outside(timedelta(days=2), first=0.5, longest=10.0)
 """A snapshot or a restore: as long as something moves. That nothing does any more is noticed on the machine."""
 
-VAULT: Outside = {
-    "start_to_close_timeout": timedelta(hours=1),
-    "heartbeat_timeout": MISSED_AFTER,
-    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
-}
+VAULT = _outside(timedelta(hours=1), first=1.0, longest=30.0)
 """Our own side of the vault: it reads and compares, and what it reads may lie far away."""
 
-RELEASE: Outside = {
-    "start_to_close_timeout": timedelta(seconds=120),
-    "heartbeat_timeout": MISSED_AFTER,
-    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
-}
+RELEASE = _outside(timedelta(seconds=120), first=1.0, longest=60.0)
 """Giving a machine back: never given up."""
 
 

@@ -1,7 +1,6 @@
 """`dumont ssh`, `cp` and `ssh-config` with the real OpenSSH programs and a real SSH server; the api is a double."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -120,8 +119,6 @@ def test_where_a_login_makes_no_sense_it_says_so(
 def test_files_go_there_and_come_back_the_same(
     dumont: Dumont, home: Path, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    if "--rsync" in options and shutil.which("rsync") is None:
-        pytest.skip("no rsync")
     here, there, back = tmp_path / "a folder", tmp_path / "machine", tmp_path / "back"
     here.mkdir()
     there.mkdir()

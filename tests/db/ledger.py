@@ -12,10 +12,11 @@ from sqlalchemy import update
 from db import leases
 from db.session import Database
 from db.spending import Limits
-from db.tables import Account, Instance, Lease, ProviderKey, User
+from db.tables import Instance, Lease
 from domain.instances import InstanceSpec
 from domain.offers import Offer, OfferQuery
 from domain.phases import InstancePurpose, LeaseOutcome
+from tests.db.accounts import add_account
 
 PLENTY = Limits(usd_per_day=1000, gpus=100)
 HOSTS = count(1)
@@ -48,14 +49,7 @@ class Ledger:
 
     async def begin(self) -> None:
         async with self.database.begin() as session:
-            user = User(email=f"{secrets.token_hex(6)}@example.org", password_hash="-")  # noqa: S106 - no password has this hash
-            account = Account(cloud="vast", url="http://cloud", cloud_user_id=secrets.token_hex(6))
-            session.add_all([user, account])
-            await session.flush()
-            key = ProviderKey(account_id=account.id, url="http://cloud", sealed="-", fingerprint="-", last4="-")
-            session.add(key)
-            await session.flush()
-            self.user_id, self.account_id, self.key_id = user.id, account.id, key.id
+            self.user_id, self.account_id, self.key_id = await add_account(session)
 
     async def instance(self) -> int:
         spec = InstanceSpec(query=OfferQuery()).model_dump(mode="json")

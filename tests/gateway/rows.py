@@ -8,10 +8,11 @@ from sqlalchemy import text, update
 
 from db.sealing import Sealer
 from db.session import Database
-from db.tables import Account, Endpoint, Lease, ProviderKey, User
+from db.tables import Endpoint, Lease
 from domain.ids import new_id
 from domain.machines import MachineSeen
 from domain.phases import AccessType, EndpointState, LeaseState
+from tests.db.accounts import add_account
 from tests.gateway.machine import UPSTREAM_KEY, Machine
 
 SECRETS = "a secret of the gateway's tests that is long enough"
@@ -26,14 +27,7 @@ class Rows:
 
     async def begin(self) -> None:
         async with self.database.begin() as session:
-            user = User(email=f"{secrets.token_hex(6)}@example.org", password_hash="-")  # noqa: S106 - no password has this hash
-            account = Account(cloud="vast", url="http://cloud", cloud_user_id=secrets.token_hex(6))
-            session.add_all([user, account])
-            await session.flush()
-            key = ProviderKey(account_id=account.id, url="http://cloud", sealed="-", fingerprint="-", last4="-")
-            session.add(key)
-            await session.flush()
-            self.user_id, self.account_id, self.key_id = user.id, account.id, key.id
+            self.user_id, self.account_id, self.key_id = await add_account(session)
 
     async def lease(self, machine: Machine, **changes: Any) -> str:
         seen = MachineSeen(public_ipaddr="127.0.0.1", ports={"22/tcp": machine.ssh_port})

@@ -63,15 +63,11 @@ class Running:
     async def deploy(self, **changes: Any) -> dict[str, Any]:
         """Start the checklist's deploy, with these changes; the answer's body."""
         answer = await self.api.post("/models/deploy", json=CHECKLIST_BODY | changes)
-        assert answer.status_code == 201, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
+        return told(answer, 201)
 
     async def status(self, deployment_id: str) -> dict[str, Any]:
         answer = await self.api.get(f"/models/{deployment_id}/status")
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
+        return told(answer, 200)
 
     async def ended(self, deployment_id: str, seconds: float = 60) -> dict[str, Any]:
         """The status once it is ready, failed or stopped. Outages of the api on the way are waited out."""
@@ -96,15 +92,11 @@ class Running:
         """Queue a job; the answer's body."""
         body = {"name": "test-job", "script": script, "gpu_type": "RTX 4090", "disk_size": 20, "timeout_minutes": 10}
         answer = await self.api.post("/jobs", json=body | more)
-        assert answer.status_code == 201, answer.text
-        made: dict[str, Any] = answer.json()
-        return made
+        return told(answer, 201)
 
     async def job_now(self, job_id: str) -> dict[str, Any]:
         answer = await self.api.get(f"/jobs/{job_id}")
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
+        return told(answer, 200)
 
     async def job_becomes(self, job_id: str, *statuses: str, seconds: float = 90) -> dict[str, Any]:
         """The job once it has one of these statuses, or any final one where none is named."""
@@ -118,24 +110,18 @@ class Running:
 
     async def job_output(self, job_id: str) -> dict[str, Any]:
         answer = await self.api.get(f"/jobs/{job_id}/output")
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
+        return told(answer, 200)
 
     async def create(self, **changes: Any) -> dict[str, Any]:
         """Make an instance to work on, with our key for its door; the answer's body."""
         body = {"gpu_type": "RTX 4090", "disk_size": 20, "idle_pause_minutes": 60, "idle_hibernate_minutes": 60}
         body |= {"ssh_public_keys": [self.public_key]}
         answer = await self.api.post("/instances", json=body | changes)
-        assert answer.status_code == 201, answer.text
-        made: dict[str, Any] = answer.json()
-        return made
+        return told(answer, 201)
 
     async def instance(self, instance_id: int) -> dict[str, Any]:
         answer = await self.api.get(f"/instances/{instance_id}")
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
+        return told(answer, 200)
 
     async def becomes(self, instance_id: int, status: str, seconds: float = 60) -> dict[str, Any]:
         """The instance once it has this status; at once an error when it has failed instead."""
@@ -151,9 +137,7 @@ class Running:
     async def ask(self, instance_id: int, verb: str, *statuses: int) -> dict[str, Any]:
         """POST a verb; one of these statuses (200 or 202) is expected."""
         answer = await self.api.post(f"/instances/{instance_id}/{verb}")
-        assert answer.status_code in (statuses or (200, 202)), answer.text
-        body: dict[str, Any] = answer.json()
-        return body
+        return told(answer, *(statuses or (200, 202)))
 
     async def ssh(self, instance: dict[str, Any], command: str, *, expect: int | None = 0) -> str:
         """Run a command with the ordinary OpenSSH client, strict about host keys; its output."""
@@ -231,6 +215,13 @@ class Running:
         pid = int(self.installation.read()["pids"][name])
         os.kill(pid, signal.SIGKILL)
         return pid
+
+
+def told(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
+    """The body of an answer that has to have one of these statuses."""
+    assert answer.status_code in statuses, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 def only_long(*values: object) -> list[Any]:

@@ -25,13 +25,14 @@ from clients.ssh import connect, generate_keypair, host_key_of, run
 from db.instance_tables import Snapshot
 from db.sealing import Sealer
 from db.session import Database
-from db.tables import Account, Instance, Lease, ProviderKey, User
+from db.tables import Instance, Lease
 from domain.ids import new_id
 from domain.instances import InstanceSpec
 from domain.machines import MachineSeen
 from domain.offers import OfferQuery
 from domain.phases import InstancePurpose, InstanceStatus, LeaseState, Power
 from settings import Settings
+from tests.db.accounts import add_account
 from tests.simulator.conftest import ROOT, Simulator, poll
 from tests.simulator.shells import address
 
@@ -110,14 +111,7 @@ class World:
 
     async def begin(self) -> None:
         async with self.database.begin() as session:
-            user = User(email=f"{secrets.token_hex(6)}@example.org", password_hash="-")  # noqa: S106 - no password has this hash
-            account = Account(cloud="vast", url="http://cloud", cloud_user_id=secrets.token_hex(6))
-            session.add_all([user, account])
-            await session.flush()
-            key = ProviderKey(account_id=account.id, url="http://cloud", sealed="-", fingerprint="-", last4="-")
-            session.add(key)
-            await session.flush()
-            self.user_id, self.account_id, self.key_id = user.id, account.id, key.id
+            self.user_id, self.account_id, self.key_id = await add_account(session)
 
     async def instance(self, **changes: Any) -> int:
         values = {
