@@ -16,7 +16,7 @@ from temporalio import activity
 from activities.copying_program import program
 from activities.errors import Fault, Final, NotYet
 from activities.machine_tools import ToolMissing, prepare
-from clients.ssh import CommandTimedOut, SshError, SshTarget, connect, run
+from clients.ssh import CommandTimedOut, Completed, SshError, SshTarget, connect, run
 from clients.ssh_streams import lines
 from domain.copies import CopyOrder, CopyState, CopyStatus
 from settings import Settings
@@ -66,25 +66,34 @@ class Copies:
         path, restic = await prepare(connection, program())
         command = f"python3 {shlex.quote(path)}"
         order = order.model_copy(update={"restic": restic})
-        started = await run(connection, f"{command} start", input=order.model_dump_json(), timeout=SSH_DEADLINE)
-        if started.exit_code != 0:
-            raise ToolMissing(f"the copy cannot be started on the machine: {started.stderr.strip()[-200:]}")
+        send = run(connection, f"{command} start", input=order.model_dump_json(), timeout=SSH_DEADLINE)
+        starting = asyncio.create_task(send)
         try:
+            started = await asyncio.shield(starting)
+            if started.exit_code != 0:
+                raise ToolMissing(f"the copy cannot be started on the machine: {started.stderr.strip()[-200:]}")
             async for line in lines(connection, f"{command} follow {order.id}", silence=SILENCE):
                 status = CopyStatus.model_validate_json(line)
                 await note(status)
                 if status.is_over:
                     return status
         except asyncio.CancelledError:
-            await self._stop_if_unwanted(connection, f"{command} stop {order.id}")
+            await self._stop_if_unwanted(connection, starting, f"{command} stop {order.id}")
             raise
         return None
 
-    async def _stop_if_unwanted(self, connection: SSHClientConnection, command: str) -> None:
-        """A worker that goes down leaves the copy running for the next one; a flow that wants it no longer does not."""
+    async def _stop_if_unwanted(
+        self, connection: SSHClientConnection, starting: asyncio.Task[Completed], command: str
+    ) -> None:
+        """A worker that goes down leaves the copy running for the next one; a flow that wants it no longer does not.
+
+        A start that is on its way is let through first: stopped before it arrived, the copy would run for nobody.
+        """
         details = activity.cancellation_details()
         if details is None or details.worker_shutdown or not details.cancel_requested:
+            starting.cancel()
             return
+        await asyncio.gather(starting, return_exceptions=True)
         with contextlib.suppress(SshError, CommandTimedOut):
             await asyncio.shield(run(connection, command, timeout=SSH_DEADLINE))
 

@@ -9,20 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asyncssh import SSHClientConnection
 
+from activities import copies
 from activities.errors import Final
 from activities.machine_tools import BIN, put_rsync
 from activities.repositories import Repositories
 from activities.vault import SnapshotFailure
-from clients.ssh import connect
+from clients.ssh import Completed, connect, run
 from db import snapshots
 from db.lease_tokens import VAULT, lease_token
 from db.repositories import password_of
 from db.tables import Instance, Lease
 from domain.phases import SnapshotStatus
-from tests.vault.world import Door, World, environment, perform, until
+from tests.vault.world import Door, Machine, World, environment, perform, until
 
 SLOW = "head -c 40000000 /dev/urandom > /workspace/big"
+VERY_SLOW = "head -c 300000000 /dev/urandom > /workspace/big"
 
 
 async def test_the_second_snapshot_adds_only_what_is_new(world: World) -> None:
@@ -140,7 +143,7 @@ async def test_a_lease_that_closes_fails_the_snapshot(world: World) -> None:
 
 async def test_a_cancelled_snapshot_ends_on_the_machine_too(world: World) -> None:
     machine = await world.machine()
-    await world.say(machine, SLOW)
+    await world.say(machine, VERY_SLOW)
     snapshot_id = await world.begun(machine)
     asked = environment()
     attempt = asyncio.create_task(asked.run(world.vault.take_snapshot, snapshot_id))
@@ -148,6 +151,31 @@ async def test_a_cancelled_snapshot_ends_on_the_machine_too(world: World) -> Non
     asked.cancel()
     await asyncio.gather(attempt, return_exceptions=True)
 
+    await _stopped(world, machine, snapshot_id)
+
+
+async def test_a_snapshot_cancelled_while_its_start_is_on_the_way_ends_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = await world.machine()
+    await world.say(machine, VERY_SLOW)
+    snapshot_id = await world.begun(machine)
+    asked = environment()
+
+    async def answered_late(connection: SSHClientConnection, command: str, **more: Any) -> Completed:
+        done = await run(connection, command, **more)
+        if command.endswith(" start"):
+            asked.cancel()
+            await asyncio.sleep(0.1)  # the machine has begun; its answer is not here yet
+        return done
+
+    monkeypatch.setattr(copies, "run", answered_late)
+    with pytest.raises(asyncio.CancelledError):
+        await asked.run(world.vault.take_snapshot, snapshot_id)
+    await _stopped(world, machine, snapshot_id)
+
+
+async def _stopped(world: World, machine: Machine, snapshot_id: str) -> None:
     async def stopped() -> bool | None:
         said = await world.say(machine, f"cat /var/lib/dumont/jobs/{snapshot_id}/status.json")
         return '"stopped"' in said or None
