@@ -1,6 +1,6 @@
 """A thousand sleeping instances: what our processes use while nothing happens.
 
-One instance is made and hibernated through the api; its row is copied, and the reconciler starts a workflow for each.
+One instance is made and hibernated through the api; its rows are copied, and the reconciler starts a workflow for each.
 """
 
 import asyncio
@@ -25,10 +25,15 @@ SERVED_WITHIN_SECONDS = 300.0
 WATCHED_SECONDS = 60.0
 OURS = ("api", "worker", "gateway", "vault")
 ENGINES = ("temporal", "postgres")
-COPY = """
+COPY_INSTANCE = """
 INSERT INTO instances SELECT (jsonb_populate_record(row, jsonb_build_object(
     'id', number, 'ssh_port', 10000 + number, 'status', 'hibernated', 'desired', 'hibernated'))).*
 FROM (SELECT i AS row FROM instances i LIMIT 1) one, generate_series(100001, 100000 + %s) AS number
+"""
+COPY_SNAPSHOTS = """
+INSERT INTO snapshots SELECT (jsonb_populate_record(row, jsonb_build_object(
+    'id', (row).id || number, 'instance_id', number))).*
+FROM (SELECT s AS row FROM snapshots s) known, generate_series(100001, 100000 + %s) AS number
 """
 
 
@@ -37,7 +42,8 @@ def measure() -> list[Count]:
         _one_instance(addresses)
         alone = _watched(addresses["pids"])
         with psycopg.connect(addresses["database"].replace("+psycopg", "")) as database:
-            database.execute(COPY, [SLEEPERS])
+            database.execute(COPY_INSTANCE, [SLEEPERS])
+            database.execute(COPY_SNAPSHOTS, [SLEEPERS])
         asyncio.run(_all_served(addresses["temporal"]))
         time.sleep(SETTLE_SECONDS)
         among = _watched(addresses["pids"])
