@@ -147,8 +147,12 @@ class Settings(BaseSettings):
     artifact_gigabytes: float = Field(default=50.0, gt=0, description="Collected of one job at the most.")
     artifact_files: int = Field(default=20_000, description="Files collected of one job at the most.")
     collect_seconds: float = Field(
-        default=1800.0, description="A machine whose artifacts cannot be collected waits so long before it goes."
+        default=300.0, description="So long a job's files are tried to be fetched; then its machine is stopped."
     )
+    collect_again_minutes: float = Field(
+        default=60.0, gt=0, description="And started again for the next try after so long."
+    )
+    collect_hours: float = Field(default=24.0, ge=0, description="After which it goes without them.")
     queue_seconds: float = Field(default=15.0, description="Between two tries of a queued job, if nobody calls it.")
     expire_seconds: float = Field(default=3600.0, description="Between two sweeps for what jobs may keep no longer.")
 

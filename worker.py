@@ -19,6 +19,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities import points
 from activities.agents import AgentActivities
 from activities.artifacts import ArtifactActivities
+from activities.asides import AsideActivities
+from activities.checkpoints import CheckpointActivities
 from activities.clouds import Clouds
 from activities.failures import ShortFailures
 from activities.flows import Flows, connect
@@ -57,7 +59,7 @@ from workflows.watch import WatchWorkflow
 
 OURS = ["activities", "clients", "db", "domain", "settings"]
 SHARED = [
-    *("workflows.attributes", "workflows.failures", "workflows.options"),
+    *("workflows.attributes", "workflows.collecting", "workflows.failures", "workflows.options"),
     *("workflows.keeping", "workflows.pausing", "workflows.resting", "workflows.waking", "workflows.wishes"),
 ]
 SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*OURS, *SHARED))
@@ -86,6 +88,8 @@ def build_activities(
     jobs = JobActivities(clouds, market, flows)
     job_shell = JobShellActivities(database, clouds.sealer, machines)
     artifacts = ArtifactActivities(database, ObjectStore(settings.artifact_address), machines, settings)
+    asides = AsideActivities(database, flows, settings)
+    checkpoints = CheckpointActivities(database, flows)
     power = PowerActivities(clouds)
     sleeping = SleepActivities(database, flows, settings)
     shell = ShellActivities(database, machines)
@@ -145,6 +149,10 @@ def build_activities(
         job_shell.follow_job,
         job_shell.stop_job,
         job_shell.end_unheard,
+        asides.set_aside,
+        asides.take_up,
+        checkpoints.checkpoint_when_due,
+        checkpoints.note_restored,
         artifacts.collect_artifacts,
         artifacts.keep_what_was_seen,
         artifacts.expire_jobs,

@@ -1,7 +1,7 @@
 """An instance's rows: what is wanted, what it holds, what became of it."""
 
 from pydantic import BaseModel
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
@@ -19,6 +19,7 @@ from db.events import record_event
 from db.job_tables import JobAttempt
 from db.notices import notify_instance
 from db.sealing import Sealer
+from db.session import now
 from db.situations import situation_of
 from db.spending import limits_of
 from db.ssh_ports import free_port
@@ -154,10 +155,10 @@ def machine_summary(lease: Lease) -> str:
 
 
 async def _write_news(session: AsyncSession, instance: Instance, news: InstanceNews) -> None:
-    now = await session.scalar(select(func.clock_timestamp()))
+    present = await now(session)
     if instance.status is not news.status:
         await record_event(session, instance.user_id, f"instance:{instance.id}", news.status.value, news.message)
-        instance.status_at = now
+        instance.status_at = present
     instance.status, instance.message = news.status, news.message
     if news.status is not InstanceStatus.RUNNING:
         instance.idle_since = instance.will_pause_at = None
@@ -165,9 +166,9 @@ async def _write_news(session: AsyncSession, instance: Instance, news: InstanceN
         instance.warnings = []  # they were of the sleep before
     await notify_instance(session, instance.id)
     if news.status is InstanceStatus.RUNNING and instance.running_at is None:
-        instance.running_at = now
+        instance.running_at = present
     if news.status.is_over:
-        instance.ended_at = now
+        instance.ended_at = present
         await free_port(session, instance.id)
 
 

@@ -12,7 +12,7 @@ from temporalio import activity
 from temporalio.client import Client, ScheduleUpdate, ScheduleUpdateInput
 
 from db.alarms import close_alarms, raise_alarm
-from db.session import Database
+from db.session import Database, now
 from db.tables import Installation
 from domain.flows import REAP_SCHEDULE_ID
 from settings import Settings
@@ -72,7 +72,7 @@ class PairingActivities:
             row = (await session.scalars(select(Installation).with_for_update())).one()
             if row.next_nonce == nonce:
                 row.pairing_nonce, row.next_nonce = nonce, None
-                row.paired_at = await session.scalar(select(func.clock_timestamp()))
+                row.paired_at = await now(session)
 
     async def _note(self) -> str:
         described = await self._temporal.get_schedule_handle(REAP_SCHEDULE_ID).describe()

@@ -58,6 +58,9 @@ class Point(StrEnum):
     JOB_COLLECTED = "job-collected"
     JOB_LET_GO = "job-let-go"
     JOB_CONCLUDED = "job-concluded"
+    SET_ASIDE = "set-aside"
+    TAKEN_UP = "taken-up"
+    CHECKPOINT_BEGUN = "checkpoint-begun"
 
 
 Handler = Callable[[Point], Awaitable[None]]

@@ -1,9 +1,9 @@
 """An instance's rows while it falls asleep and wakes: what its machine shall be, and where its files are."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pydantic import BaseModel
-from sqlalchemy import func, select, update
+from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
@@ -13,7 +13,7 @@ from db import leases, power
 from db.events import record_event
 from db.instance_tables import Snapshot
 from db.notices import notify_instance
-from db.session import Database
+from db.session import Database, now
 from db.situations import holds_all
 from db.snapshots import newest
 from db.tables import Instance, Lease
@@ -197,8 +197,8 @@ class SleepActivities:
                 instance.will_hibernate_at = None
                 return None
             instance.will_hibernate_at = instance.status_at + window
-            now = await session.scalar(func.clock_timestamp())
-            left = (instance.will_hibernate_at - now).total_seconds()
+            present = await now(session)
+            left = (instance.will_hibernate_at - present).total_seconds()
             if left > 0:
                 return float(left)
             told = f"Paused for {window.total_seconds() / 60:g} minutes: its machine is given back."
@@ -245,8 +245,7 @@ async def _take_along(session: AsyncSession, instance: Instance, snapshot_id: st
 async def _ran_until(session: AsyncSession, order: PowerWish) -> datetime:
     """What was written later than this is in no snapshot."""
     snapshot = None if order.snapshot_id is None else await session.get(Snapshot, order.snapshot_id)
-    now = await session.scalar(select(func.clock_timestamp()))
-    return (None if snapshot is None else snapshot.taken_at) or now or datetime.now(UTC)
+    return (None if snapshot is None else snapshot.taken_at) or await now(session)
 
 
 async def _warn(session: AsyncSession, instance: Instance, text: str) -> None:

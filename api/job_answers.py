@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.deployment_answers import TriedAnswer, tried_answer
 from api.shapes import Answer, Time
 from db.costs import cost_of
+from db.instance_tables import Snapshot
 from db.job_tables import Job, JobArtifact, JobAttempt
-from db.jobs import last_attempt, leases_of_job, place_in_queue
+from db.jobs import last_attempt, last_checkpoint, leases_of_job, place_in_queue
 from db.tables import Lease
 from domain.flows import job_workflow_id
 from domain.jobs import JobSpec, JobStatus, Waiting
@@ -18,6 +19,9 @@ from domain.jobs import JobSpec, JobStatus, Waiting
 
 class JobAnswer(Answer):
     """`message`: what is going on, or why it waits. `error_message`: why it did not complete.
+
+    `restored_from`: the checkpoint that the present attempt began with. `collect_again_at`: its files could not be
+    fetched; its machine waits stopped, and is started for the next try then, `files_wait_until` at the longest.
 
     `machine_released`: nothing rented for it is left. `duration_seconds`: of the script, up to now while it runs.
     """
@@ -36,9 +40,14 @@ class JobAnswer(Answer):
     timeout_minutes: float
     output_paths: list[str]
     max_retries: int
+    checkpoint_minutes: float | None
     retries: int
     attempts: int
     cancel_requested: bool
+    last_checkpoint_at: Time | None
+    restored_from: str | None
+    collect_again_at: Time | None
+    files_wait_until: Time | None
     queue_position: int | None
     waiting_for: Waiting | None
     instance_id: int | None
@@ -66,15 +75,23 @@ async def shown_job(session: AsyncSession, job: Job) -> JobAnswer:
         job,
         attempt,
         leases,
+        await last_checkpoint(session, job),
         artifacts=await session.scalar(counted) or 0,
         place=await place_in_queue(session, job) if queued else None,
     )
 
 
 def _answer(
-    job: Job, attempt: JobAttempt | None, leases: Sequence[Lease], *, artifacts: int, place: int | None
+    job: Job,
+    attempt: JobAttempt | None,
+    leases: Sequence[Lease],
+    checkpoint: Snapshot | None,
+    *,
+    artifacts: int,
+    place: int | None,
 ) -> JobAnswer:
     spec = JobSpec.model_validate(job.spec)
+    waits = job.status is JobStatus.COLLECTING
     failed = job.status.is_over and job.status is not JobStatus.COMPLETED
     return JobAnswer(
         id=job.id,
@@ -91,9 +108,14 @@ def _answer(
         timeout_minutes=spec.timeout_minutes,
         output_paths=spec.output_paths,
         max_retries=spec.max_retries,
+        checkpoint_minutes=spec.checkpoint_minutes,
         retries=job.retries,
         attempts=0 if attempt is None else attempt.number,
         cancel_requested=not job.wanted,
+        last_checkpoint_at=None if checkpoint is None else checkpoint.taken_at,
+        restored_from=None if attempt is None else attempt.restored_from,
+        collect_again_at=attempt.collect_at if waits and attempt is not None else None,
+        files_wait_until=attempt.aside_until if waits and attempt is not None else None,
         queue_position=place,
         waiting_for=job.waiting,
         instance_id=None if attempt is None else attempt.instance_id,

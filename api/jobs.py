@@ -19,7 +19,7 @@ from api.provider import working_key
 from api.shapes import Answer, BigId, Body, Name, Short
 from api.telling import start_job_flow
 from db.job_tables import Job
-from db.jobs import cancel_job, create_job, query_of
+from db.jobs import cancel_job, create_job, last_attempt, query_of
 from db.spending import limits_of
 from domain.artifacts import BadPath, output_path
 from domain.instances import DEFAULT_DISK_GB, DEFAULT_IMAGE
@@ -95,6 +95,13 @@ class JobBody(Body):
         max_length=MAX_OUTPUT_PATHS,
         validation_alias=AliasChoices("output_paths", "output_path"),
         description="Files and folders to keep; a relative path is in /workspace, where the script begins.",
+    )
+
+    checkpoint_minutes: float | None = Field(
+        default=None,
+        ge=0.1,
+        le=1440,
+        description="Save /workspace so often while the script runs; after a lost machine the next one begins with it.",
     )
 
     @model_validator(mode="before")
@@ -183,5 +190,24 @@ async def cancel(found: OwnJob, app: App, session: Session, response: Response, 
     await cancel_job(session, job)
     await session.flush()
     await session.refresh(job)
+    after.add_task(start_job_flow, app.flows, job.id, job.name)
+    return await shown_job(session, job)
+
+
+@router.post(
+    "/{id}/collect",
+    status_code=202,
+    summary="Fetch a job's files now",
+    responses={**NOT_FOUND, 409: problem("`wrong_state`: no machine waits with its files.")},
+)
+async def collect(found: OwnJob, app: App, session: Session, after: BackgroundTasks) -> JobAnswer:
+    """Files that could not be fetched wait on a stopped machine; this starts it for another try at once."""
+    job = await session.get_one(Job, found.id, with_for_update=True, populate_existing=True)
+    attempt = await last_attempt(session, job.id, lock=True)
+    if job.status is not JobStatus.COLLECTING or attempt is None or attempt.collect_at is None:
+        raise Conflict("wrong_state", f"The job is {job.status.value}, and no machine waits with its files.")
+    attempt.collect_at = func.clock_timestamp()
+    await session.flush()
+    await session.refresh(attempt)
     after.add_task(start_job_flow, app.flows, job.id, job.name)
     return await shown_job(session, job)

@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.job_tables import Job, JobAttempt, JobOutput
+from db.session import now
 from domain.jobs import Stream
 
 KEPT = 16 << 20
@@ -90,10 +91,10 @@ async def trim(session: AsyncSession, *, older_than: timedelta) -> None:
 
 async def note_follower(session: AsyncSession, job: Job) -> None:
     """Somebody watches the output: it is fetched more often for a while."""
-    now = await session.scalar(select(func.clock_timestamp()))
-    if now is not None and (job.followed_at is None or now - job.followed_at > NOTED_EVERY):
+    present = await now(session)
+    if job.followed_at is None or present - job.followed_at > NOTED_EVERY:
         row = await session.get_one(Job, job.id, with_for_update=True)
-        row.followed_at = now
+        row.followed_at = present
 
 
 async def is_followed(session: AsyncSession, job_id: str) -> bool:

@@ -64,6 +64,12 @@ class JobAttempt(Table):
     created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    collect_at: Mapped[datetime | None]
+    """Its files could not be fetched: its machine waits stopped, and is started for the next try then."""
+    aside_until: Mapped[datetime | None]
+    """And goes without them after this."""
+    restored_from: Mapped[str | None]
+    """The checkpoint that its `/workspace` began with."""
 
 
 class JobOutput(Table):

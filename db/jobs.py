@@ -7,18 +7,21 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db import snapshots
 from db.events import record_event
+from db.instance_tables import Snapshot
 from db.job_tables import Job, JobAttempt
 from db.leases import OPEN, leases_of_instance, of_instance, reserve
 from db.notices import notify_job
 from db.sealing import Sealer
+from db.session import now
 from db.spending import Limits
 from db.tables import Instance, Lease, User
 from domain.ids import new_id
 from domain.instances import InstanceSpec
-from domain.jobs import AttemptFacts, AttemptState, JobFacts, JobSpec, JobStatus, Waiting
+from domain.jobs import Aside, AttemptFacts, AttemptState, JobFacts, JobSpec, JobStatus, Waiting
 from domain.offers import MachineType, Offer, OfferQuery
-from domain.phases import Desired, InstancePurpose, InstanceStatus, LeaseState
+from domain.phases import Desired, InstancePurpose, InstanceStatus, LeaseState, Power
 from domain.refusals import Refusal
 
 ENV_PURPOSE = "job-env"
@@ -91,13 +94,15 @@ async def facts_of(session: AsyncSession, job: Job) -> JobFacts:
     attempt = await last_attempt(session, job.id)
     summary = f"{job.name} ({job.id})"
     facts = None if attempt is None else await _attempt_facts(session, attempt)
-    return JobFacts(status=job.status, wanted=job.wanted, attempt=facts, summary=summary)
+    checkpoints = job.spec.get("checkpoint_minutes") is not None
+    return JobFacts(status=job.status, wanted=job.wanted, attempt=facts, summary=summary, has_checkpoints=checkpoints)
 
 
 async def _attempt_facts(session: AsyncSession, attempt: JobAttempt) -> AttemptFacts:
     instance = await session.get_one(Instance, attempt.instance_id)
     lease = None if instance.lease_id is None else await session.get_one(Lease, instance.lease_id)
-    held = lease is not None and lease.state is LeaseState.RUNNING and lease.wanted
+    held = lease is not None and lease.state.is_held and lease.wanted
+    runs = lease is not None and lease.state is LeaseState.RUNNING and lease.power is Power.RUNNING
     still_open = await session.scalar(select(func.count()).select_from(Lease).where(of_instance(instance.id), OPEN))
     return AttemptFacts(
         id=attempt.id,
@@ -108,9 +113,24 @@ async def _attempt_facts(session: AsyncSession, attempt: JobAttempt) -> AttemptF
         instance_status=instance.status,
         instance_wanted=instance.desired is not Desired.DESTROYED,
         instance_ran=instance.running_at is not None,
-        machine_up=held and instance.status is InstanceStatus.RUNNING,
+        machine_up=held and runs and instance.status is InstanceStatus.RUNNING,
         is_released=still_open == 0 and instance.status.is_over,
+        lease_id=instance.lease_id,
+        machine_held=held,
+        power=Power.RUNNING if lease is None else lease.power,
+        start_refused=lease is not None and lease.start_refused is not None,
+        aside=await _aside(session, attempt),
+        restore=instance.restore_snapshot_id,
     )
+
+
+async def _aside(session: AsyncSession, attempt: JobAttempt) -> Aside | None:
+    if attempt.collect_at is None or attempt.aside_until is None:
+        return None
+    present = await now(session)
+    due, over = attempt.collect_at - present, attempt.aside_until - present
+    seconds = max(0.0, min(due, over).total_seconds())
+    return Aside(is_due=due <= timedelta(0), is_over=over <= timedelta(0), seconds=seconds)
 
 
 def waiting_before(job: Job) -> ColumnElement[bool]:
@@ -161,6 +181,7 @@ async def admit(
     spec = JobSpec.model_validate(job.spec)
     last = await last_attempt(session, job.id)
     number = 1 if last is None else last.number + 1
+    checkpoint = await last_checkpoint(session, job)
     wanted = InstanceSpec(query=query_of(spec), image=spec.image, disk_size=spec.disk_size)
     instance = Instance(
         user_id=job.user_id,
@@ -168,6 +189,7 @@ async def admit(
         purpose=InstancePurpose.JOB,
         label=f"{job.name} ({job.id})"[:200],
         spec=wanted.model_dump(mode="json"),
+        restore_snapshot_id=None if checkpoint is None else checkpoint.id,
     )
     session.add(instance)
     await session.flush()
@@ -179,10 +201,25 @@ async def admit(
     return attempt, lease
 
 
+async def instances_of_job(session: AsyncSession, job_id: str) -> Sequence[Instance]:
+    """One for each attempt, the first one first."""
+    mine = select(Instance).join(JobAttempt, JobAttempt.instance_id == Instance.id).where(JobAttempt.job_id == job_id)
+    return (await session.scalars(mine.order_by(JobAttempt.number))).all()
+
+
+async def last_checkpoint(session: AsyncSession, job: Job) -> Snapshot | None:
+    """The newest state of `/workspace` that is in the vault, whichever attempt it is of."""
+    if job.spec.get("checkpoint_minutes") is None:
+        return None
+    for instance in reversed(await instances_of_job(session, job.id)):
+        if (found := await snapshots.newest(session, instance)) is not None:
+            return found
+    return None
+
+
 async def leases_of_job(session: AsyncSession, job_id: str) -> Sequence[Lease]:
     """Every offer tried for any of its attempts, the first one first."""
-    numbers = await session.scalars(select(JobAttempt.instance_id).where(JobAttempt.job_id == job_id))
-    found = [await leases_of_instance(session, each) for each in sorted(numbers)]
+    found = [await leases_of_instance(session, each.id) for each in await instances_of_job(session, job_id)]
     return [lease for each in found for lease in each]
 
 
@@ -209,7 +246,9 @@ async def cancel_job(session: AsyncSession, job: Job) -> bool:
 async def conclude(
     session: AsyncSession, job: Job, status: JobStatus, reason: str, *, keep_for: timedelta | None
 ) -> None:
-    """The job is over. `keep_for`: how long its artifacts are kept."""
+    """The job is over, and nobody begins with its checkpoints any more. `keep_for`: how long its artifacts are kept."""
+    for instance in await instances_of_job(session, job.id):
+        await snapshots.delete_all(session, instance.id)
     job.status, job.message, job.waiting = status, reason, None
     job.completed_at = func.clock_timestamp()
     if keep_for is not None:

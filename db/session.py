@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
+from sqlalchemy import func, select
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
@@ -47,3 +49,9 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def now(session: AsyncSession) -> datetime:
+    """By the database's clock, which is the one that rows are dated by."""
+    moment: datetime = (await session.scalars(select(func.clock_timestamp()))).one()
+    return moment

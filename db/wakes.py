@@ -1,33 +1,32 @@
 """The report of an instance's last wake, read off the rows that the wake left behind."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.costs import cost_of
 from db.leases import leases_of_instance
+from db.session import now
 from db.tables import Instance, Lease
 from domain.phases import LeaseState
 from domain.wakes import WakeMethod, WakeReport, WakeTry
 
 
 async def report_of(session: AsyncSession, instance: Instance, *, worked: bool, reason: str = "") -> WakeReport:
-    now = await session.scalar(select(func.clock_timestamp())) or datetime.now(UTC)
-    began = instance.wished_at or now
+    present = await now(session)
+    began = instance.wished_at or present
     every = await leases_of_instance(session, instance.id)
     rented = [lease for lease in every if lease.created_at >= began]
     resumed = [lease for lease in every if lease.created_at < began and _was_tried(lease)]
     return WakeReport(
         by=instance.wished_by,
         began_at=began,
-        ended_at=now,
-        seconds=round((now - began).total_seconds(), 3),
+        ended_at=present,
+        seconds=round((present - began).total_seconds(), 3),
         worked=worked,
         method=_method(instance, rented) if worked else None,
         tries=[_try(lease, "start") for lease in resumed] + [_try(lease, "rent") for lease in rented],
-        cost_usd=round(sum(cost_of(lease, now) for lease in rented), 6),
+        cost_usd=round(sum(cost_of(lease, present) for lease in rented), 6),
         reason=reason,
     )
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pydantic import BaseModel, Field
 
 from domain.instances import DEFAULT_DISK_GB, DEFAULT_IMAGE
-from domain.phases import InstanceStatus
+from domain.phases import InstanceStatus, Power
 
 DEFAULT_TIMEOUT_MINUTES = 60.0
 DEFAULT_OUTPUT_PATH = "/workspace/output"
@@ -102,10 +102,23 @@ class JobSpec(BaseModel):
     timeout_minutes: float = Field(default=DEFAULT_TIMEOUT_MINUTES, ge=1)
     output_paths: list[str] = [DEFAULT_OUTPUT_PATH]
     max_retries: int = Field(default=0, ge=0)
+    checkpoint_minutes: float | None = None
+    """So often `/workspace` is saved while the script runs, for the next attempt to begin with."""
+
+
+class Aside(BaseModel):
+    """A machine whose files could not be fetched waits stopped. `seconds`: until the next try, or the end of that."""
+
+    is_due: bool = False
+    is_over: bool = False
+    seconds: float = 0.0
 
 
 class AttemptFacts(BaseModel):
-    """The present or last attempt. `machine_up`: its instance runs on a machine that is held."""
+    """The present or last attempt. `machine_up`: its instance runs on a machine that is held.
+
+    `restore`: the snapshot that shall be in its `/workspace` before the script starts.
+    """
 
     id: str
     number: int
@@ -117,6 +130,12 @@ class AttemptFacts(BaseModel):
     instance_ran: bool = False
     machine_up: bool = False
     is_released: bool = False
+    lease_id: str | None = None
+    machine_held: bool = False
+    power: Power = Power.RUNNING
+    start_refused: bool = False
+    aside: Aside | None = None
+    restore: str | None = None
 
 
 class JobFacts(BaseModel):
@@ -126,15 +145,21 @@ class JobFacts(BaseModel):
     wanted: bool
     attempt: AttemptFacts | None = None
     summary: str = ""
+    has_checkpoints: bool = False
 
 
 class JobStep(StrEnum):
     ADMIT = "admit"
     WAIT_FOR_MACHINE = "wait_for_machine"
+    RESTORE = "restore"
     START = "start"
     FOLLOW = "follow"
     GIVE_UP_MACHINE = "give_up_machine"
     COLLECT = "collect"
+    SET_ASIDE = "set_aside"
+    WAIT_ASIDE = "wait_aside"
+    TAKE_UP = "take_up"
+    GIVE_UP_FILES = "give_up_files"
     RELEASE = "release"
     CONCLUDE = "conclude"
     NOTHING = "nothing"
@@ -147,7 +172,7 @@ def next_job_step(facts: JobFacts) -> JobStep:
     if attempt is None or attempt.state is AttemptState.OVER:
         return JobStep.ADMIT if facts.wanted else JobStep.CONCLUDE
     if attempt.state is AttemptState.ENDED:
-        return JobStep.COLLECT
+        return JobStep.COLLECT if attempt.aside is None else _with_files_on(attempt, attempt.aside, facts.wanted)
     if attempt.state is AttemptState.COLLECTED:
         return JobStep.CONCLUDE if attempt.is_released else JobStep.RELEASE
     return _before_its_end(facts, attempt)
@@ -159,7 +184,23 @@ def _before_its_end(facts: JobFacts, attempt: AttemptFacts) -> JobStep:
         return JobStep.FOLLOW if attempt.machine_up and not gone else JobStep.GIVE_UP_MACHINE
     if gone or not facts.wanted:
         return JobStep.GIVE_UP_MACHINE
-    return JobStep.START if attempt.machine_up else JobStep.WAIT_FOR_MACHINE
+    if not attempt.machine_up:
+        return JobStep.WAIT_FOR_MACHINE
+    return JobStep.START if attempt.restore is None else JobStep.RESTORE
+
+
+def _with_files_on(attempt: AttemptFacts, aside: Aside, wanted: bool) -> JobStep:
+    """Its files are on a machine that waits for them to be fetched: stopped, but for the tries."""
+    gone = attempt.instance_status.is_over or not attempt.instance_wanted or not attempt.machine_held
+    if gone or aside.is_over or not wanted:
+        return JobStep.GIVE_UP_FILES
+    if attempt.machine_up:
+        return JobStep.COLLECT
+    if not aside.is_due:
+        return JobStep.WAIT_ASIDE if attempt.power is Power.STOPPED else JobStep.SET_ASIDE
+    if attempt.power is Power.STOPPED:
+        return JobStep.TAKE_UP
+    return JobStep.SET_ASIDE if attempt.start_refused else JobStep.WAIT_FOR_MACHINE
 
 
 def end_without_a_word(facts: JobFacts) -> AttemptEnd:

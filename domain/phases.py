@@ -80,11 +80,17 @@ class LeaseState(StrEnum):
         return self is not LeaseState.CLOSED
 
     @property
+    def is_held(self) -> bool:
+        """Whether a machine is there that was handed over, running or not."""
+        return self in _HELD
+
+    @property
     def is_moving(self) -> bool:
         """Whether the machine behind it is expected to change soon, so that it is looked at often."""
         return self in _MOVING
 
 
+_HELD = frozenset({LeaseState.RUNNING, LeaseState.STOPPING, LeaseState.STOPPED, LeaseState.STARTING})
 _MOVING = (
     *(LeaseState.ASKED, LeaseState.RENTED, LeaseState.STOPPING, LeaseState.STARTING),
     LeaseState.RELEASING,

@@ -14,6 +14,11 @@ PAUSE_TAG = "pause"
 BEFORE_RESTORE_TAG = "before-restore"
 """Taken by it before other files are put over those that are there."""
 
+CHECKPOINT_TAG = "checkpoint"
+"""Of a job, while its script runs."""
+
+WORKSPACE = "/workspace"
+
 OWN_TAGS = frozenset({PAUSE_TAG, BEFORE_RESTORE_TAG})
 """Of snapshots that the instance's own workflow takes: nobody else works on them."""
 

@@ -94,6 +94,9 @@ class Step(StrEnum):
     NOTHING = "nothing"
 
 
+_ASIDE = (LeaseState.STOPPING, LeaseState.STOPPED, LeaseState.STARTING)
+"""Of a job's machine that waits for its files to be fetched: its job says when it runs."""
+
 WORTHLESS = frozenset({LeaseOutcome.OFFER_GONE})
 """Outcomes that do not count as an attempt: the offer was simply gone."""
 
@@ -121,6 +124,9 @@ def _towards_running(situation: InstanceSituation) -> Step:
         return _concluded(situation) if situation.gave_up else Step.RESERVE
     if lease.state in (LeaseState.RELEASING, LeaseState.CLOSED) or not lease.wanted:
         return _after_a_failure(situation)
+    if lease.state in _ASIDE:
+        stopped = lease.state is LeaseState.STOPPED and situation.status is not InstanceStatus.PAUSED
+        return Step.RECORD_PAUSED if stopped else Step.STAY
     if lease.state is not LeaseState.RUNNING:
         return Step.WAIT_FOR_MACHINE
     return Step.STAY if situation.status is InstanceStatus.RUNNING else Step.RECORD_RUNNING

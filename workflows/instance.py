@@ -99,6 +99,8 @@ class InstanceWorkflow:
             await self._serve(lease)
         elif step is Step.RECORD_RUNNING and lease is not None:
             await self._record(InstanceStatus.RUNNING, f"running on {_words(lease)}")
+        elif step is Step.RECORD_PAUSED and lease is not None:
+            await self._record(InstanceStatus.PAUSED, f"{_words(lease)} is stopped; its job's files are on its disk")
         elif step is Step.LET_GO and lease is not None:
             await self._record(InstanceStatus.DESTROYING, "its machine is being released")
             parting = Parting(lease_id=lease.id, instance_id=self._id)

@@ -1,23 +1,25 @@
 """A job, from its place in the queue to its end: a machine, the script on it once, its files, no machine any more."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 from temporalio.workflow import ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
-    from activities.artifacts import ArtifactActivities
+    from activities.checkpoints import CheckpointActivities, CheckpointRestored
     from activities.errors import Fault
     from activities.job_shell import JobShellActivities, StopOrder, stop_patience
     from activities.jobs import JobActivities
+    from activities.vault import Restored, RestoreOrder, VaultActivities
     from domain.flows import JobInput, JobProgress
-    from domain.jobs import AttemptEnd, JobFacts, JobStep, next_job_step
+    from domain.jobs import AttemptEnd, AttemptFacts, JobFacts, JobStep, next_job_step
 
 from workflows.attributes import show_phase
+from workflows.collecting import Collecting
 from workflows.failures import fault_of, sentence_of
-from workflows.options import CLOUD, COLLECT, FOLLOW, RECORD, SHELL, within
+from workflows.options import CLOUD, COPY, FOLLOW, RECORD, SHELL, within
 
 EVENTS_BEFORE_ROLLING_OVER = 2000
 RELEASE_PATIENCE = timedelta(seconds=60)
@@ -35,10 +37,10 @@ class JobWorkflow:
 
     @workflow.init
     def __init__(self, input: JobInput) -> None:
-        self._input = input
+        self.input = input
         self._progress = JobProgress()
         self._changed = False
-        self._facts: JobFacts
+        self.facts: JobFacts
 
     @workflow.query
     def progress(self) -> JobProgress:
@@ -53,13 +55,14 @@ class JobWorkflow:
     async def run(self, input: JobInput) -> JobProgress:
         steps = {
             JobStep.ADMIT: self._admit,
-            JobStep.WAIT_FOR_MACHINE: self._await_news,
+            JobStep.WAIT_FOR_MACHINE: self.await_news,
+            JobStep.RESTORE: self._restore,
             JobStep.START: self._start,
             JobStep.FOLLOW: self._follow,
             JobStep.GIVE_UP_MACHINE: self._give_up_machine,
-            JobStep.COLLECT: self._collect,
             JobStep.RELEASE: self._release,
             JobStep.CONCLUDE: self._conclude,
+            **Collecting(self).steps,
         }
         while (step := await self._next()) is not JobStep.NOTHING:
             self._say(step)
@@ -69,21 +72,42 @@ class JobWorkflow:
         return self._progress
 
     async def _next(self) -> JobStep:
-        await self._look()
-        return next_job_step(self._facts)
+        await self.look()
+        return next_job_step(self.facts)
 
     async def _admit(self) -> None:
         admitted = await workflow.execute_activity_method(
-            JobActivities.admit_job, self._input.job_id, summary="a machine for it, if it is its turn", **CLOUD
+            JobActivities.admit_job, self.input.job_id, summary="a machine for it, if it is its turn", **CLOUD
         )
         if not admitted:
-            await self._await_news(self._input.queue_pause)
+            await self.await_news(self.input.queue_pause)
 
-    async def _await_news(self, longest: timedelta = UNTOLD) -> None:
+    async def await_news(self, longest: timedelta = UNTOLD) -> None:
         try:
             await workflow.wait_condition(lambda: self._changed, timeout=longest)
         except TimeoutError:
             return
+
+    async def _restore(self) -> None:
+        """The checkpoint of an earlier attempt, unless the job or the machine is given up meanwhile."""
+        attempt = self.attempt
+        order = RestoreOrder(
+            instance_id=attempt.instance_id, lease_id=attempt.lease_id or "", snapshot_id=attempt.restore or ""
+        )
+        restoring = workflow.start_activity_method(
+            VaultActivities.restore, order, summary="bring back its /workspace", **COPY
+        )
+        while not restoring.done() and next_job_step(self.facts) is JobStep.RESTORE:
+            await workflow.wait_condition(lambda: restoring.done() or self._changed)
+            await self.look()
+        restoring.cancel()
+        (came,) = await asyncio.gather(restoring, return_exceptions=True)
+        if isinstance(came, Restored):
+            done = CheckpointRestored(attempt_id=attempt.id, snapshot_id=order.snapshot_id, files=came.files)
+            await workflow.execute_local_activity_method(CheckpointActivities.note_restored, done, **RECORD)
+        elif next_job_step(self.facts) is JobStep.RESTORE:
+            workflow.logger.info("the checkpoint was not restored: %s", came)
+            await self._give_up_machine()
 
     async def _start(self) -> None:
         """A machine that never takes the job is given up: nothing of the script has run on it, as far as we know."""
@@ -103,28 +127,37 @@ class JobWorkflow:
         following = workflow.start_activity_method(
             JobShellActivities.follow_job, self._attempt_id, summary="keep what it prints", **FOLLOW
         )
-        left = await workflow.execute_local_activity_method(JobActivities.seconds_left, self._input.job_id, **RECORD)
+        left = await workflow.execute_local_activity_method(JobActivities.seconds_left, self.input.job_id, **RECORD)
         deadline = workflow.now() + timedelta(seconds=left) + LATE
         while not following.done() and self._is_to_go_on():
+            until = min(deadline, await self._next_checkpoint()) if self.facts.has_checkpoints else deadline
             try:
                 await workflow.wait_condition(
                     lambda: following.done() or self._changed,
-                    timeout=deadline - workflow.now(),
+                    timeout=until - workflow.now(),
                     timeout_summary="the time limit, should the machine not hold to it",
                 )
             except TimeoutError:
-                return await self._end(following, AttemptEnd.TIMEOUT)
+                if workflow.now() >= deadline:
+                    return await self._end(following, AttemptEnd.TIMEOUT)
             if self._changed:
-                await self._look()
+                await self.look()
         if not following.done() and self._is_on_machine():
             return await self._end(following, AttemptEnd.CANCELLED)
         await self._done_following(following)
 
+    async def _next_checkpoint(self) -> datetime:
+        """When to look again; one that is due is begun, and its own workflow takes it."""
+        left = await workflow.execute_local_activity_method(
+            CheckpointActivities.checkpoint_when_due, self.input.job_id, **RECORD
+        )
+        return workflow.now() + timedelta(seconds=left)
+
     def _is_on_machine(self) -> bool:
-        return next_job_step(self._facts) is JobStep.FOLLOW
+        return next_job_step(self.facts) is JobStep.FOLLOW
 
     def _is_to_go_on(self) -> bool:
-        return self._facts.wanted and self._is_on_machine()
+        return self.facts.wanted and self._is_on_machine()
 
     async def _end(self, following: ActivityHandle[bool], why: AttemptEnd) -> None:
         """Have it ended on its machine, and hear how; a machine that does not answer is waited for only so long."""
@@ -145,51 +178,46 @@ class JobWorkflow:
         following.cancel()
         (came,) = await asyncio.gather(following, return_exceptions=True)
         if isinstance(came, ActivityError) and fault_of(came) is not Fault.NOT_WANTED:
-            await self._look()
+            await self.look()
             if self._is_on_machine():
                 await self._give_up_machine()
 
     async def _give_up_machine(self) -> None:
-        await workflow.execute_local_activity_method(JobActivities.give_up_machine, self._input.job_id, **RECORD)
-
-    async def _collect(self) -> None:
-        """Before the machine goes. One that does not give its files is waited for, and then goes without."""
-        try:
-            await workflow.execute_activity_method(
-                ArtifactActivities.collect_artifacts, self._attempt_id, summary="fetch its files", **COLLECT
-            )
-        except ActivityError as error:
-            workflow.logger.info("not collected: %s", sentence_of(error))
-            await workflow.execute_activity_method(
-                ArtifactActivities.keep_what_was_seen, self._attempt_id, summary="keep the logs as followed", **COLLECT
-            )
+        await workflow.execute_local_activity_method(JobActivities.give_up_machine, self.input.job_id, **RECORD)
 
     async def _release(self) -> None:
         """Let go of the machine, and wait until the cloud says that it is gone, though not for ever."""
-        await workflow.execute_local_activity_method(JobActivities.let_machine_go, self._input.job_id, **RECORD)
+        await workflow.execute_local_activity_method(JobActivities.let_machine_go, self.input.job_id, **RECORD)
         until = workflow.now() + RELEASE_PATIENCE
-        while next_job_step(self._facts) is JobStep.RELEASE and workflow.now() < until:
-            await self._await_news(until - workflow.now())
-            await self._look()
+        while next_job_step(self.facts) is JobStep.RELEASE and workflow.now() < until:
+            await self.await_news(until - workflow.now())
+            await self.look()
         await self._conclude()
 
     async def _conclude(self) -> None:
-        ending = await workflow.execute_local_activity_method(JobActivities.conclude_job, self._input.job_id, **RECORD)
+        ending = await workflow.execute_local_activity_method(JobActivities.conclude_job, self.input.job_id, **RECORD)
         self._progress.message = ending.reason
-        show_phase(ending.status.value, f"**{self._facts.summary}**: {ending.status.value}. {ending.reason}")
+        show_phase(ending.status.value, f"**{self.facts.summary}**: {ending.status.value}. {ending.reason}")
+
+    @property
+    def attempt(self) -> AttemptFacts:
+        """Only in steps that are decided for a job with an attempt."""
+        if self.facts.attempt is None:
+            raise AssertionError("a step of an attempt without one")
+        return self.facts.attempt
 
     @property
     def _attempt_id(self) -> str:
-        return "" if self._facts.attempt is None else self._facts.attempt.id
+        return "" if self.facts.attempt is None else self.facts.attempt.id
 
     def _say(self, step: JobStep) -> None:
         self._progress.step = step.value
-        attempt = self._facts.attempt
+        attempt = self.facts.attempt
         where = "" if attempt is None else f" Attempt {attempt.number}, `instance-{attempt.instance_id}`."
-        show_phase(self._facts.status.value, f"**{self._facts.summary}**: {step.value.replace('_', ' ')}.{where}")
+        show_phase(self.facts.status.value, f"**{self.facts.summary}**: {step.value.replace('_', ' ')}.{where}")
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
         self._changed = False
-        self._facts = await workflow.execute_local_activity_method(
-            JobActivities.look_at_job, self._input.job_id, **RECORD
+        self.facts = await workflow.execute_local_activity_method(
+            JobActivities.look_at_job, self.input.job_id, **RECORD
         )

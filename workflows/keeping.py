@@ -20,7 +20,6 @@ with workflow.unsafe.imports_passed_through():
 from workflows.failures import fault_of, final, sentence_of
 from workflows.options import CLOUD, RECORD, RELEASE, SHELL, within
 
-HELD = (LeaseState.RUNNING, LeaseState.STOPPING, LeaseState.STOPPED, LeaseState.STARTING)
 INSTALLING = timedelta(minutes=5)
 LEAST_WAIT = timedelta(milliseconds=200)
 RECORDS = {
@@ -51,8 +50,10 @@ class Machine(Protocol):
     def say(self, message: str, state: LeaseState) -> None: ...
 
 
-async def keep(machine: Machine) -> None:
+async def keep(machine: Machine, *, with_agent: bool = True) -> None:
     """Serve the holder until it lets go of the machine, or the machine is gone.
+
+    `with_agent`: somebody works on it, so our agent watches there.
 
     Raises:
         FailureError: NOT_WANTED, MACHINE_LOST
@@ -61,7 +62,7 @@ async def keep(machine: Machine) -> None:
     machine.say("working", machine.lease.state)
     await machine.tell_holder()
     await machine.watch()
-    if machine.lease.state is LeaseState.RUNNING:
+    if with_agent and machine.lease.state is LeaseState.RUNNING:
         machine.beside = asyncio.create_task(_install_agent(machine))  # nobody waits for it
     while True:
         holding = _next(machine)

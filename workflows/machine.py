@@ -17,7 +17,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows.attributes import show_phase
 from workflows.failures import fault_of, final, sentence_of
-from workflows.keeping import HELD, keep
+from workflows.keeping import keep
 from workflows.options import CLOUD, RECORD, RELEASE, SHELL, within
 
 OUTCOMES = {
@@ -82,7 +82,7 @@ class MachineWorkflow:
             self._progress.seen = self.lease.seen
 
     async def _boot(self) -> None:
-        if self.lease.state in HELD:
+        if self.lease.state.is_held:
             return
         self.say("booting", LeaseState.RENTED)
         deadline = workflow.now() + self.input.boot_deadline
@@ -128,7 +128,7 @@ class MachineWorkflow:
             raise
 
     async def _hold(self) -> None:
-        """Serve the holder until it lets go or the machine is lost."""
+        """Serve the holder until it lets go or the machine is lost. One that is to keep files from now on is kept."""
         self.say("working", LeaseState.RUNNING)
         await self.tell_holder()
         await self.watch()
@@ -136,6 +136,8 @@ class MachineWorkflow:
             if is_lost(self._progress.seen, workflow.now(), self.input.patience):
                 raise final(Fault.MACHINE_LOST, f"the machine was lost: {self.seen_words()}")
             await self.await_change(self.settles_at(None))
+            if self.lease.keeps_files:
+                return await keep(self, with_agent=False)
 
     async def await_change(self, until: datetime | None) -> None:
         """Wait for news of the machine or of the holder's wishes, or for the moment to judge what was seen."""
@@ -159,7 +161,7 @@ class MachineWorkflow:
 
     async def _end(self, error: BaseException) -> None:
         """From here the lease is only being released."""
-        served = self._progress.state in HELD
+        served = self._progress.state.is_held
         outcome = LeaseOutcome.SERVED if served else LeaseOutcome.CANCELLED
         fault = fault_of(error)
         if fault is not Fault.NOT_WANTED:

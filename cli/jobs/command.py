@@ -1,4 +1,4 @@
-"""`dumont jobs`: list, show, output, cancel, artifacts."""
+"""`dumont jobs`: list, show, output, cancel, collect, artifacts."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from cli.login import connect
 
 Flag = Annotated[bool, Parameter(negative="")]
 
-jobs = App(name="jobs", help="Scripts on rented GPUs: run, list, show, output, cancel, artifacts.")
+jobs = App(name="jobs", help="Scripts on rented GPUs: run, list, show, output, cancel, collect, artifacts.")
 jobs.command(run, name="run")
 
 
@@ -102,6 +102,20 @@ def cancel(job: str, /, *, api: str | None = None, token: str | None = None, dat
     with connect(api, token, data_dir) as session:
         session.post(f"/jobs/{job}/cancel", {})
     Console(stderr=True).print(f"{job} is being ended; its machine is given back.", highlight=False)
+
+
+@jobs.command
+def collect(job: str, /, *, api: str | None = None, token: str | None = None, data_dir: Path | None = None) -> None:
+    """Fetch the files of a job now that could not be fetched; its machine waits with them.
+
+    Parameters
+    ----------
+    job
+        Its id.
+    """
+    with connect(api, token, data_dir) as session:
+        session.post(f"/jobs/{job}/collect", {})
+    Console(stderr=True).print(f"{job}: its machine is started, and its files are fetched.", highlight=False)
 
 
 @jobs.command

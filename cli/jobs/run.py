@@ -34,6 +34,7 @@ def run(
     image: str | None = None,
     spot: Flag = False,
     retries: int | None = None,
+    checkpoint: float | None = None,
     env: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     pip: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     setup: Path | None = None,
@@ -67,6 +68,8 @@ def run(
         A cheaper machine that may be taken away; the job is then run again on another.
     retries
         How often, at the most.
+    checkpoint
+        Save /workspace every so many minutes; on another machine the script begins with it.
     env
         NAME=value for the script. May be given several times; kept sealed.
     pip
@@ -96,6 +99,7 @@ def run(
         "image": image,
         "use_spot": spot,
         "max_retries": retries,
+        "checkpoint_minutes": checkpoint,
         "env": assigned(env),
         "pip_packages": list(pip),
         "output_paths": list(output) or None,

@@ -7,6 +7,7 @@ import pytest
 
 from domain.artifacts import BadPath, artifact_name, output_path
 from domain.jobs import (
+    Aside,
     AttemptEnd,
     AttemptFacts,
     AttemptState,
@@ -19,7 +20,7 @@ from domain.jobs import (
     next_job_step,
     unix_lines,
 )
-from domain.phases import InstanceStatus
+from domain.phases import InstanceStatus, Power
 from domain.utf8 import whole_characters
 
 
@@ -47,6 +48,9 @@ COMING: dict[str, Any] = {"instance_status": InstanceStatus.STARTING, "machine_u
         (facts(AttemptState.PROVISIONING, wanted=False), JobStep.GIVE_UP_MACHINE),
         (facts(AttemptState.PROVISIONING, **GONE), JobStep.GIVE_UP_MACHINE),
         (facts(AttemptState.PROVISIONING, instance_wanted=False), JobStep.GIVE_UP_MACHINE),
+        (facts(AttemptState.PROVISIONING, restore="snap_1"), JobStep.RESTORE),
+        (facts(AttemptState.PROVISIONING, restore="snap_1", **COMING), JobStep.WAIT_FOR_MACHINE),
+        (facts(AttemptState.PROVISIONING, restore="snap_1", wanted=False), JobStep.GIVE_UP_MACHINE),
         (facts(AttemptState.RUNNING), JobStep.FOLLOW),
         (facts(AttemptState.RUNNING, wanted=False), JobStep.FOLLOW),
         (facts(AttemptState.RUNNING, machine_up=False), JobStep.GIVE_UP_MACHINE),
@@ -59,6 +63,32 @@ COMING: dict[str, Any] = {"instance_status": InstanceStatus.STARTING, "machine_u
 )
 def test_the_next_step(given: JobFacts, step: JobStep) -> None:
     assert next_job_step(given) is step
+
+
+STOPPED: dict[str, Any] = {"machine_up": False, "machine_held": True, "power": Power.STOPPED}
+STARTING: dict[str, Any] = {"machine_up": False, "machine_held": True, "power": Power.RUNNING}
+NOT_YET, DUE, TOO_LATE = Aside(seconds=9), Aside(is_due=True), Aside(is_due=True, is_over=True)
+
+
+@pytest.mark.parametrize(
+    ("aside", "more", "step"),
+    [
+        (NOT_YET, STOPPED, JobStep.WAIT_ASIDE),
+        (NOT_YET, STARTING, JobStep.SET_ASIDE),
+        (NOT_YET, STOPPED | {"machine_held": False}, JobStep.GIVE_UP_FILES),
+        (NOT_YET, STOPPED | {"wanted": False}, JobStep.GIVE_UP_FILES),
+        (NOT_YET, STOPPED | {"instance_wanted": False}, JobStep.GIVE_UP_FILES),
+        (NOT_YET, {"machine_up": True, "machine_held": True}, JobStep.COLLECT),
+        (DUE, STOPPED, JobStep.TAKE_UP),
+        (DUE, STARTING, JobStep.WAIT_FOR_MACHINE),
+        (DUE, STARTING | {"start_refused": True}, JobStep.SET_ASIDE),
+        (DUE, {"machine_up": True, "machine_held": True}, JobStep.COLLECT),
+        (TOO_LATE, STOPPED, JobStep.GIVE_UP_FILES),
+        (TOO_LATE, STARTING, JobStep.GIVE_UP_FILES),
+    ],
+)
+def test_the_next_step_while_its_files_wait(aside: Aside, more: dict[str, Any], step: JobStep) -> None:
+    assert next_job_step(facts(AttemptState.ENDED, aside=aside, **more)) is step
 
 
 @pytest.mark.parametrize("status", [status for status in JobStatus if status.is_over])

@@ -239,7 +239,7 @@ async def until(ask: Callable[[], Awaitable[Answer | None]], seconds: float, wha
                 return answer
         except (httpx.TransportError, AssertionError) as error:
             last = error
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.15)
     raise AssertionError(f"waited {seconds:g} s in vain for {what}; last error: {last}")
 
 

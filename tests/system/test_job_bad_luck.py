@@ -1,7 +1,5 @@
 """Bad luck with jobs: nothing lost of what was printed, the script run once a machine, nothing left rented."""
 
-import asyncio
-import shutil
 from typing import Any
 
 import pytest
@@ -182,30 +180,6 @@ async def test_a_script_that_wipes_what_we_brought_is_found_gone(system: Running
     done = await system.job_becomes(job["id"])
     assert done["status"] == "failed", done
     assert "gone" in done["error_message"]
-    await system.alive(0)
-
-
-async def test_a_store_that_takes_nothing_holds_the_machine_for_its_time_and_no_longer(system: Running) -> None:
-    job = await system.job("echo printed; mkdir -p output; echo x > output/x; sleep 2")
-    await system.job_becomes(job["id"], "running")
-    store = system.installation.folder / "artifacts"
-    aside = store.with_name("artifacts aside")
-    await asyncio.to_thread(shutil.move, store, aside)
-    store.write_text("in the way")
-    try:
-
-        async def said() -> bool | None:
-            return "cannot be collected yet" in (await system.job_now(job["id"]))["message"] or None
-
-        await until(said, 60, "the record to say so")
-        assert len(await system.machines()) == 1
-        done = await system.job_becomes(job["id"])
-    finally:
-        store.unlink()
-        await asyncio.to_thread(shutil.move, aside, store)
-    assert done["status"] == "completed"
-    assert any("could not be collected" in note for note in done["notes"])
-    assert (await system.job_output(job["id"]))["stdout"] == "printed\n"
     await system.alive(0)
 
 

@@ -16,6 +16,7 @@ from settings import Settings
 from tests.system.conftest import prepared
 from tests.system.histories import all_histories
 from tests.system.running import Running, until
+from tests.system.test_job_files import checkpointed, no_store, stopped
 
 HISTORIES = Path(__file__).parent / "histories"
 KINDS = ("deploy-", "instance-", "job-", "machine-", "snapshot-", "tidy-vault-", "watch-")
@@ -103,6 +104,23 @@ async def job_worker_killed(system: Running) -> None:
     await system.alive(0)
 
 
+async def job_files_wait(system: Running) -> None:
+    async with no_store(system):
+        job = await system.job("mkdir -p output; date > output/when")
+        await system.job_becomes(job["id"], "collecting")
+        await stopped(system, job["id"])
+    await system.job_becomes(job["id"])
+    await system.alive(0)
+
+
+async def job_restored(system: Running) -> None:
+    job = await checkpointed(system)
+    (machine,) = await system.machines()
+    await system.simulator.post(f"/simulator/machines/{machine['id']}/outbid")
+    await system.job_becomes(job["id"])
+    await system.alive(0)
+
+
 async def paused_and_woken(system: Running) -> None:
     made = await system.create()
     await system.becomes(made["id"], "running")
@@ -165,6 +183,7 @@ SCENARIOS: dict[str, Callable[[Running], Awaitable[None]]] = {
     for scenario in (
         *(ready_then_stopped, second_offer, reply_lost, model_failed, machine_lost, worker_killed),
         *(job_completed, job_cancelled, job_machine_lost, job_queued, job_worker_killed),
+        *(job_files_wait, job_restored),
         *(paused_and_woken, idle_then_hibernated_then_restored, gpu_taken_while_paused, pause_called_off),
         snapshot_restored_in_place,
     )

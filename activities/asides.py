@@ -1,0 +1,70 @@
+"""A job's machine whose files cannot be fetched: stopped meanwhile, so that it costs its disk only."""
+
+from datetime import timedelta
+
+from temporalio import activity
+
+from activities.flows import Flows
+from activities.points import Point, reach
+from db import power
+from db.job_tables import Job, JobAttempt
+from db.jobs import last_attempt, say
+from db.session import Database, now
+from db.tables import Instance, Lease
+from domain.flows import machine_workflow_id
+from domain.jobs import AttemptState
+from domain.phases import Desired
+from settings import Settings
+
+
+class AsideActivities:
+    def __init__(self, database: Database, flows: Flows, settings: Settings) -> None:
+        self._database = database
+        self._flows = flows
+        self._again = timedelta(minutes=settings.collect_again_minutes)
+        self._longest = timedelta(hours=settings.collect_hours)
+
+    @activity.defn
+    async def set_aside(self, job_id: str) -> None:
+        """A try has failed: the machine stops until the next one. Its disk is all there is of the files."""
+        async with self._database.begin() as session:
+            job = await session.get_one(Job, job_id, with_for_update=True)
+            attempt = await last_attempt(session, job_id, lock=True)
+            if attempt is None or attempt.state is not AttemptState.ENDED:
+                return
+            instance = await session.get_one(Instance, attempt.instance_id, with_for_update=True)
+            lease = await session.get_one(Lease, instance.lease_id or "", with_for_update=True)
+            present = await now(session)
+            attempt.aside_until = attempt.aside_until or present + self._longest
+            attempt.collect_at = present + self._again
+            lease.keeps_files = True
+            if instance.desired is not Desired.DESTROYED:
+                instance.desired = Desired.PAUSED
+            await power.wish_stopped(session, instance, lease.id, None)
+            job.message = _waits(attempt)
+            await say(session, job, "set_aside", job.message)
+        await reach(Point.SET_ASIDE)
+        await self._flows.changed(machine_workflow_id(lease.id))
+
+    @activity.defn
+    async def take_up(self, job_id: str) -> None:
+        """It is time for the next try: the machine starts."""
+        async with self._database.begin() as session:
+            job = await session.get_one(Job, job_id, with_for_update=True)
+            attempt = await last_attempt(session, job_id, lock=True)
+            if attempt is None or attempt.state is not AttemptState.ENDED:
+                return
+            instance = await session.get_one(Instance, attempt.instance_id, with_for_update=True)
+            if instance.desired is Desired.PAUSED:
+                instance.desired = Desired.RUNNING
+            if not await power.wish_started(session, instance, instance.lease_id or ""):
+                return
+            job.message = "Starting its machine, to fetch its files."
+            await say(session, job, "taken_up", job.message)
+        await reach(Point.TAKEN_UP)
+        await self._flows.changed(machine_workflow_id(instance.lease_id or ""))
+
+
+def _waits(attempt: JobAttempt) -> str:
+    again, until = (f"{each:%Y-%m-%d %H:%M} UTC" for each in (attempt.collect_at, attempt.aside_until) if each)
+    return f"Its files could not be fetched. Its machine is stopped and keeps them until {until}; next try: {again}."

@@ -1,0 +1,79 @@
+"""A job's files: fetched before its machine goes. One whose files cannot be fetched waits for them, stopped."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Protocol
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.artifacts import ArtifactActivities
+    from activities.asides import AsideActivities
+    from activities.errors import Fault
+    from domain.flows import JobInput
+    from domain.jobs import AttemptFacts, JobFacts, JobStep
+
+from workflows.failures import fault_of, sentence_of
+from workflows.options import COLLECT, RECORD
+
+
+class Job(Protocol):
+    """What is needed of the JobWorkflow."""
+
+    input: JobInput
+    facts: JobFacts
+
+    @property
+    def attempt(self) -> AttemptFacts: ...
+    async def look(self) -> None: ...
+    async def await_news(self, longest: timedelta) -> None: ...
+
+
+class Collecting:
+    """The steps from a script's end until its machine may go. Each may be begun again from its beginning."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.steps: dict[JobStep, Callable[[], Awaitable[None]]] = {
+            JobStep.COLLECT: self._collect,
+            JobStep.SET_ASIDE: self._set_aside,
+            JobStep.WAIT_ASIDE: self._wait_aside,
+            JobStep.TAKE_UP: self._take_up,
+            JobStep.GIVE_UP_FILES: self._give_up_files,
+        }
+
+    async def _collect(self) -> None:
+        try:
+            await workflow.execute_activity_method(
+                ArtifactActivities.collect_artifacts, self._job.attempt.id, summary="fetch its files", **COLLECT
+            )
+        except ActivityError as error:
+            workflow.logger.info("not collected: %s", sentence_of(error))
+            await self._not_collected(fault_of(error))
+
+    async def _not_collected(self, fault: Fault | None) -> None:
+        if fault is Fault.NOT_COLLECTED and workflow.patched("machines-wait-stopped"):
+            await self._job.look()
+            if self._job.facts.wanted:
+                return await self._set_aside()
+        await self._give_up_files()
+
+    async def _set_aside(self) -> None:
+        await workflow.execute_local_activity_method(AsideActivities.set_aside, self._job.input.job_id, **RECORD)
+
+    async def _wait_aside(self) -> None:
+        """Until the next try, or until its owner wants one now, or none any more."""
+        aside = self._job.attempt.aside
+        await self._job.await_news(timedelta(seconds=0 if aside is None else aside.seconds))
+
+    async def _take_up(self) -> None:
+        await workflow.execute_local_activity_method(AsideActivities.take_up, self._job.input.job_id, **RECORD)
+
+    async def _give_up_files(self) -> None:
+        await workflow.execute_activity_method(
+            ArtifactActivities.keep_what_was_seen,
+            self._job.attempt.id,
+            summary="keep the logs as followed",
+            **COLLECT,
+        )
