@@ -115,6 +115,7 @@ def build_activities(
         sleeping.hibernate_when_due,
         sleeping.conclude_wake,
         shell.end_user_processes,
+        shell.bring_rsync,
         power.switch_off,
         power.switch_on,
         power.give_up_start,

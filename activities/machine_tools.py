@@ -12,6 +12,7 @@ from clients.ssh_streams import put
 
 FOLDER = "/var/lib/dumont"
 BIN = f"{FOLDER}/bin"
+FOUND_BY_USERS = "/usr/local/bin"
 SSH_DEADLINE = 15.0
 PUT_DEADLINE = 600.0
 INSTALL_DEADLINE = 600.0
@@ -54,16 +55,19 @@ async def prepare(connection: SSHClientConnection, program: Program) -> tuple[st
 
 
 async def put_rsync(connection: SSHClientConnection) -> str:
-    """Have rsync on the machine; its path.
+    """Have rsync on the machine where `rsync` of a user finds it; its path.
 
     Raises:
         ToolMissing, and what `clients/ssh.py` raises.
     """
-    found = await run(connection, f"command -v rsync || command -v {BIN}/rsync", timeout=SSH_DEADLINE)
+    prepared = f"mkdir -p {BIN} && chmod 700 {FOLDER}; command -v rsync"
+    found = await run(connection, prepared, timeout=SSH_DEADLINE)
     if found.exit_code == 0:
         return found.stdout.split()[0]
     if await _put_ours(connection, "rsync", "--version") is not None:
-        return f"{BIN}/rsync"
+        linked = await run(connection, f"ln -sf {BIN}/rsync {FOUND_BY_USERS}/rsync", timeout=SSH_DEADLINE)
+        if linked.exit_code == 0:
+            return f"{FOUND_BY_USERS}/rsync"
     await _install(connection, "rsync", "rsync")
     return "rsync"
 

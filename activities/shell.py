@@ -1,9 +1,14 @@
 """Commands on an instance's machine, over SSH."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from asyncssh import SSHClientConnection
 from temporalio import activity
 
 from activities.end_processes import GRACE_SECONDS, SCRIPT
 from activities.errors import Fault, Final, NotYet, ssh_errors
+from activities.machine_tools import ToolMissing, put_rsync
 from activities.machines import MachineActivities
 from clients.ssh import CommandTimedOut, connect, run
 from db.session import Database
@@ -26,6 +31,25 @@ class ShellActivities:
         Raises:
             Final: MACHINE_LOST
         """
+        async with self._on_machine(lease_id) as connection:
+            ended = await run(connection, SCRIPT, timeout=GRACE_SECONDS + SSH_DEADLINE)
+        return int(ended.stdout.strip() or 0) if ended.exit_code == 0 else 0
+
+    @activity.defn
+    async def bring_rsync(self, lease_id: str) -> str:
+        """Have rsync on the machine, for images without one. Returns its path, or why there is none.
+
+        Raises:
+            Final: MACHINE_LOST
+        """
+        async with self._on_machine(lease_id) as connection:
+            try:
+                return await put_rsync(connection)
+            except ToolMissing as error:
+                return str(error)
+
+    @asynccontextmanager
+    async def _on_machine(self, lease_id: str) -> AsyncIterator[SSHClientConnection]:
         async with self._database.begin() as session:
             lease = await session.get_one(Lease, lease_id)
         if lease.state is not LeaseState.RUNNING or not lease.wanted:
@@ -33,7 +57,6 @@ class ShellActivities:
         with ssh_errors(PAUSE):
             async with await connect(self._machines.target(lease), timeout=SSH_DEADLINE) as connection:
                 try:
-                    ended = await run(connection, SCRIPT, timeout=GRACE_SECONDS + SSH_DEADLINE)
+                    yield connection
                 except CommandTimedOut as error:
-                    raise NotYet("the machine is slow to end its programs", PAUSE) from error
-        return int(ended.stdout.strip() or 0) if ended.exit_code == 0 else 0
+                    raise NotYet("the machine is slow to do as it is told", PAUSE) from error

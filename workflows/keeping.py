@@ -12,15 +12,16 @@ with workflow.unsafe.imports_passed_through():
     from activities.agents import AgentActivities
     from activities.errors import Fault
     from activities.power import PowerActivities, StartFailure
+    from activities.shell import ShellActivities
     from domain.flows import LeaseView, MachineInput
     from domain.holding import Holding, next_holding
     from domain.machines import MachineSeen
     from domain.phases import LeaseState
 
 from workflows.failures import fault_of, final, sentence_of
-from workflows.options import CLOUD, RECORD, RELEASE, SHELL, within
+from workflows.options import BRING, CLOUD, RECORD, RELEASE, SHELL, within
 
-INSTALLING = timedelta(minutes=5)
+INSTALLING, BRINGING = timedelta(minutes=5), timedelta(minutes=30)
 LEAST_WAIT = timedelta(milliseconds=200)
 RECORDS = {
     Holding.RECORD_STOPPED: PowerActivities.record_stopped,
@@ -63,7 +64,7 @@ async def keep(machine: Machine, *, with_agent: bool = True) -> None:
     await machine.tell_holder()
     await machine.watch()
     if with_agent and machine.lease.state is LeaseState.RUNNING:
-        machine.beside = asyncio.create_task(_install_agent(machine))  # nobody waits for it
+        machine.beside = asyncio.create_task(_equip(machine))  # nobody waits for it
     while True:
         holding = _next(machine)
         if holding is Holding.LOST:
@@ -103,8 +104,8 @@ async def _carry_out(machine: Machine, holding: Holding) -> None:
     await machine.tell_holder()
 
 
-async def _install_agent(machine: Machine) -> None:
-    """Best effort: without one, everything on the machine counts as in use, and the agent is tried again later."""
+async def _equip(machine: Machine) -> None:
+    """Best effort: without an agent, everything on the machine counts as in use, and the agent is tried again later."""
     try:
         await workflow.execute_activity_method(
             AgentActivities.install_agent,
@@ -112,8 +113,15 @@ async def _install_agent(machine: Machine) -> None:
             summary="put our agent there",
             **within(SHELL, INSTALLING),
         )
+        if workflow.patched("rsync-for-users"):
+            await workflow.execute_activity_method(
+                ShellActivities.bring_rsync,
+                machine.input.lease_id,
+                summary="have rsync there",
+                **within(BRING, BRINGING),
+            )
     except FailureError as error:
-        workflow.logger.info("no agent on %s: %s", machine.input.lease_id, sentence_of(error))
+        workflow.logger.info("%s lacks an agent or rsync: %s", machine.input.lease_id, sentence_of(error))
 
 
 async def _switch_on(machine: Machine) -> None:

@@ -40,6 +40,9 @@ CLOUD = _outside(timedelta(seconds=60), first=1.0, longest=30.0)
 SHELL = _outside(timedelta(seconds=60), first=0.5, longest=10.0)
 """Commands on a machine over SSH."""
 
+BRING = _outside(timedelta(minutes=15), first=1.0, longest=30.0)
+"""Programs brought to a machine, or installed there from wherever its system gets them."""
+
 FOLLOW = _outside(timedelta(minutes=12), first=0.5, longest=10.0)
 """Watching a script that runs, minutes at a time: never given up for the machine's silence alone."""
 

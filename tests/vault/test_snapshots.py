@@ -13,14 +13,15 @@ from asyncssh import SSHClientConnection
 
 from activities import copies
 from activities.errors import Final
-from activities.machine_tools import BIN, put_rsync
+from activities.machine_tools import BIN
 from activities.repositories import Repositories
+from activities.shell import ShellActivities
 from activities.vault import SnapshotFailure
-from clients.ssh import Completed, connect, run
+from clients.ssh import Completed, run
 from db import snapshots
 from db.lease_tokens import VAULT, lease_token
 from db.repositories import password_of
-from db.tables import Instance, Lease
+from db.tables import Instance
 from domain.phases import SnapshotStatus
 from tests.vault.world import Door, Machine, World, environment, perform, until
 
@@ -58,11 +59,8 @@ async def test_a_machine_without_restic_and_rsync_is_given_them(world: World) ->
     snapshot_id, _ = await world.taken(machine)
     assert (await world.row(snapshot_id)).verified
     assert await world.say(machine, f"{BIN}/restic version") != ""
-    async with world.database.begin() as session:
-        target = world.machines.target(await session.get_one(Lease, machine.lease_id))
-    async with await connect(target, timeout=15) as connection:
-        path = await put_rsync(connection)
-    assert (await world.say(machine, f"{path} --version")).startswith("rsync")
+    await perform(ShellActivities(world.database, world.machines).bring_rsync, machine.lease_id)
+    assert (await world.say(machine, "rsync --version")).startswith("rsync")
 
 
 async def test_a_worker_that_dies_leaves_the_copy_to_the_next(world: World) -> None:
