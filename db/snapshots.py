@@ -175,6 +175,12 @@ async def delete_all(session: AsyncSession, instance_id: int) -> None:
     await session.execute(update(Snapshot).where(*mine).values(deleted_at=now))
 
 
+async def restic_ids(session: AsyncSession, instance_id: int, *, but: str) -> set[str]:
+    """The ids in the repository of all snapshots of an instance, deleted ones too, `but` one."""
+    others = select(Snapshot.restic_id).where(Snapshot.instance_id == instance_id, Snapshot.id != but)
+    return {each for each in await session.scalars(others) if each is not None}
+
+
 async def deleted_ids(session: AsyncSession, instance_id: int) -> set[str]:
     """What the repository has to lose: the ids there of deleted snapshots."""
     gone = select(Snapshot.restic_id).where(Snapshot.instance_id == instance_id, Snapshot.deleted_at.is_not(None))
