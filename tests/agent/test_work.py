@@ -122,7 +122,9 @@ def test_no_command_line_is_told(watched: Watched) -> None:
     assert "sesame" not in str(watched.becomes_busy())
 
 
-@pytest.mark.parametrize("program", ["exec sleep 1000", "exit 6", "echo '[N/A], RTX, 1, 2, 3'", ""])
+@pytest.mark.parametrize(
+    "program", [pytest.param("exec sleep 1000", marks=pytest.mark.long), "exit 6", "echo '[N/A], RTX, 1, 2, 3'", ""]
+)
 def test_a_gpu_that_cannot_be_read_is_unknown_and_not_idle(watched: Watched, program: str) -> None:
     """On real machines: a GPU that fell off the bus, a driver that is gone, a sliced GPU."""
     watched.say(f"rm /usr/bin/nvidia-smi; echo '#!/bin/sh\n{program}' > nvidia-smi; chmod +x nvidia-smi")

@@ -7,7 +7,7 @@ import pytest
 from activities.flows import connect
 from domain.flows import job_workflow_id
 from settings import Settings
-from tests.system.running import Running, until
+from tests.system.running import Running, only_long, until
 
 COUNTS = "for i in $(seq 1 30); do echo line $i; sleep 0.1; done"
 COUNTED = "".join(f"line {i}\n" for i in range(1, 31))
@@ -28,7 +28,7 @@ async def its_machine(system: Running, job_id: str) -> int:
     return int(instance["provider_id"])
 
 
-@pytest.mark.parametrize("name", ["worker", "api", "temporal", "postgres", "gateway"])
+@pytest.mark.parametrize("name", ["worker", "temporal", *only_long("api", "postgres", "gateway")])
 async def test_kill_9_in_the_middle_of_a_script_misses_no_line_and_repeats_none(system: Running, name: str) -> None:
     job = await system.job(COUNTS)
     await prints(system, job["id"], "line 5\n")
@@ -69,7 +69,7 @@ async def test_a_machine_that_will_not_go_is_said_and_goes_later(system: Running
     await until(released, 60, "the record to say that it is gone")
 
 
-@pytest.mark.parametrize("how", ["kill", "restart", "outbid"])
+@pytest.mark.parametrize("how", ["restart", "outbid", *only_long("kill")])
 async def test_a_machine_that_is_lost_is_replaced_as_often_as_was_asked(system: Running, how: str) -> None:
     more: dict[str, Any] = {"use_spot": True} if how == "outbid" else {"max_retries": 1}
     job = await system.job("echo begun; sleep 3; echo ended", **more)

@@ -11,7 +11,7 @@ from tests.system.running import Running, until
 
 OF_JOBS = [point for point in Point if point.name.startswith("JOB_")]
 OF_MACHINES = [Point.RENT_MARKED, Point.RENT_ANSWERED, Point.RELEASE_ASKED, Point.RELEASE_CONFIRMED]
-FOR_EVERY_RUN = [Point.JOB_COMMITTED, Point.JOB_ADMITTED, Point.JOB_STARTED, Point.JOB_OUTPUT_KEPT, Point.JOB_STORED]
+FOR_EVERY_RUN = [Point.JOB_COMMITTED, Point.JOB_STARTED, Point.JOB_STORED]
 ROUNDS = 4
 SCRIPT = "echo ran; sleep 0.5; echo again; mkdir -p output; date > output/when"
 ANY = {"gpu_type": "RTX", "max_price": 5.0}

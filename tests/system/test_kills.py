@@ -11,10 +11,10 @@ from temporalio.service import RPCError
 from activities.flows import connect
 from domain.flows import REAP_WORKFLOW_ID, RECONCILE_WORKFLOW_ID, deploy_workflow_id, instance_workflow_id
 from settings import Settings
-from tests.system.running import Running, at_stage, until
+from tests.system.running import Running, at_stage, only_long, until
 
 
-@pytest.mark.parametrize("name", ["worker", "api", "gateway", "temporal", "postgres"])
+@pytest.mark.parametrize("name", ["worker", "postgres", *only_long("api", "gateway", "temporal")])
 async def test_kill_9_in_the_middle_of_a_deploy_costs_time_only(system: Running, name: str) -> None:
     deployment = await system.deploy()
     pid = system.kill(name)

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from cli.up.ports import free_port
-from tests.cli.installation import Installation
+from tests.system.conftest import prepared
 from tests.system.running import Running
 
 
 async def test_machines_of_a_simulator_that_moved_are_served_and_given_back(tmp_path: Path) -> None:
-    installation = Installation(tmp_path / "data")
+    installation = prepared(tmp_path)
     installation.start()
     before = Running(installation)
     await before.register()

@@ -9,7 +9,7 @@ from tests.system.figures import Figures
 from tests.system.kills import killed_at
 from tests.system.running import Running
 
-FOR_EVERY_RUN = [Point.DEPLOY_COMMITTED, Point.RENT_MARKED, Point.RENT_ANSWERED, Point.RELEASE_ASKED]
+FOR_EVERY_RUN = [Point.RENT_MARKED, Point.RELEASE_ASKED]
 ELSEWHERE = (
     *("instance-", "power-", "stop-", "start-", "settled-", "snapshot-", "restored"),
     *("job-", "artifacts-", "set-aside", "taken-up", "checkpoint-"),

@@ -76,6 +76,7 @@ async def test_a_machine_of_ours_without_a_row_is_stopped_told_of_and_given_back
 async def test_what_does_not_carry_our_exact_label_is_never_touched(system: Running) -> None:
     deployment = await system.deploy()
     await system.ready(deployment["id"])
+    await system.stop(deployment["id"])
     home, label = installation_id(system), closed_label(system)
     labels = [
         "",

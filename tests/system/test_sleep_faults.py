@@ -202,7 +202,7 @@ async def test_kill_9_on_the_way_to_hibernation(system: Running, point: Point) -
     assert await system.ssh(running, READ) == "mine\n"
 
 
-@pytest.mark.parametrize("point", [Point.RESTORED, *only_long(Point.RESERVED_AGAIN, Point.SETTLED_HOME)])
+@pytest.mark.parametrize("point", only_long(Point.RESTORED, Point.RESERVED_AGAIN, Point.SETTLED_HOME))
 async def test_kill_9_on_the_way_back_from_hibernation(system: Running, point: Point) -> None:
     asleep = await hibernated(system)
     reached = system.order(point, "kill")
