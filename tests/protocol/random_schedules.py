@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from activities.points import Point
+from tests.points import OF_LEASES
 from tests.protocol.words import (
     FAULTS,
     Backup,
@@ -24,12 +24,7 @@ from tests.protocol.words import (
     Trouble,
 )
 
-NOT_HERE = (
-    *("deploy-", "probe-", "server-", "model-", "published"),
-    *("instance-", "stop-", "start-", "power-", "settled-"),
-)
-"""Points of activities that take no part in the protocol."""
-POINTS = [point.value for point in Point if not point.value.startswith(NOT_HERE)]
+POINTS = [point.value for point in OF_LEASES]
 REQUESTS = [f"{request}-{moment}" for request in Request for moment in ("arrives", "answers")]
 PLACES = [*POINTS, *REQUESTS, "market-answers"]
 

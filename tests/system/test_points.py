@@ -5,17 +5,12 @@ import os
 import pytest
 
 from activities.points import Point
+from tests.points import OF_DEPLOYS
 from tests.system.figures import Figures
 from tests.system.kills import killed_at
 from tests.system.running import Running
 
 FOR_EVERY_RUN = [Point.RENT_MARKED, Point.RELEASE_ASKED]
-ELSEWHERE = (
-    *("instance-", "power-", "stop-", "start-", "settled-", "snapshot-", "restored"),
-    *("job-", "artifacts-", "set-aside", "taken-up", "checkpoint-"),
-)
-"""No deploy gets there: tests/system/test_sleep_points.py, tests/vault/ and the tests of jobs do."""
-OF_DEPLOYS = [point for point in Point if not point.value.startswith(ELSEWHERE)]
 TIMES = int(os.environ.get("DRILL_TIMES", "11"))
 
 

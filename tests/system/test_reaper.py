@@ -20,11 +20,15 @@ def installation_id(system: Running) -> str:
     return str(row[0])
 
 
-def closed_label(system: Running) -> str:
-    with psycopg.connect(system.addresses["database"].replace("+psycopg", "")) as database:
-        row = database.execute("SELECT label FROM leases WHERE state = 'closed' LIMIT 1").fetchone()
-    assert row is not None
-    return str(row[0])
+async def closed_label(system: Running) -> str:
+    """Of a lease whose machine is gone; the caller has given one back."""
+
+    async def closed() -> str | None:
+        with psycopg.connect(system.addresses["database"].replace("+psycopg", "")) as database:
+            row = database.execute("SELECT label FROM leases WHERE state = 'closed' LIMIT 1").fetchone()
+        return None if row is None else str(row[0])
+
+    return await until(closed, 20, "a closed lease")
 
 
 async def test_a_rent_that_is_committed_after_we_gave_up_on_it_is_given_back(system: Running) -> None:
@@ -56,7 +60,7 @@ async def test_a_machine_of_ours_whose_lease_is_closed_is_given_back(system: Run
     deployment = await system.deploy()
     await system.ready(deployment["id"])
     await system.stop(deployment["id"])
-    await system.rent_by_hand(closed_label(system))
+    await system.rent_by_hand(await closed_label(system))
     await system.alive(0, seconds=20)
 
 
@@ -77,7 +81,7 @@ async def test_what_does_not_carry_our_exact_label_is_never_touched(system: Runn
     deployment = await system.deploy()
     await system.ready(deployment["id"])
     await system.stop(deployment["id"])
-    home, label = installation_id(system), closed_label(system)
+    home, label = installation_id(system), await closed_label(system)
     labels = [
         "",
         "job-1",
@@ -100,7 +104,7 @@ async def test_too_many_strays_wait_until_a_person_who_has_looked_lets_just_thos
     deployment = await system.deploy()
     await system.ready(deployment["id"])
     await system.stop(deployment["id"])
-    wish = {"label": closed_label(system), "count": 7, "target_state": "stopped"}
+    wish = {"label": await closed_label(system), "count": 7, "target_state": "stopped"}
     planted = (await system.simulator.post("/simulator/machines", json=wish)).json()["ids"]
     await until(lambda: _braked(system, planted), 30, "the alarm")
     sweeps = await sweeps_so_far(system)
