@@ -34,6 +34,9 @@ RECORD: Options = {
 }
 """Our own database or Temporal: short, retried until it is back."""
 
+SWEEP = _outside(timedelta(minutes=2), first=0.2, longest=5.0)
+"""Going through all open rows: after a lost Temporal database, a thousand workflows are started, 15 ms each."""
+
 CLOUD = _outside(timedelta(seconds=60), first=1.0, longest=30.0)
 """Requests to a cloud. `NotYet` says itself when to come back; the backoff is for what nobody foresaw."""
 

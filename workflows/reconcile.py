@@ -5,7 +5,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.reconciling import ReconcileActivities
 
-from workflows.options import RECORD
+from workflows.options import SWEEP
 
 
 @workflow.defn
@@ -13,5 +13,5 @@ class ReconcileWorkflow:
     @workflow.run
     async def run(self) -> int:
         return await workflow.execute_activity_method(
-            ReconcileActivities.start_what_rows_demand, summary="start what rows demand", **RECORD
+            ReconcileActivities.start_what_rows_demand, summary="start what rows demand", **SWEEP
         )
