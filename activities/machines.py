@@ -32,6 +32,8 @@ from domain.phases import LeaseState
 RENT_DEADLINE = 20.0
 """Seconds for the rent request; well below the activity's own deadline, so that no attempt outlives its retry."""
 LOOK_AGAIN = 1.0
+LOOK_FIRST = 0.25
+"""Seconds after a destroy until it is looked whether it is done: a job is over only then."""
 REFUSED_PAUSE_AT_MOST = 30.0
 """Seconds between two tries to destroy what the cloud refuses to destroy; at first they are shorter."""
 SSH_PAUSE = 0.3
@@ -192,7 +194,7 @@ class MachineActivities:
             await self._ask_to_destroy(client, lease, alive[attempt % len(alive)])
             if len(alive) > 1:
                 raise NotYet("more than one machine came of it; the next one", 0)
-            raise NotYet("asked the cloud to destroy it; waiting until it is gone", 0.5 if first else LOOK_AGAIN)
+            raise NotYet("asked the cloud to destroy it; waiting until it is gone", LOOK_FIRST if first else LOOK_AGAIN)
         if lease.cloud_id is None and not await self._has_settled(lease):
             raise NotYet("a late answer may still make a machine; looking a while longer", LOOK_AGAIN)
 
