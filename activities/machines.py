@@ -37,6 +37,8 @@ LOOK_FIRST = 0.25
 REFUSED_PAUSE_AT_MOST = 30.0
 """Seconds between two tries to destroy what the cloud refuses to destroy; at first they are shorter."""
 SSH_PAUSE = 0.3
+FIRST_PAUSE, FIRST_TRIES = 0.1, 20
+"""Between the first tries to log in: whoever wakes a machine waits for this."""
 SSH_DEADLINE = 10.0
 LEASE_KEY_PURPOSE = "lease-ssh-key"
 
@@ -147,7 +149,7 @@ class MachineActivities:
         lease = await self._lease(lease_id)
         if not lease.wanted:
             raise Final(Fault.NOT_WANTED, "no longer wanted")
-        with ssh_errors(SSH_PAUSE), _stale_address(lease):
+        with ssh_errors(_pause()), _stale_address(lease):
             async with await connect(self.target(lease), timeout=SSH_DEADLINE) as connection:
                 host_key = host_key_of(connection)
                 await reach(Point.PROBE_LOGGED_IN)
@@ -258,6 +260,10 @@ def _stale_address(lease: Lease) -> Iterator[None]:
         if lease.state is LeaseState.STARTING:
             raise NotYet("another machine answers at its last address; waiting for the new one", SSH_PAUSE) from error
         raise
+
+
+def _pause() -> float:
+    return FIRST_PAUSE if activity.info().attempt <= FIRST_TRIES else SSH_PAUSE
 
 
 def _late() -> bool:
