@@ -6,7 +6,7 @@ costs time, never a machine. Every start and signal here is safe to repeat.
 
 from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from temporalio import activity
 from temporalio.client import Client
 
@@ -43,7 +43,10 @@ class ReconcileActivities:
         running = await self._running()
         async with self._database.begin() as session:
             leases = (await session.scalars(select(Lease).where(OPEN))).all()
-            instances = (await session.scalars(select(Instance).where(Instance.status.not_in(OVER)))).all()
+            alive = Instance.status.not_in(OVER)  # a thousand sleepers are read every few seconds: these columns only
+            instances = (
+                await session.execute(select(Instance.id, Instance.status, Instance.desired).where(alive))
+            ).all()
             deploys = (
                 await session.scalars(select(Deployment).where(Deployment.status == DeploymentStatus.DEPLOYING))
             ).all()
@@ -94,14 +97,16 @@ class ReconcileActivities:
                 await self._flows.changed(workflow_id)
         return started
 
-    async def _start_instances(self, instances: Iterable[Instance], running: set[str]) -> int:
+    async def _start_instances(
+        self, instances: Iterable[Row[tuple[int, InstanceStatus, Desired]]], running: set[str]
+    ) -> int:
         started = 0
-        for instance in instances:
-            workflow_id = flows.instance_workflow_id(instance.id)
+        for instance_id, status, desired in instances:
+            workflow_id = flows.instance_workflow_id(instance_id)
             if workflow_id not in running:
-                await self._flows.start_instance(instance.id)
+                await self._flows.start_instance(instance_id)
                 started += 1
-            elif instance.status not in _ON_THE_WAY_TO[instance.desired]:
+            elif status not in _ON_THE_WAY_TO[desired]:
                 await self._flows.changed(workflow_id)  # whoever wrote the wish died before telling of it
         return started
 
