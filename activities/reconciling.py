@@ -6,7 +6,7 @@ costs time, never a machine. Every start and signal here is safe to repeat.
 
 from collections.abc import Iterable
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from temporalio import activity
 from temporalio.client import Client
 
@@ -98,7 +98,7 @@ class ReconcileActivities:
         return started
 
     async def _start_instances(
-        self, instances: Iterable[Row[tuple[int, InstanceStatus, Desired]]], running: set[str]
+        self, instances: Iterable[tuple[int, InstanceStatus, Desired]], running: set[str]
     ) -> int:
         started = 0
         for instance_id, status, desired in instances:
