@@ -16,7 +16,7 @@ from temporalio import activity
 from activities.copying_program import program
 from activities.errors import Fault, Final, NotYet
 from activities.machine_tools import ToolMissing, prepare
-from clients.ssh import CommandTimedOut, Completed, SshError, SshTarget, connect, run
+from clients.ssh import CommandTimedOut, SshError, SshTarget, connect, run
 from clients.ssh_streams import lines
 from domain.copies import CopyOrder, CopyState, CopyStatus
 from settings import Settings
@@ -25,6 +25,8 @@ SSH_DEADLINE = 15.0
 SILENCE = 30.0
 """The program says how it is every second; after so long without a word the connection is taken for lost."""
 AGAIN = 1.0
+BEGUN = ("started", "running", "over")
+"""What the program says first (copying/job.py)."""
 VAULT_PORT_ON_MACHINE = 47812
 """Where a machine finds the vault when the vault has no address that it could reach."""
 
@@ -64,36 +66,34 @@ class Copies:
 
     async def _followed(self, connection: SSHClientConnection, order: CopyOrder, note: Note) -> CopyStatus | None:
         path, restic = await prepare(connection, program())
-        command = f"python3 {shlex.quote(path)}"
-        order = order.model_copy(update={"restic": restic})
-        send = run(connection, f"{command} start", input=order.model_dump_json(), timeout=SSH_DEADLINE)
-        starting = asyncio.create_task(send)
+        command = f"python3 -I -S {shlex.quote(path)}"  # our own program: nothing of a user's Python takes part
+        told = order.model_copy(update={"restic": restic}).model_dump_json()
+        said = lines(connection, f"{command} start 2>&1", input=told, silence=SILENCE)
+        begun = asyncio.create_task(_first(said))
         try:
-            started = await asyncio.shield(starting)
-            if started.exit_code != 0:
-                raise ToolMissing(f"the copy cannot be started on the machine: {started.stderr.strip()[-200:]}")
-            async for line in lines(connection, f"{command} follow {order.id}", silence=SILENCE):
+            word = await asyncio.shield(begun)
+            if word not in BEGUN:
+                raise ToolMissing(f"the copy cannot be started on the machine: {await _last(word, said)}")
+            async for line in said:
                 status = CopyStatus.model_validate_json(line)
                 await note(status)
                 if status.is_over:
                     return status
         except asyncio.CancelledError:
-            await self._stop_if_unwanted(connection, starting, f"{command} stop {order.id}")
+            await self._stop_if_unwanted(connection, begun, f"{command} stop {order.id}")
             raise
         return None
 
-    async def _stop_if_unwanted(
-        self, connection: SSHClientConnection, starting: asyncio.Task[Completed], command: str
-    ) -> None:
+    async def _stop_if_unwanted(self, connection: SSHClientConnection, begun: asyncio.Task[str], command: str) -> None:
         """A worker that goes down leaves the copy running for the next one; a flow that wants it no longer does not.
 
         A start that is on its way is let through first: stopped before it arrived, the copy would run for nobody.
         """
         details = activity.cancellation_details()
         if details is None or details.worker_shutdown or not details.cancel_requested:
-            starting.cancel()
+            begun.cancel()
             return
-        await asyncio.gather(starting, return_exceptions=True)
+        await asyncio.gather(begun, return_exceptions=True)
         with contextlib.suppress(SshError, CommandTimedOut):
             await asyncio.shield(run(connection, command, timeout=SSH_DEADLINE))
 
@@ -122,6 +122,19 @@ class Copies:
             return Final(fault, f"The machine has not answered for {timedelta(seconds=round(now - since))}.")
         activity.heartbeat(Silent(since=since))
         return NotYet("the machine does not answer over SSH", AGAIN)
+
+
+async def _first(said: AsyncIterator[str]) -> str:
+    async for line in said:
+        return line.strip()
+    return ""
+
+
+async def _last(word: str, said: AsyncIterator[str]) -> str:
+    """Of what a program that does not start complains."""
+    async for line in said:
+        word = line.strip() or word
+    return word[-200:] or "it says nothing"
 
 
 class Silent(BaseModel):

@@ -109,12 +109,10 @@ def worked_off(work: Path, order: dict[str, Any], times: list[float]) -> dict[st
     packed.write_bytes(program().content)
     environment = {**os.environ, "DUMONT_COPYING_FOLDER": str(work)}
     began = time.perf_counter()
-    command = [sys.executable, str(packed)]
-    subprocess.run([*command, "start"], input=json.dumps(order), text=True, env=environment, check=True)  # noqa: S603
-    followed = [*command, "follow", str(order["id"])]
-    said = subprocess.run(followed, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
+    command = [sys.executable, "-I", "-S", str(packed), "start"]
+    done = subprocess.run(command, input=json.dumps(order), text=True, env=environment, check=True, stdout=-1)  # noqa: S603
     times.append((time.perf_counter() - began) * 1000)
-    last: dict[str, Any] = json.loads(said.stdout.splitlines()[-1])
+    last: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     if last["state"] != "done":
         raise SystemExit(last["reason"])
     result: dict[str, Any] = last["result"]

@@ -33,14 +33,20 @@ async def put(connection: asyncssh.SSHClientConnection, content: bytes | Path, p
             await sftp.posix_rename(new, path)
 
 
-async def lines(connection: asyncssh.SSHClientConnection, command: str, *, silence: float) -> AsyncIterator[str]:
+async def lines(
+    connection: asyncssh.SSHClientConnection, command: str, *, input: str = "", silence: float
+) -> AsyncIterator[str]:
     """The lines that a command prints, until it ends. More than `silence` seconds without one: the machine is away.
+
+    `input` goes to its stdin.
 
     Raises:
         SshUnreachable
     """
     with wire_errors(connection):
         async with connection.create_process(command, encoding="utf-8", errors="replace") as process:
+            process.stdin.write(input)
+            process.stdin.write_eof()
             while True:
                 try:
                     line = await asyncio.wait_for(process.stdout.readline(), silence)

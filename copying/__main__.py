@@ -9,13 +9,13 @@ from copying import job
 def main(arguments: list[str]) -> int:
     verb = arguments[0] if arguments else ""
     if verb == "start":
-        print(job.start(json.load(sys.stdin)), flush=True)
-    elif verb == "follow" and len(arguments) == 2:
-        job.follow(arguments[1])
+        order = json.load(sys.stdin)
+        print(job.start(order), flush=True)
+        job.follow(order["id"])
     elif verb == "stop" and len(arguments) == 2:
         job.stop(arguments[1])
     else:
-        print("usage: copying start|follow JOB|stop JOB", file=sys.stderr)
+        print("usage: copying start|stop JOB", file=sys.stderr)
         return 2
     return 0
 

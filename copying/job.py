@@ -40,6 +40,7 @@ def start(order: dict[str, Any]) -> str:
     sys.stdout.flush()
     if os.fork() == 0:
         _detached(folder, order)  # keeps the lock: it belongs to the open file, which both hold
+    os.close(lock)  # from here on the job's alone
     return "started"
 
 
@@ -85,8 +86,8 @@ def follow(name: str) -> None:
     folder = folder_of(name)
     while True:
         held = _is_held(folder)
-        status = read_status(folder)
-        if status is None or not (status.is_over or held):
+        status = read_status(folder) or Status()
+        if not (status.is_over or held):
             status = Status(state="lost", reason="the copy ended without a word")
         print(json.dumps(status.shown()), flush=True)
         if status.is_over:
@@ -99,8 +100,7 @@ def _pause(folder: str) -> None:
     until = time.monotonic() + 1.0
     while time.monotonic() < until:
         time.sleep(0.05)
-        status = read_status(folder)
-        if status is None or status.is_over:
+        if (read_status(folder) or Status()).is_over or not _is_held(folder):
             return
 
 

@@ -17,7 +17,7 @@ from activities.machine_tools import BIN
 from activities.repositories import Repositories
 from activities.shell import ShellActivities
 from activities.vault import SnapshotFailure
-from clients.ssh import Completed, run
+from clients.ssh_streams import lines
 from db import snapshots
 from db.lease_tokens import VAULT, lease_token
 from db.repositories import password_of
@@ -160,14 +160,13 @@ async def test_a_snapshot_cancelled_while_its_start_is_on_the_way_ends_too(
     snapshot_id = await world.begun(machine)
     asked = environment()
 
-    async def answered_late(connection: SSHClientConnection, command: str, **more: Any) -> Completed:
-        done = await run(connection, command, **more)
-        if command.endswith(" start"):
+    async def answered_late(connection: SSHClientConnection, command: str, **more: Any) -> AsyncIterator[str]:
+        async for line in lines(connection, command, **more):
             asked.cancel()
             await asyncio.sleep(0.1)  # the machine has begun; its answer is not here yet
-        return done
+            yield line
 
-    monkeypatch.setattr(copies, "run", answered_late)
+    monkeypatch.setattr(copies, "lines", answered_late)
     with pytest.raises(asyncio.CancelledError):
         await asked.run(world.vault.take_snapshot, snapshot_id)
     await _stopped(world, machine, snapshot_id)
