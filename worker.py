@@ -36,6 +36,7 @@ from activities.pairing import PairingActivities
 from activities.power import PowerActivities
 from activities.reaping import ReapActivities
 from activities.reconciling import ReconcileActivities
+from activities.restores import RestoreActivities
 from activities.schedules import make_sure_of_schedules
 from activities.shell import ShellActivities
 from activities.sleeping import SleepActivities
@@ -95,6 +96,7 @@ def build_activities(
     shell = ShellActivities(database, machines)
     models = ModelActivities(database, clouds.sealer, machines)
     vault = VaultActivities(database, clouds.sealer, settings, machines)
+    restores = RestoreActivities(database, clouds.sealer, settings, machines)
     agents = AgentActivities(database, clouds.sealer, settings, machines)
     watching = WatchActivities(clouds, flows)
     reconciling = ReconcileActivities(database, temporal, flows)
@@ -161,7 +163,7 @@ def build_activities(
         vault.take_snapshot,
         vault.verify_snapshot,
         vault.fail_snapshot,
-        vault.restore,
+        restores.restore,
         vault.forget_snapshots,
         watching.look_at_account,
         reconciling.start_what_rows_demand,

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.flows import Flows
@@ -28,11 +29,9 @@ class AsideActivities:
     async def set_aside(self, job_id: str) -> None:
         """A try has failed: the machine stops until the next one. Its disk is all there is of the files."""
         async with self._database.begin() as session:
-            job = await session.get_one(Job, job_id, with_for_update=True)
-            attempt = await last_attempt(session, job_id, lock=True)
-            if attempt is None or attempt.state is not AttemptState.ENDED:
+            if (waiting := await _locked(session, job_id)) is None:
                 return
-            instance = await session.get_one(Instance, attempt.instance_id, with_for_update=True)
+            job, attempt, instance = waiting
             lease = await session.get_one(Lease, instance.lease_id or "", with_for_update=True)
             present = await now(session)
             attempt.aside_until = attempt.aside_until or present + self._longest
@@ -50,11 +49,9 @@ class AsideActivities:
     async def take_up(self, job_id: str) -> None:
         """It is time for the next try: the machine starts."""
         async with self._database.begin() as session:
-            job = await session.get_one(Job, job_id, with_for_update=True)
-            attempt = await last_attempt(session, job_id, lock=True)
-            if attempt is None or attempt.state is not AttemptState.ENDED:
+            if (waiting := await _locked(session, job_id)) is None:
                 return
-            instance = await session.get_one(Instance, attempt.instance_id, with_for_update=True)
+            job, _, instance = waiting
             if instance.desired is Desired.PAUSED:
                 instance.desired = Desired.RUNNING
             if not await power.wish_started(session, instance, instance.lease_id or ""):
@@ -63,6 +60,15 @@ class AsideActivities:
             await say(session, job, "taken_up", job.message)
         await reach(Point.TAKEN_UP)
         await self._flows.changed(machine_workflow_id(instance.lease_id or ""))
+
+
+async def _locked(session: AsyncSession, job_id: str) -> tuple[Job, JobAttempt, Instance] | None:
+    """The rows of a job whose last attempt has ended and has not given its files; None: it is past that."""
+    job = await session.get_one(Job, job_id, with_for_update=True)
+    attempt = await last_attempt(session, job_id, lock=True)
+    if attempt is None or attempt.state is not AttemptState.ENDED:
+        return None
+    return job, attempt, await session.get_one(Instance, attempt.instance_id, with_for_update=True)
 
 
 def _waits(attempt: JobAttempt) -> str:

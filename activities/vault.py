@@ -1,15 +1,14 @@
-"""Snapshots and restores: taken on the machine, recorded and checked on our side."""
+"""Snapshots: taken on the machine, recorded and checked on our side."""
 
 import contextlib
-import hashlib
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 
 from pydantic import BaseModel
-from sqlalchemy import update
 from temporalio import activity
 
 from activities.copies import Copies
+from activities.copy_notes import Noting, words
 from activities.errors import Fault, Final, NotYet
 from activities.machines import MachineActivities
 from activities.points import Point, reach
@@ -20,7 +19,6 @@ from db import snapshots
 from db.events import record_event
 from db.instance_tables import Snapshot
 from db.lease_tokens import VAULT, lease_token
-from db.repositories import password_of
 from db.sealing import Sealer
 from db.session import Database
 from db.tables import Instance, Lease
@@ -32,7 +30,6 @@ from settings import Settings
 
 STORE_PAUSE = 5.0
 """Seconds before a store that does not answer is asked again."""
-NOTED_EVERY = 1.0
 
 
 class SnapshotOrder(BaseModel):
@@ -58,23 +55,6 @@ class SnapshotTaken(BaseModel):
 class SnapshotFailure(BaseModel):
     snapshot_id: str
     message: str
-
-
-class RestoreOrder(BaseModel):
-    """The lease's machine shall have the snapshot's files."""
-
-    instance_id: int
-    lease_id: str
-    snapshot_id: str
-
-
-class Restored(BaseModel):
-    """`kept_aside`: files that were there before and are in `.dumont-before-restore` now."""
-
-    files: int
-    bytes: int
-    seconds: float
-    kept_aside: int = 0
 
 
 class VaultActivities:
@@ -117,10 +97,10 @@ class VaultActivities:
             Final: SNAPSHOT_FAILED with a sentence. The row is still `creating` then; `fail_snapshot` ends it.
         """
         began = time.monotonic()
-        row, lease = await self._snapshot(snapshot_id)
+        row, lease = await wanted_snapshot(self._database, snapshot_id, Fault.SNAPSHOT_FAILED)
         if row.status is SnapshotStatus.READY:
             return _taken(row)
-        target = self._machines.target(self._alive(lease, Fault.SNAPSHOT_FAILED))
+        target = self._machines.target(on_machine(lease, Fault.SNAPSHOT_FAILED))
         with self._store_errors():
             password = await self._repositories.ready(row.instance_id, unlock=row.taken_at is None)
         async with self._database.begin() as session:
@@ -190,74 +170,17 @@ class VaultActivities:
             await snapshots.mark_failed(session, failure.snapshot_id, failure.message)
 
     @activity.defn
-    async def restore(self, order: RestoreOrder) -> Restored:
-        """Have the machine fetch the snapshot's files, check all of them, and put them into their places.
-
-        Raises:
-            Final: RESTORE_FAILED with a sentence; what was on the machine before is still there then.
-        """
-        row, _ = await self._snapshot(order.snapshot_id, Fault.RESTORE_FAILED)
-        async with self._database.begin() as session:
-            lease = await session.get_one(Lease, order.lease_id)
-            instance = await session.get_one(Instance, order.instance_id)
-            password = await password_of(session, self._sealer, row.instance_id)
-        if row.status is not SnapshotStatus.READY or row.restic_id is None or row.user_id != instance.user_id:
-            raise Final(Fault.RESTORE_FAILED, "There is no such snapshot any more.")
-        target = self._machines.target(self._alive(lease, Fault.RESTORE_FAILED))
-        job = CopyOrder(
-            id=_job_of_this_activity(),
-            kind=CopyKind.RESTORE,
-            restic="restic",
-            repository=self._copies.repository(row.instance_id),
-            token=lease_token(self._sealer, order.lease_id, VAULT),
-            password=password,
-            stall_seconds=self._settings.snapshot_stall_seconds,
-            snapshot=row.restic_id,
-        )
-        status = await self._copies.work_off(target, job, self._saying(order.instance_id), Fault.RESTORE_FAILED)
-        await reach(Point.RESTORED)
-        said = status.result
-        return Restored(files=said.files, bytes=said.bytes, seconds=said.seconds, kept_aside=said.kept_aside)
-
-    @activity.defn
     async def forget_snapshots(self, instance_id: int) -> None:
         """Take away what is too old, deleted, or nobody's; all of it when the instance and its snapshots are over."""
         with self._store_errors():
             await self._repositories.tidy(instance_id)
 
-    async def _snapshot(self, snapshot_id: str, fault: Fault = Fault.SNAPSHOT_FAILED) -> tuple[Snapshot, Lease]:
-        """The row and the lease under which it is, or was, taken. Final when nobody wants it any more."""
-        async with self._database.begin() as session:
-            row = await session.get(Snapshot, snapshot_id)
-            if row is None or row.deleted_at is not None:
-                raise Final(Fault.NOT_WANTED, "The snapshot is not wanted any more.")
-            if row.status is SnapshotStatus.FAILED:
-                raise Final(fault, row.message)
-            lease = await session.get_one(Lease, row.lease_id)
-            instance = await session.get_one(Instance, row.instance_id)
-        if row.status is SnapshotStatus.CREATING and row.epoch != instance.epoch:
-            raise Final(fault, "The instance's files have moved to another machine meanwhile.")
-        return row, lease
-
-    def _alive(self, lease: Lease, fault: Fault) -> Lease:
-        if lease.state is not LeaseState.RUNNING or not lease.wanted:
-            raise Final(fault, f"The machine is not there any more ({lease.reason or lease.state.value}).")
-        return lease
-
-    def _noting(self, snapshot_id: str) -> "Noting":
+    def _noting(self, snapshot_id: str) -> Noting:
         async def note(status: CopyStatus) -> None:
             async with self._database.begin() as session:
-                await snapshots.mark_progress(session, snapshot_id, status.bytes_done, _words(status))
+                await snapshots.mark_progress(session, snapshot_id, status.bytes_done, words(status))
 
         return Noting(note)
-
-    def _saying(self, instance_id: int) -> "Noting":
-        async def say(status: CopyStatus) -> None:
-            async with self._database.begin() as session:
-                change = update(Instance).where(Instance.id == instance_id)
-                await session.execute(change.values(message=f"restoring its files: {_words(status)}"))
-
-        return Noting(say)
 
     @contextlib.contextmanager
     def _store_errors(self) -> Iterator[None]:
@@ -268,37 +191,29 @@ class VaultActivities:
             raise NotYet(f"the vault's store does not do as asked: {error}", STORE_PAUSE) from error
 
 
-class Noting:
-    """Writes down how a copy is: when something moved, and at most every `NOTED_EVERY` seconds."""
+async def wanted_snapshot(database: Database, snapshot_id: str, fault: Fault) -> tuple[Snapshot, Lease]:
+    """The row and the lease under which it is, or was, taken. Final when nobody wants it any more."""
+    async with database.begin() as session:
+        row = await session.get(Snapshot, snapshot_id)
+        if row is None or row.deleted_at is not None:
+            raise Final(Fault.NOT_WANTED, "The snapshot is not wanted any more.")
+        if row.status is SnapshotStatus.FAILED:
+            raise Final(fault, row.message)
+        lease = await session.get_one(Lease, row.lease_id)
+        instance = await session.get_one(Instance, row.instance_id)
+    if row.status is SnapshotStatus.CREATING and row.epoch != instance.epoch:
+        raise Final(fault, "The instance's files have moved to another machine meanwhile.")
+    return row, lease
 
-    def __init__(self, write: Callable[[CopyStatus], Awaitable[None]]) -> None:
-        self._write = write
-        self._last: tuple[str, int] = ("", -1)
-        self._next = 0.0
 
-    async def __call__(self, status: CopyStatus) -> None:
-        seen = (status.step, status.moved)
-        if seen == self._last or time.monotonic() < self._next or status.is_over:
-            return
-        self._last, self._next = seen, time.monotonic() + NOTED_EVERY
-        await self._write(status)
-
-
-def _words(status: CopyStatus) -> str:
-    done, total = status.bytes_done / 1e6, status.bytes_total / 1e6
-    if status.bytes_total > status.bytes_done:
-        return f"{status.step} {done:.0f} of {total:.0f} MB"
-    return f"{status.step} {done:.0f} MB" if status.bytes_done else status.step
+def on_machine(lease: Lease, fault: Fault) -> Lease:
+    """The lease, if its machine runs and is held; else Final, with `fault`."""
+    if lease.state is not LeaseState.RUNNING or not lease.wanted:
+        raise Final(fault, f"The machine is not there any more ({lease.reason or lease.state.value}).")
+    return lease
 
 
 def _taken(row: Snapshot) -> SnapshotTaken:
     took = 0.0 if row.ended_at is None or row.taken_at is None else (row.ended_at - row.taken_at).total_seconds()
     size, added = row.size_bytes or 0, row.data_added_bytes or 0
     return SnapshotTaken(files=row.files or 0, size_bytes=size, data_added_bytes=added, seconds=took)
-
-
-def _job_of_this_activity() -> str:
-    """The same for every attempt of it, and never the same for two of them."""
-    info = activity.info()
-    told = f"{info.workflow_id} {info.workflow_run_id} {info.activity_id}"
-    return f"restore-{hashlib.sha256(told.encode()).hexdigest()[:24]}"

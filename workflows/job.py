@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.errors import Fault
     from activities.job_shell import JobShellActivities, StopOrder, stop_patience
     from activities.jobs import JobActivities
-    from activities.vault import Restored, RestoreOrder, VaultActivities
+    from activities.restores import RestoreActivities, Restored, RestoreOrder
     from domain.flows import JobInput, JobProgress
     from domain.jobs import AttemptEnd, AttemptFacts, JobFacts, JobStep, next_job_step
 
@@ -95,7 +95,7 @@ class JobWorkflow:
             instance_id=attempt.instance_id, lease_id=attempt.lease_id or "", snapshot_id=attempt.restore or ""
         )
         restoring = workflow.start_activity_method(
-            VaultActivities.restore, order, summary="bring back its /workspace", **COPY
+            RestoreActivities.restore, order, summary="bring back its /workspace", **COPY
         )
         while not restoring.done() and next_job_step(self.facts) is JobStep.RESTORE:
             await workflow.wait_condition(lambda: restoring.done() or self._changed)

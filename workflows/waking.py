@@ -6,8 +6,8 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.restores import RestoreActivities, RestoreOrder
     from activities.sleeping import Caution, ChangeOfMind, Homecoming, PowerWish, SleepActivities, WakeEnding
-    from activities.vault import RestoreOrder, VaultActivities
     from domain.phases import Desired, InstanceStatus, LeaseState, Power
     from domain.snapshots import BEFORE_RESTORE_TAG
     from domain.steps import InstanceSituation, LeaseFacts, Step
@@ -67,7 +67,7 @@ class Waking:
             return await self._restore_failed(f"what is there could not be saved first: {self._pausing.why_unsaved}")
         order = RestoreOrder(instance_id=self._id, lease_id=lease.id, snapshot_id=snapshot_id)
         restoring = workflow.start_activity_method(
-            VaultActivities.restore, order, summary="restore and compare every file", **COPY
+            RestoreActivities.restore, order, summary="restore and compare every file", **COPY
         )
         try:
             await self._wishes.unless_otherwise(restoring)

@@ -31,7 +31,7 @@ async def test_a_restore_in_place_keeps_what_was_there_aside(world: World) -> No
     await world.say(
         machine, "cd /workspace; echo mine > note; echo new > new; rm folder/a; rm link; mkdir link; echo 2 > link/x"
     )
-    restored = await perform(world.vault.restore, await world.wish_restored(machine, snapshot_id))
+    restored = await perform(world.restores.restore, await world.wish_restored(machine, snapshot_id))
     assert restored.kept_aside == 3
     assert await world.say(
         machine, "cd /workspace; cat note same folder/a; readlink link; ls -A | sort | tr '\\n' ' '"
@@ -53,7 +53,7 @@ async def test_what_belongs_to_the_machine_stays_the_machines(world: World) -> N
     await world.say(
         other, "mkdir -p /root/.cache; echo warm > /root/.cache/warm; cp /root/.ssh/authorized_keys /tmp/keys"
     )
-    await perform(world.vault.restore, await world.wish_restored(other, snapshot_id))
+    await perform(world.restores.restore, await world.wish_restored(other, snapshot_id))
     assert (
         await world.say(other, "cat /root/.ssh/config /root/p /root/.cache/warm; ls /root/.cache") == "c\np\nwarm\nwarm"
     )
@@ -64,7 +64,7 @@ async def test_what_belongs_to_the_machine_stays_the_machines(world: World) -> N
 async def test_a_restore_that_is_killed_is_started_again(world: World) -> None:
     machine, snapshot_id = await snapshotted(world, BIG)
     await world.say(machine, "sha256sum /workspace/big > /tmp/sum; echo two > /workspace/note; rm /workspace/big")
-    restoring = asyncio.create_task(perform(world.vault.restore, await world.wish_restored(machine, snapshot_id)))
+    restoring = asyncio.create_task(perform(world.restores.restore, await world.wish_restored(machine, snapshot_id)))
     await until(lambda: working(world, machine, "fetching"), "the restore to begin")
     await world.say(machine, "pkill -9 -f 'copying-.*pyz [s]tart'; true")
     await restoring
@@ -79,13 +79,13 @@ async def test_a_worker_that_dies_in_a_restore_leaves_it_to_the_next(world: Worl
     machine, snapshot_id = await snapshotted(world, BIG)
     await world.say(machine, "rm /workspace/big")
     order, same = await world.wish_restored(machine, snapshot_id), environment()
-    attempt = asyncio.create_task(same.run(world.vault.restore, order))
+    attempt = asyncio.create_task(same.run(world.restores.restore, order))
     await until(lambda: working(world, machine, "fetching"), "the restore to begin")
     attempt.cancel()
     await asyncio.gather(attempt, return_exceptions=True)
     again = environment()
     again.info = same.info
-    await perform(world.vault.restore, order, of=again)
+    await perform(world.restores.restore, order, of=again)
     assert (
         await world.say(machine, "cat /var/lib/dumont/jobs/restore-*/starts; stat -c %s /workspace/big") == ".60000000"
     )
@@ -94,7 +94,7 @@ async def test_a_worker_that_dies_in_a_restore_leaves_it_to_the_next(world: Worl
 async def test_a_vault_that_dies_in_a_restore_costs_time_only(world: World, the_door: Door) -> None:
     machine, snapshot_id = await snapshotted(world, BIG)
     await world.say(machine, "sha256sum /workspace/big > /tmp/sum; rm /workspace/big")
-    restoring = asyncio.create_task(perform(world.vault.restore, await world.wish_restored(machine, snapshot_id)))
+    restoring = asyncio.create_task(perform(world.restores.restore, await world.wish_restored(machine, snapshot_id)))
     await until(lambda: working(world, machine, "fetching"), "the restore to begin")
     the_door.end(signal.SIGKILL)
     await asyncio.to_thread(the_door.start)
@@ -106,7 +106,7 @@ async def test_a_machine_that_is_gone_fails_the_restore(world: World) -> None:
     patient = world.changed(snapshot_stall_seconds=3.0)
     machine, snapshot_id = await snapshotted(world, BIG)
     order = await world.wish_restored(machine, snapshot_id)
-    restoring = asyncio.create_task(perform(patient.vault.restore, order))
+    restoring = asyncio.create_task(perform(patient.restores.restore, order))
     await until(lambda: working(world, machine, "fetching"), "the restore to begin")
     world.simulator.vast.delete(f"/api/v0/instances/{machine.number}/").raise_for_status()
     with pytest.raises(Final, match="has not answered for"):
@@ -119,7 +119,7 @@ async def test_no_room_fails_before_anything_is_touched(world: World) -> None:
     full = "mount -t tmpfs -o size=30m tmpfs /mnt && cp -a /workspace/. /mnt/ && mount --bind /mnt /workspace"
     await world.say(machine, full)
     with pytest.raises(Final, match=r"the copy needs 0\.1 GB"):
-        await perform(world.vault.restore, await world.wish_restored(machine, snapshot_id))
+        await perform(world.restores.restore, await world.wish_restored(machine, snapshot_id))
     assert await world.say(machine, "cat /workspace/note; ls -A /workspace") == "mine\nnote"
 
 
@@ -127,11 +127,11 @@ async def test_another_instance_restores_only_what_it_was_told_to(world: World) 
     machine, snapshot_id = await snapshotted(world, "echo one > /workspace/note")
     other = await world.machine()
     order = await world.wish_restored(other, snapshot_id)
-    await perform(world.vault.restore, order)
+    await perform(world.restores.restore, order)
     assert await world.say(other, "cat /workspace/note") == "one"
     async with world.database.begin() as session:
         (await session.get_one(Instance, other.instance_id)).restore_snapshot_id = None
     await asyncio.sleep(1.1)  # for so long the door remembers (vault/rights.py)
     with pytest.raises(Final, match="refuses this machine"):
-        await perform(world.vault.restore, order)
+        await perform(world.restores.restore, order)
     assert machine.instance_id != other.instance_id

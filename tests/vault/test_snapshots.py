@@ -369,7 +369,7 @@ async def test_a_vault_that_machines_cannot_reach_is_reached_through_our_ssh(
         snapshot_id, _ = await hidden.taken(machine)
         assert (await hidden.row(snapshot_id)).verified
         await hidden.say(machine, "echo two > /workspace/note")
-        await perform(hidden.vault.restore, await hidden.wish_restored(machine, snapshot_id))
+        await perform(hidden.restores.restore, await hidden.wish_restored(machine, snapshot_id))
         assert await hidden.say(machine, "cat /workspace/note") == "one"
 
 

@@ -20,7 +20,8 @@ from temporalio.testing import ActivityEnvironment
 from activities.clouds import Clouds
 from activities.errors import NotYet
 from activities.machines import MachineActivities
-from activities.vault import RestoreOrder, SnapshotOrder, SnapshotTaken, VaultActivities
+from activities.restores import RestoreActivities, RestoreOrder
+from activities.vault import SnapshotOrder, SnapshotTaken, VaultActivities
 from clients.ssh import connect, generate_keypair, host_key_of, run
 from db.instance_tables import Snapshot
 from db.sealing import Sealer
@@ -104,6 +105,7 @@ class World:
         self.clouds = Clouds(database, self.sealer, settings)
         self.machines = MachineActivities(self.clouds)
         self.vault = VaultActivities(database, self.sealer, settings, self.machines)
+        self.restores = RestoreActivities(database, self.sealer, settings, self.machines)
 
     def changed(self, **settings: Any) -> "World":
         """The same with other settings on our own side."""
