@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.errors import Fault, Final, NotYet, ssh_errors
-from activities.job_runner import MOST_OUTPUT, collecting, folder_of
+from activities.job_runner import MOST_OUTPUT, NO_RUNNER, collecting, folder_of
 from activities.machines import MachineActivities
 from activities.points import Point, reach
 from activities.unpacking import Kept, Limits, Unpacked, unpack
@@ -82,6 +82,10 @@ class ArtifactActivities:
                 code, stderr = (0, "") if found.cut else await tar.ended()
             except CommandTimedOut as error:
                 raise NotYet("the machine is slow to hand over its files", PAUSE) from error
+            except tarfile.TarError as error:
+                if (await tar.ended())[0] == NO_RUNNER:
+                    raise Final(Fault.MACHINE_LOST, "what ran the job is gone from its machine") from error
+                raise
             finally:
                 tar.close()
         if code > 1 or not set(LOGS.values()) <= {each.path for each in found.kept}:

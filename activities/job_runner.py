@@ -16,6 +16,7 @@ from domain.jobs import AttemptEnd, JobSpec, Stage, unix_lines
 
 FOLDER = "/root/.dumont/jobs"
 WORK = "/workspace"
+NO_RUNNER = 127
 GRACE_SECONDS = 10
 """From SIGTERM to SIGKILL."""
 MOST_OUTPUT = 1 << 30
@@ -98,8 +99,12 @@ def stopping(folder: str, why: AttemptEnd) -> str:
 
 
 def collecting(folder: str, paths: list[str]) -> str:
-    """A shell command: a tar on stdout, and on stderr a line for each path that is missing or refused."""
-    return shlex.join(["sh", f"{folder}/run", "collect", *paths])
+    """A shell command: a tar on stdout, and on stderr a line for each path that is missing or refused.
+
+    It ends with `NO_RUNNER` where the runner is not there any more, and so never will be.
+    """
+    run = shlex.join(["sh", f"{folder}/run", "collect", *paths])
+    return f"[ -f {shlex.quote(folder)}/run ] || exit {NO_RUNNER}; exec {run}"
 
 
 def parse(answer: bytes) -> RunnerSays:
