@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import select
 from temporalio import activity
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse
 from temporalio.client import Client
 
 from activities.flows import Flows
@@ -124,7 +125,20 @@ class ReconcileActivities:
             )
         )
         query = f"WorkflowType IN ({kinds}) AND ExecutionStatus = 'Running'"
-        return {each.id async for each in self._temporal.list_workflows(query, page_size=1000)}
+        ids, page = set[str](), ListWorkflowExecutionsResponse()
+        while True:  # the client's own iterator makes an object of many fields of each, and there are thousands
+            page = await self._temporal.workflow_service.list_workflow_executions(
+                ListWorkflowExecutionsRequest(
+                    namespace=self._temporal.namespace,
+                    page_size=1000,
+                    query=query,
+                    next_page_token=page.next_page_token,
+                ),
+                retry=True,
+            )
+            ids |= {each.execution.workflow_id for each in page.executions}
+            if not page.next_page_token:
+                return ids
 
 
 def _waits_for_a_word(lease: Lease) -> bool:
