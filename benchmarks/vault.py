@@ -25,6 +25,7 @@ from aiohttp import web
 
 from activities.copying_program import program
 from benchmarks.figures import Count, Figure
+from clients.restic import Restic
 from vault.relay import PIECE, Relay
 from vault.rights import Holdings, Rights
 from vault.server import make_app
@@ -93,7 +94,7 @@ def ours(folder: Path, files: Path, port: int, number: int, samples: dict[str, l
     for old in (store, work):
         shutil.rmtree(old, ignore_errors=True)
     work.mkdir()
-    restic(store, "init")
+    asyncio.run(Restic(str(store), PASSWORD, work / "cache").make())
     order = {"restic": "restic", "repository": f"rest:http://127.0.0.1:{port}/{INSTANCE}/", "token": "t"}
     order |= {"password": PASSWORD, "stall_seconds": "60", "paths": [str(files)], "tags": [], "final": True}  # type: ignore[dict-item]
     first = worked_off(work, {**order, "id": f"first{number}", "kind": "snapshot"}, samples["ours"])

@@ -8,9 +8,7 @@ Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 Yes = Annotated[bool, Parameter(name=("--yes", "-y"), negative="", show_default=False, help="Do not ask.")]
 Detach = Annotated[
     bool,
-    Parameter(
-        name=("--detach", "-d"), negative="", show_default=False, help="Return at once; `dumont events` shows the rest."
-    ),
+    Parameter(name=("--detach", "-d"), negative="", show_default=False, help="Return at once, and leave it to itself."),
 ]
 AsJson = Annotated[
     bool,

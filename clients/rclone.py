@@ -31,7 +31,7 @@ def program() -> str:
 async def names(folder: str) -> list[str] | None:
     """What is directly in a folder of the store (`/a/b` or `remote:a/b`); None: surely no such folder."""
     code, out = await _run("lsf", "--max-depth", "1", folder, worth=(0, NO_SUCH_FOLDER))
-    return None if code == NO_SUCH_FOLDER else out.splitlines()
+    return None if code == NO_SUCH_FOLDER else out.decode(errors="replace").splitlines()
 
 
 async def purge(folder: str) -> None:
@@ -44,13 +44,29 @@ async def delete_file(path: str) -> None:
     await _run("deletefile", path, worth=(0, NO_SUCH_FOLDER, 4))
 
 
-async def _run(*arguments: str, worth: tuple[int, ...]) -> tuple[int, str]:
+async def read(path: str) -> bytes:
+    """A small file, whole."""
+    return (await _run("cat", path, worth=(0,)))[1]
+
+
+async def write(path: str, content: bytes) -> None:
+    """A small file; it appears whole or not at all."""
+    await _run("rcat", path, worth=(0,), input=content)
+
+
+async def _run(*arguments: str, worth: tuple[int, ...], input: bytes | None = None) -> tuple[int, bytes]:
     quick = ("--retries", "1", "--contimeout", "10s", "--timeout", "30s")
     process = await asyncio.create_subprocess_exec(
-        program(), *arguments, *quick, stdin=-3, stdout=-1, stderr=-1, env={**os.environ, "HOME": str(Path.home())}
+        program(),
+        *arguments,
+        *quick,
+        stdin=-3 if input is None else -1,
+        stdout=-1,
+        stderr=-1,
+        env={**os.environ, "HOME": str(Path.home())},
     )
     try:
-        out, err = await asyncio.wait_for(process.communicate(), ANSWER_SECONDS)
+        out, err = await asyncio.wait_for(process.communicate(input), ANSWER_SECONDS)
     except (TimeoutError, asyncio.CancelledError) as error:
         process.kill()
         await process.wait()
@@ -59,4 +75,4 @@ async def _run(*arguments: str, worth: tuple[int, ...]) -> tuple[int, str]:
         raise
     if process.returncode not in worth:
         raise RcloneFailed((err.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1][:300])
-    return process.returncode or 0, out.decode(errors="replace")
+    return process.returncode or 0, out

@@ -9,6 +9,8 @@ lock, so that a machine's lock that was left behind is in nobody's way.
 """
 
 import asyncio
+import contextlib
+import hashlib
 import json
 import os
 import re
@@ -21,6 +23,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from clients import rclone
+from clients.restic_keys import WrongKey, quickened
 
 LINE_LIMIT = 1 << 22
 MINIMUM = (0, 14)
@@ -75,6 +78,7 @@ class Restic:
 
     def __init__(self, store: str, password: str, cache: Path) -> None:
         self._store = store
+        self._password = password
         self._cache = cache
         self._environment = {
             **os.environ,
@@ -91,6 +95,18 @@ class Restic:
         if there:
             await rclone.purge(self._store)
         await self._whole("init", "--repository-version", "2")
+        with contextlib.suppress(WrongKey):
+            await self._hasten()
+
+    async def _hasten(self) -> None:
+        """Replace the key of a new repository by a quick one. Whatever stops this, it has a key, if a slow one."""
+        keys = await rclone.names(f"{self._store}/keys") or []
+        if len(keys) != 1:
+            return
+        old = f"{self._store}/keys/{keys[0]}"
+        made = await asyncio.to_thread(quickened, await rclone.read(old), self._password)
+        await rclone.write(f"{self._store}/keys/{hashlib.sha256(made).hexdigest()}", made)
+        await rclone.delete_file(old)
 
     async def snapshots(self) -> list[RepositorySnapshot]:
         out = await self._whole("snapshots", "--json", "--no-lock")

@@ -3,10 +3,8 @@
 import json
 import sys
 import uuid
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import Parameter
 from rich.console import Console
 
 from cli.api import Api
@@ -15,12 +13,11 @@ from cli.deploy.choice import Wish, fitting_offers, show_choice, wish
 from cli.deploy.curl import curl_line
 from cli.deploy.progress import follow as watch
 from cli.errors import Refused
-from cli.login import connect
+from cli.flags import AsJson, Detach, Yes
 from cli.places import command
+from cli.where import Where, session_at
 from domain.models import guess_type
 from domain.phases import DeploymentStatus, ModelType
-
-Flag = Annotated[bool, Parameter(negative="")]
 
 
 def deploy(
@@ -30,12 +27,10 @@ def deploy(
     gpu: str | None = None,
     max_price: float | None = None,
     type: str | None = None,
-    yes: Annotated[bool, Parameter(name=("--yes", "-y"), negative="")] = False,
-    detach: Annotated[bool, Parameter(name=("--detach", "-d"), negative="")] = False,
-    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
-    api: str | None = None,
-    token: str | None = None,
-    data_dir: Path | None = None,
+    yes: Yes = False,
+    detach: Detach = False,
+    as_json: AsJson = False,
+    where: Where | None = None,
 ) -> None:
     """Serve a model on a rented GPU: shows the price, asks, deploys, and ends with the endpoint.
 
@@ -55,16 +50,10 @@ def deploy(
         Return at once; `dumont follow` shows the rest.
     as_json
         Print the last status as JSON on standard output; what is for people goes to standard error as always.
-    api
-        Address of the api [default: $DUMONT_API, or the installation that runs here].
-    token
-        [default: $DUMONT_TOKEN, the kept login, or the demo login of the installation that runs here].
-    data_dir
-        The folder of the installation that runs here.
     """
     console = Console(stderr=True)
     wanted = wish(model, type, gpu, max_price)
-    with connect(api, token, data_dir) as session:
+    with session_at(where) as session:
         offers = fitting_offers(session, wanted)
         show_choice(console, wanted, offers)
         if not yes and not agreed(console, "Deploy?"):
@@ -118,9 +107,7 @@ def later(deployment: str) -> str:
     return f"Follow it: {command()} follow {deployment}\nStop it:   {command()} stop {deployment}"
 
 
-def follow(
-    deployment: str, /, *, api: str | None = None, token: str | None = None, data_dir: Path | None = None
-) -> None:
+def follow(deployment: str, /, *, where: Where | None = None) -> None:
     """Show a deploy that is under way until it is ready or has failed.
 
     Parameters
@@ -129,7 +116,7 @@ def follow(
         Its id, such as dep_1a2b3c.
     """
     console = Console(stderr=True)
-    with connect(api, token, data_dir) as session:
+    with session_at(where) as session:
         record = session.get(f"/models/{deployment}")
         model = str(record["model_id"])
         kind = ModelType(record.get("model_type") or guess_type(model))
@@ -139,7 +126,7 @@ def follow(
         sys.exit(1)
 
 
-def stop(deployment: str, /, *, api: str | None = None, token: str | None = None, data_dir: Path | None = None) -> None:
+def stop(deployment: str, /, *, where: Where | None = None) -> None:
     """End a deployment and give its machine back.
 
     Parameters
@@ -147,6 +134,6 @@ def stop(deployment: str, /, *, api: str | None = None, token: str | None = None
     deployment
         Its id, such as dep_1a2b3c.
     """
-    with connect(api, token, data_dir) as session:
+    with session_at(where) as session:
         session.delete(f"/models/{deployment}")
     Console(stderr=True).print(f"{deployment} is being stopped; its machine is given back.", highlight=False)

@@ -3,18 +3,17 @@
 import json
 import sys
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
-from cyclopts import App, Parameter
+from cyclopts import App
 from rich.console import Console
 from rich.table import Table
 
 from cli.errors import Refused
+from cli.flags import Flag
 from cli.jobs.run import run, watch
-from cli.login import connect
-
-Flag = Annotated[bool, Parameter(negative="")]
+from cli.where import Where, session_at
 
 jobs = App(name="jobs", help="Scripts on rented GPUs: run, list, show, output, cancel, collect, artifacts.")
 jobs.command(run, name="run")
@@ -25,9 +24,7 @@ def list_jobs(
     *,
     status: str | None = None,
     limit: int = 20,
-    api: str | None = None,
-    token: str | None = None,
-    data_dir: Path | None = None,
+    where: Where | None = None,
 ) -> None:
     """The newest jobs.
 
@@ -38,7 +35,7 @@ def list_jobs(
     limit
         How many.
     """
-    with connect(api, token, data_dir) as session:
+    with session_at(where) as session:
         answer = session.get("/jobs", status=status, limit=limit)
     console = Console()
     table = Table("job", "name", "status", "GPU", "seconds", "cost USD", "exit", "message")
@@ -51,7 +48,7 @@ def list_jobs(
 
 
 @jobs.command
-def show(job: str, /, *, api: str | None = None, token: str | None = None, data_dir: Path | None = None) -> None:
+def show(job: str, /, *, where: Where | None = None) -> None:
     """All that is known of a job, as JSON.
 
     Parameters
@@ -59,7 +56,7 @@ def show(job: str, /, *, api: str | None = None, token: str | None = None, data_
     job
         Its id, such as job_k3v9q0a1b2c3d4e5.
     """
-    with connect(api, token, data_dir) as session:
+    with session_at(where) as session:
         print(json.dumps(session.get(f"/jobs/{job}"), indent=2))
 
 
@@ -69,9 +66,7 @@ def output(
     /,
     *,
     follow: Flag = False,
-    api: str | None = None,
-    token: str | None = None,
-    data_dir: Path | None = None,
+    where: Where | None = None,
 ) -> None:
     """What a job printed.
 
@@ -82,7 +77,7 @@ def output(
     follow
         Go on until it is over, and end with its exit status.
     """
-    with connect(api, token, data_dir) as session:
+    with session_at(where) as session:
         if follow:
             sys.exit(watch(session, job, Console(stderr=True)))
         printed = session.get(f"/jobs/{job}/output")
@@ -91,7 +86,7 @@ def output(
 
 
 @jobs.command
-def cancel(job: str, /, *, api: str | None = None, token: str | None = None, data_dir: Path | None = None) -> None:
+def cancel(job: str, /, *, where: Where | None = None) -> None:
     """End a job; what it printed and left is kept.
 
     Parameters
@@ -99,13 +94,13 @@ def cancel(job: str, /, *, api: str | None = None, token: str | None = None, dat
     job
         Its id.
     """
-    with connect(api, token, data_dir) as session:
+    with session_at(where) as session:
         session.post(f"/jobs/{job}/cancel", {})
     Console(stderr=True).print(f"{job} is being ended; its machine is given back.", highlight=False)
 
 
 @jobs.command
-def collect(job: str, /, *, api: str | None = None, token: str | None = None, data_dir: Path | None = None) -> None:
+def collect(job: str, /, *, where: Where | None = None) -> None:
     """Fetch the files of a job now that could not be fetched; its machine waits with them.
 
     Parameters
@@ -113,7 +108,7 @@ def collect(job: str, /, *, api: str | None = None, token: str | None = None, da
     job
         Its id.
     """
-    with connect(api, token, data_dir) as session:
+    with session_at(where) as session:
         session.post(f"/jobs/{job}/collect", {})
     Console(stderr=True).print(f"{job}: its machine is started, and its files are fetched.", highlight=False)
 
@@ -124,9 +119,7 @@ def artifacts(
     /,
     *,
     to: Path | None = None,
-    api: str | None = None,
-    token: str | None = None,
-    data_dir: Path | None = None,
+    where: Where | None = None,
 ) -> None:
     """The files that a job left: listed, or downloaded.
 
@@ -137,7 +130,7 @@ def artifacts(
     to
         A folder to download all of them into.
     """
-    with connect(api, token, data_dir) as session:
+    with session_at(where) as session:
         files: list[dict[str, Any]] = session.get(f"/jobs/{job}/artifacts")["artifacts"]
         for each in files:
             print(f"{each['size']:>14}  {each['sha256'][:16]}  {each['path']}")

@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.prompt import Prompt
 
 from cli.api import Api
+from cli.flags import Detach, Flag
 from cli.jobs.events import follow
 from cli.jobs.script import assigned, read_script
-from cli.login import connect
 from cli.places import command
+from cli.where import Where, session_at
 from domain.jobs import JobStatus
 
-Flag = Annotated[bool, Parameter(negative="")]
 TIMED_OUT, INTERRUPTED = 124, 130
 """As timeout(1) and a shell say it."""
 
@@ -39,10 +39,8 @@ def run(
     pip: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     setup: Path | None = None,
     output: Annotated[tuple[str, ...], Parameter(negative="")] = (),
-    detach: Annotated[bool, Parameter(name=("--detach", "-d"), negative="")] = False,
-    api: str | None = None,
-    token: str | None = None,
-    data_dir: Path | None = None,
+    detach: Detach = False,
+    where: Where | None = None,
 ) -> None:
     """Run a script on a rented GPU, show what it prints, and end with its exit status.
 
@@ -80,12 +78,6 @@ def run(
         A file or folder to keep [default: /workspace/output]. May be given several times.
     detach
         Return at once.
-    api
-        Address of the api [default: $DUMONT_API, or the installation that runs here].
-    token
-        [default: $DUMONT_TOKEN, the kept login, or the demo login of the installation that runs here].
-    data_dir
-        The folder of the installation that runs here.
     """
     body: dict[str, Any] = {
         "name": name or script.name,
@@ -105,7 +97,7 @@ def run(
         "output_paths": list(output) or None,
     }
     console = Console(stderr=True)
-    with connect(api, token, data_dir) as session:
+    with session_at(where) as session:
         job = session.post("/jobs", body, idempotency_key=str(uuid.uuid4()))
         console.print(f"Job [bold]{job['id']}[/]", highlight=False)
         if detach:

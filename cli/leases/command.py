@@ -2,22 +2,20 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from cli.login import connect
+from cli.flags import AsJson, Flag
+from cli.where import Where, session_at
 
 
 def leases(
     *,
-    all: bool = False,
-    as_json: bool = False,
-    api: str | None = None,
-    token: str | None = None,
-    data_dir: Path | None = None,
+    all: Flag = False,
+    as_json: AsJson = False,
+    where: Where | None = None,
 ) -> None:
     """Show what is rented for you now, and what somebody has to look at.
 
@@ -27,14 +25,8 @@ def leases(
         Also what is given back already.
     as_json
         The answer as it is, for programs.
-    api
-        Address of the api.
-    token
-        A token or API key.
-    data_dir
-        The folder of the installation that runs here.
     """
-    with connect(api, token, data_dir) as session:
+    with session_at(where) as session:
         answer = session.get("/leases", all=str(all).lower())
     if as_json:
         print(json.dumps(answer, indent=2))
