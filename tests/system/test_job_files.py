@@ -63,7 +63,7 @@ async def test_what_cannot_be_fetched_waits_on_a_stopped_machine_and_is_fetched_
     await system.alive(0)
 
 
-@pytest.mark.parametrize("point", [*only_long(Point.SET_ASIDE), Point.TAKEN_UP])
+@pytest.mark.parametrize("point", only_long(Point.SET_ASIDE, Point.TAKEN_UP))
 async def test_kill_9_while_its_files_wait_costs_time_only(system: Running, point: Point) -> None:
     reached = system.order(point, "kill")
     async with no_store(system):
@@ -161,6 +161,7 @@ async def test_checkpoints_go_with_their_job(system: Running) -> None:
     await system.alive(0)
 
 
+@pytest.mark.long
 async def test_kill_9_while_a_checkpoint_begins_costs_time_only(system: Running) -> None:
     reached = system.order(Point.CHECKPOINT_BEGUN, "kill")
     job = await checkpointed(system)
