@@ -11,6 +11,9 @@ from simulator.market_life import MarketLife
 from simulator.records import Account
 
 logger = logging.getLogger(__name__)
+BEAT_DEADLINE = 10.0
+"""Seconds: a machine that does not end, or any fault of ours, must not stop the clock for all the others."""
+
 LOW_CREDIT = 5.0
 """$ under which the low-credit notice goes out"""
 
@@ -22,14 +25,14 @@ async def keep_time(cloud: Cloud, lifecycle: Lifecycle, life: MarketLife) -> Non
         await asyncio.sleep(cloud.settings.clocks.beat)
         now = time.monotonic()
         try:
-            await _beat(cloud, lifecycle, life, now - last)
+            async with asyncio.timeout(BEAT_DEADLINE):
+                await _beat(cloud, lifecycle, life, now - last)
             every = cloud.settings.clocks.rewrite_keys
             if every and now - last_rewrite >= every:
                 last_rewrite = now
                 rewrite_keys(cloud)
         except Exception:
-            logger.exception("a beat of the clock failed")
-            raise
+            logger.exception("a beat of the clock failed; the next one comes")
         last = now
 
 
@@ -37,8 +40,8 @@ async def _beat(cloud: Cloud, lifecycle: Lifecycle, life: MarketLife, seconds: f
     cloud.store.set_fact("last_seen", str(time.time()))
     for account in cloud.accounts.values():
         watch_credit(cloud, lifecycle, account)
-    await hosts.keep_end_dates(cloud, lifecycle)
     await life.advance(seconds / 3600 * cloud.settings.market.rate)
+    await hosts.keep_end_dates(cloud, lifecycle)
     waiting = {c.machine_id for c in cloud.living() if c.is_bid or c.start_queued}
     for number in waiting:
         hosts.settle(cloud, lifecycle, cloud.hosts[number])
