@@ -156,6 +156,7 @@ def build_activities(
         asides.take_up,
         checkpoints.checkpoint_when_due,
         checkpoints.note_restored,
+        checkpoints.note_not_restored,
         artifacts.collect_artifacts,
         artifacts.keep_what_was_seen,
         artifacts.expire_jobs,

@@ -72,5 +72,5 @@ async def _locked(session: AsyncSession, job_id: str) -> tuple[Job, JobAttempt, 
 
 
 def _waits(attempt: JobAttempt) -> str:
-    again, until = (f"{each:%Y-%m-%d %H:%M} UTC" for each in (attempt.collect_at, attempt.aside_until) if each)
+    until, again = f"{attempt.aside_until:%Y-%m-%d %H:%M} UTC", f"{attempt.collect_at:%Y-%m-%d %H:%M} UTC"
     return f"Its files could not be fetched. Its machine is stopped and keeps them until {until}; next try: {again}."

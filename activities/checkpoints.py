@@ -1,7 +1,7 @@
 """Checkpoints of jobs: `/workspace` saved while a script runs, so that another machine begins with it."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 from temporalio import activity
@@ -12,7 +12,7 @@ from db import snapshots
 from db.instance_tables import Snapshot
 from db.job_tables import Job, JobAttempt
 from db.jobs import last_attempt, say
-from db.session import Database
+from db.session import Database, now
 from db.tables import Instance
 from domain.ids import new_id
 from domain.jobs import AttemptState, JobSpec
@@ -24,6 +24,12 @@ class CheckpointRestored(BaseModel):
     attempt_id: str
     snapshot_id: str
     files: int
+
+
+class RestoreFailure(BaseModel):
+    attempt_id: str
+    snapshot_id: str
+    reason: str
 
 
 class CheckpointActivities:
@@ -45,7 +51,7 @@ class CheckpointActivities:
                 return timedelta(days=1).total_seconds()
             instance = await session.get_one(Instance, attempt.instance_id, with_for_update=True)
             taken = await snapshots.of_instance(session, instance.id)
-            left = every - (datetime.now(UTC) - _latest(attempt, taken))
+            left = every - (await now(session) - _latest(attempt, taken))
             if left > timedelta(0) or any(each.status is SnapshotStatus.CREATING for each in taken):
                 return max(left, every / 10, timedelta(seconds=1)).total_seconds()
             try:
@@ -68,6 +74,17 @@ class CheckpointActivities:
             instance.restore_snapshot_id, attempt.restored_from = None, restored.snapshot_id
             text = f"/workspace is as it was at checkpoint {restored.snapshot_id}: {restored.files} files."
             await say(session, job, "restored", text)
+
+    @activity.defn
+    async def note_not_restored(self, failure: RestoreFailure) -> None:
+        """Say in the record why the attempt's machine is given up before its script began."""
+        async with self._database.begin() as session:
+            attempt = await session.get_one(JobAttempt, failure.attempt_id)
+            job = await session.get_one(Job, attempt.job_id, with_for_update=True)
+            text = f"Attempt {attempt.number}: checkpoint {failure.snapshot_id} was not restored: {failure.reason}"
+            if text not in job.notes:
+                job.notes = [*job.notes, text]
+                await say(session, job, "not_restored", text)
 
 
 def _latest(attempt: JobAttempt, taken: Sequence[Snapshot]) -> datetime:

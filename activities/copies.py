@@ -69,11 +69,10 @@ class Copies:
         command = f"python3 -I -S {shlex.quote(path)}"  # our own program: nothing of a user's Python takes part
         told = order.model_copy(update={"restic": restic}).model_dump_json()
         said = lines(connection, f"{command} start 2>&1", input=told, silence=SILENCE)
-        begun = asyncio.create_task(_first(said))
+        begun = asyncio.create_task(_complaint(said))
         try:
-            word = await asyncio.shield(begun)
-            if word not in BEGUN:
-                raise ToolMissing(f"the copy cannot be started on the machine: {await _last(word, said)}")
+            if (complaint := await asyncio.shield(begun)) is not None:
+                raise ToolMissing(f"the copy cannot be started on the machine: {complaint[-200:]}")
             async for line in said:
                 status = CopyStatus.model_validate_json(line)
                 await note(status)
@@ -84,7 +83,9 @@ class Copies:
             raise
         return None
 
-    async def _stop_if_unwanted(self, connection: SSHClientConnection, begun: asyncio.Task[str], command: str) -> None:
+    async def _stop_if_unwanted(
+        self, connection: SSHClientConnection, begun: asyncio.Task[str | None], command: str
+    ) -> None:
         """A worker that goes down leaves the copy running for the next one; a flow that wants it no longer does not.
 
         A start that is on its way is let through first: stopped before it arrived, the copy would run for nobody.
@@ -124,17 +125,14 @@ class Copies:
         return NotYet("the machine does not answer over SSH", AGAIN)
 
 
-async def _first(said: AsyncIterator[str]) -> str:
+async def _complaint(said: AsyncIterator[str]) -> str | None:
+    """None once the program has begun, whatever was said before that; else the last that it said."""
+    last = "it says nothing"
     async for line in said:
-        return line.strip()
-    return ""
-
-
-async def _last(word: str, said: AsyncIterator[str]) -> str:
-    """Of what a program that does not start complains."""
-    async for line in said:
-        word = line.strip() or word
-    return word[-200:] or "it says nothing"
+        if line.strip() in BEGUN:
+            return None
+        last = line.strip() or last
+    return last
 
 
 class Silent(BaseModel):

@@ -91,7 +91,7 @@ def _answer(
     place: int | None,
 ) -> JobAnswer:
     spec = JobSpec.model_validate(job.spec)
-    waits = job.status is JobStatus.COLLECTING
+    waiting = attempt if attempt is not None and attempt.files_wait else None
     failed = job.status.is_over and job.status is not JobStatus.COMPLETED
     return JobAnswer(
         id=job.id,
@@ -114,8 +114,8 @@ def _answer(
         cancel_requested=not job.wanted,
         last_checkpoint_at=None if checkpoint is None else checkpoint.taken_at,
         restored_from=None if attempt is None else attempt.restored_from,
-        collect_again_at=attempt.collect_at if waits and attempt is not None else None,
-        files_wait_until=attempt.aside_until if waits and attempt is not None else None,
+        collect_again_at=None if waiting is None else waiting.collect_at,
+        files_wait_until=None if waiting is None else waiting.aside_until,
         queue_position=place,
         waiting_for=job.waiting,
         instance_id=None if attempt is None else attempt.instance_id,

@@ -204,7 +204,7 @@ async def collect(found: OwnJob, app: App, session: Session, after: BackgroundTa
     """Files that could not be fetched wait on a stopped machine; this starts it for another try at once."""
     job = await session.get_one(Job, found.id, with_for_update=True, populate_existing=True)
     attempt = await last_attempt(session, job.id, lock=True)
-    if job.status is not JobStatus.COLLECTING or attempt is None or attempt.collect_at is None:
+    if attempt is None or not attempt.files_wait:
         raise Conflict("wrong_state", f"The job is {job.status.value}, and no machine waits with its files.")
     attempt.collect_at = func.clock_timestamp()
     await session.flush()

@@ -71,6 +71,11 @@ class JobAttempt(Table):
     restored_from: Mapped[str | None]
     """The checkpoint that its `/workspace` began with."""
 
+    @property
+    def files_wait(self) -> bool:
+        """Whether its files are still on a machine that waits for them to be fetched."""
+        return self.state is AttemptState.ENDED and self.collect_at is not None
+
 
 class JobOutput(Table):
     """A piece of what an attempt printed, by its place in the stream. The newest pieces only (db/job_output.py)."""

@@ -72,6 +72,11 @@ class AttemptEnd(StrEnum):
     LOST = "lost"
     NO_MACHINE = "no_machine"
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the script came to its own end: its files are what the job was for, and no other attempt follows."""
+        return self in (AttemptEnd.EXITED, AttemptEnd.TIMEOUT)
+
 
 class Stage(StrEnum):
     """What an attempt was doing when it ended; `script` is the user's own."""
@@ -201,6 +206,12 @@ def _with_files_on(attempt: AttemptFacts, aside: Aside, wanted: bool) -> JobStep
     if attempt.power is Power.STOPPED:
         return JobStep.TAKE_UP
     return JobStep.SET_ASIDE if attempt.start_refused else JobStep.WAIT_FOR_MACHINE
+
+
+def waits_for_files(facts: JobFacts) -> bool:
+    """Whether a machine whose files cannot be fetched is kept for them: not when another attempt makes them anew."""
+    end = None if facts.attempt is None else facts.attempt.end
+    return facts.wanted and end is not None and end.is_final
 
 
 def end_without_a_word(facts: JobFacts) -> AttemptEnd:

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.asides import AsideActivities
     from activities.errors import Fault
     from domain.flows import JobInput
-    from domain.jobs import AttemptFacts, JobFacts, JobStep
+    from domain.jobs import AttemptFacts, JobFacts, JobStep, waits_for_files
 
 from workflows.failures import fault_of, sentence_of
 from workflows.options import COLLECT, RECORD
@@ -55,7 +55,7 @@ class Collecting:
     async def _not_collected(self, fault: Fault | None) -> None:
         if fault is Fault.NOT_COLLECTED and workflow.patched("machines-wait-stopped"):
             await self._job.look()
-            if self._job.facts.wanted:
+            if waits_for_files(self._job.facts):
                 return await self._set_aside()
         await self._give_up_files()
 

@@ -8,7 +8,7 @@ from temporalio.exceptions import ActivityError
 from temporalio.workflow import ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
-    from activities.checkpoints import CheckpointActivities, CheckpointRestored
+    from activities.checkpoints import CheckpointActivities, CheckpointRestored, RestoreFailure
     from activities.errors import Fault
     from activities.job_shell import JobShellActivities, StopOrder, stop_patience
     from activities.jobs import JobActivities
@@ -105,8 +105,9 @@ class JobWorkflow:
         if isinstance(came, Restored):
             done = CheckpointRestored(attempt_id=attempt.id, snapshot_id=order.snapshot_id, files=came.files)
             await workflow.execute_local_activity_method(CheckpointActivities.note_restored, done, **RECORD)
-        elif next_job_step(self.facts) is JobStep.RESTORE:
-            workflow.logger.info("the checkpoint was not restored: %s", came)
+        elif isinstance(came, ActivityError) and next_job_step(self.facts) is JobStep.RESTORE:
+            failure = RestoreFailure(attempt_id=attempt.id, snapshot_id=order.snapshot_id, reason=sentence_of(came))
+            await workflow.execute_local_activity_method(CheckpointActivities.note_not_restored, failure, **RECORD)
             await self._give_up_machine()
 
     async def _start(self) -> None:
@@ -135,7 +136,7 @@ class JobWorkflow:
                 await workflow.wait_condition(
                     lambda: following.done() or self._changed,
                     timeout=until - workflow.now(),
-                    timeout_summary="the time limit, should the machine not hold to it",
+                    timeout_summary="its time limit, or the next checkpoint",
                 )
             except TimeoutError:
                 if workflow.now() >= deadline:

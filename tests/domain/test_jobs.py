@@ -19,6 +19,7 @@ from domain.jobs import (
     end_without_a_word,
     next_job_step,
     unix_lines,
+    waits_for_files,
 )
 from domain.phases import InstanceStatus, Power
 from domain.utf8 import whole_characters
@@ -89,6 +90,13 @@ NOT_YET, DUE, TOO_LATE = Aside(seconds=9), Aside(is_due=True), Aside(is_due=True
 )
 def test_the_next_step_while_its_files_wait(aside: Aside, more: dict[str, Any], step: JobStep) -> None:
     assert next_job_step(facts(AttemptState.ENDED, aside=aside, **more)) is step
+
+
+@pytest.mark.parametrize("end", list(AttemptEnd))
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_machine_waits_for_files_that_no_other_attempt_will_make(end: AttemptEnd, wanted: bool) -> None:
+    given = facts(AttemptState.ENDED, end=end, wanted=wanted)
+    assert waits_for_files(given) is (wanted and end in (AttemptEnd.EXITED, AttemptEnd.TIMEOUT))
 
 
 @pytest.mark.parametrize("status", [status for status in JobStatus if status.is_over])

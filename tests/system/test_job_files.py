@@ -168,3 +168,19 @@ async def test_kill_9_while_a_checkpoint_begins_costs_time_only(system: Running)
     assert reached.exists()
     assert (await system.job_becomes(job["id"]))["status"] == "completed"
     await system.alive(0)
+
+
+@pytest.mark.long
+async def test_a_checkpoint_that_cannot_be_restored_is_said_so(system: Running) -> None:
+    job = await checkpointed(system)
+    instance = (await system.job_now(job["id"]))["instance_id"]
+    await asyncio.to_thread(shutil.rmtree, system.installation.folder / "vault" / str(instance) / "data")
+    await system.simulator.post(f"/simulator/machines/{await its_machine(system, job['id'])}/outbid")
+
+    async def noted() -> bool | None:
+        return any("was not restored" in note for note in (await system.job_now(job["id"]))["notes"]) or None
+
+    await until(noted, 90, "the record to say so")
+    told(await system.api.post(f"/jobs/{job['id']}/cancel"), 202)
+    assert (await system.job_becomes(job["id"]))["status"] == "cancelled"
+    await system.alive(0)
