@@ -203,8 +203,11 @@ sh -c "$3"
 
 
 def test_a_script_that_fills_the_disk_is_heard_of_all_the_same(machine: Machine) -> None:
-    spec = JobSpec(script="echo before; dd if=/dev/zero of=filler bs=64k; echo after; head -c 999999 /dev/zero; exit 5")
     folder = str(machine.folder)
+    written = f'until [ -s "{folder}/stdout" ]; do sleep 0.02; done'  # by the runner, of what the script prints
+    spec = JobSpec(
+        script=f"echo before; {written}; dd if=/dev/zero of=filler bs=64k; echo after; head -c 999999 /dev/zero; exit 5"
+    )
     tar = packed("x", spec, {}, RunnerLimits(timeout=LONG, work=f"{folder}/work"))
     commands = [folder, starting(folder), reading(folder, 0, 0, most=1 << 20, looks=0, pause=0.1)]
     ran = subprocess.run(

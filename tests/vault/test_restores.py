@@ -7,7 +7,8 @@ import pytest
 
 from activities.errors import Final
 from db.tables import Instance
-from tests.vault.world import Door, Machine, World, environment, perform, until
+from tests.vault.catching import caught, let_go, lie_in_wait
+from tests.vault.world import Door, Machine, World, environment, perform
 
 BIG = "head -c 60000000 /dev/urandom > /workspace/big; echo one > /workspace/note"
 
@@ -17,11 +18,6 @@ async def snapshotted(world: World, fill: str) -> tuple[Machine, str]:
     await world.say(machine, fill)
     snapshot_id, _ = await world.taken(machine)
     return machine, snapshot_id
-
-
-async def working(world: World, machine: Machine, step: str) -> bool | None:
-    """Whether the machine's restore is at this step."""
-    return step in await world.say(machine, "cat /var/lib/dumont/jobs/restore-*/status.json") or None
 
 
 async def test_a_restore_in_place_keeps_what_was_there_aside(world: World) -> None:
@@ -64,8 +60,9 @@ async def test_what_belongs_to_the_machine_stays_the_machines(world: World) -> N
 async def test_a_restore_that_is_killed_is_started_again(world: World) -> None:
     machine, snapshot_id = await snapshotted(world, BIG)
     await world.say(machine, "sha256sum /workspace/big > /tmp/sum; echo two > /workspace/note; rm /workspace/big")
+    await lie_in_wait(world, machine, "restore")
     restoring = asyncio.create_task(perform(world.restores.restore, await world.wish_restored(machine, snapshot_id)))
-    await until(lambda: working(world, machine, "fetching"), "the restore to begin")
+    await caught(world, machine)
     await world.say(machine, "pkill -9 -f 'copying-.*pyz [s]tart'; true")
     await restoring
     await world.say(machine, "sha256sum -c /tmp/sum")
@@ -79,10 +76,12 @@ async def test_a_worker_that_dies_in_a_restore_leaves_it_to_the_next(world: Worl
     machine, snapshot_id = await snapshotted(world, BIG)
     await world.say(machine, "rm /workspace/big")
     order, same = await world.wish_restored(machine, snapshot_id), environment()
+    await lie_in_wait(world, machine, "restore")
     attempt = asyncio.create_task(same.run(world.restores.restore, order))
-    await until(lambda: working(world, machine, "fetching"), "the restore to begin")
+    await caught(world, machine)
     attempt.cancel()
     await asyncio.gather(attempt, return_exceptions=True)
+    await let_go(world, machine)
     again = environment()
     again.info = same.info
     await perform(world.restores.restore, order, of=again)
@@ -94,9 +93,11 @@ async def test_a_worker_that_dies_in_a_restore_leaves_it_to_the_next(world: Worl
 async def test_a_vault_that_dies_in_a_restore_costs_time_only(world: World, the_door: Door) -> None:
     machine, snapshot_id = await snapshotted(world, BIG)
     await world.say(machine, "sha256sum /workspace/big > /tmp/sum; rm /workspace/big")
+    await lie_in_wait(world, machine, "restore")
     restoring = asyncio.create_task(perform(world.restores.restore, await world.wish_restored(machine, snapshot_id)))
-    await until(lambda: working(world, machine, "fetching"), "the restore to begin")
+    await caught(world, machine)
     the_door.end(signal.SIGKILL)
+    await let_go(world, machine)
     await asyncio.to_thread(the_door.start)
     await restoring
     await world.say(machine, "sha256sum -c /tmp/sum")
@@ -106,8 +107,9 @@ async def test_a_machine_that_is_gone_fails_the_restore(world: World) -> None:
     patient = world.changed(snapshot_stall_seconds=3.0)
     machine, snapshot_id = await snapshotted(world, BIG)
     order = await world.wish_restored(machine, snapshot_id)
+    await lie_in_wait(world, machine, "restore")
     restoring = asyncio.create_task(perform(patient.restores.restore, order))
-    await until(lambda: working(world, machine, "fetching"), "the restore to begin")
+    await caught(world, machine)
     world.simulator.vast.delete(f"/api/v0/instances/{machine.number}/").raise_for_status()
     with pytest.raises(Final, match="has not answered for"):
         await restoring

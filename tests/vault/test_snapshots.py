@@ -23,6 +23,7 @@ from db.lease_tokens import VAULT, lease_token
 from db.repositories import password_of
 from db.tables import Instance
 from domain.phases import SnapshotStatus
+from tests.vault.catching import caught, let_go, lie_in_wait
 from tests.vault.world import Door, Machine, World, environment, perform, until
 
 SLOW = "head -c 40000000 /dev/urandom > /workspace/big"
@@ -68,29 +69,24 @@ async def test_a_worker_that_dies_leaves_the_copy_to_the_next(world: World) -> N
     await world.say(machine, SLOW)
     snapshot_id = await world.begun(machine)
     first = environment()
+    await lie_in_wait(world, machine, "backup")
     attempt = asyncio.create_task(first.run(world.vault.take_snapshot, snapshot_id))
-    await until(lambda: _job(world, machine_jobs(snapshot_id), machine), "the copy to begin")
+    await caught(world, machine)
     attempt.cancel()  # as a worker's end does: nobody asked for a cancellation
     await asyncio.gather(attempt, return_exceptions=True)
+    await let_go(world, machine)
     taken = await perform(world.vault.take_snapshot, snapshot_id)
     assert taken.size_bytes >= 40_000_000
     assert await world.say(machine, f"cat /var/lib/dumont/jobs/{snapshot_id}/starts") == "."
-
-
-def machine_jobs(snapshot_id: str) -> str:
-    return f"test -e /var/lib/dumont/jobs/{snapshot_id}/status.json && echo there"
-
-
-async def _job(world: World, command: str, machine: object) -> bool | None:
-    return (await world.say(machine, command)) == "there" or None  # type: ignore[arg-type]
 
 
 async def test_a_copy_that_is_killed_is_started_again(world: World) -> None:
     machine = await world.machine()
     await world.say(machine, SLOW)
     snapshot_id = await world.begun(machine)
+    await lie_in_wait(world, machine, "backup")
     taking = asyncio.create_task(perform(world.vault.take_snapshot, snapshot_id))
-    await until(lambda: _job(world, machine_jobs(snapshot_id), machine), "the copy to begin")
+    await caught(world, machine)
     await world.say(machine, "pkill -9 -f 'copying-.*pyz [s]tart'; true")
     assert (await taking).size_bytes >= 40_000_000
     await perform(world.vault.verify_snapshot, snapshot_id)
@@ -101,9 +97,11 @@ async def test_the_vault_that_dies_in_the_middle_costs_time_only(world: World, t
     machine = await world.machine()
     await world.say(machine, SLOW)
     snapshot_id = await world.begun(machine)
+    await lie_in_wait(world, machine, "backup")
     taking = asyncio.create_task(perform(world.vault.take_snapshot, snapshot_id))
-    await until(lambda: _job(world, machine_jobs(snapshot_id), machine), "the copy to begin")
+    await caught(world, machine)
     the_door.end(signal.SIGKILL)
+    await let_go(world, machine)
     await asyncio.to_thread(the_door.start)
     assert (await taking).size_bytes >= 40_000_000
     await perform(world.vault.verify_snapshot, snapshot_id)
@@ -124,8 +122,9 @@ async def test_a_machine_that_is_gone_fails_the_snapshot(world: World) -> None:
     machine = await world.machine()
     await world.say(machine, SLOW)
     snapshot_id = await world.begun(machine)
+    await lie_in_wait(world, machine, "backup")
     taking = asyncio.create_task(perform(patient.vault.take_snapshot, snapshot_id))
-    await until(lambda: _job(world, machine_jobs(snapshot_id), machine), "the copy to begin")
+    await caught(world, machine)
     world.simulator.vast.delete(f"/api/v0/instances/{machine.number}/").raise_for_status()
     with pytest.raises(Final, match="has not answered for"):
         await taking
@@ -144,11 +143,12 @@ async def test_a_cancelled_snapshot_ends_on_the_machine_too(world: World) -> Non
     await world.say(machine, VERY_SLOW)
     snapshot_id = await world.begun(machine)
     asked = environment()
+    await lie_in_wait(world, machine, "backup")
     attempt = asyncio.create_task(asked.run(world.vault.take_snapshot, snapshot_id))
-    await until(lambda: _job(world, machine_jobs(snapshot_id), machine), "the copy to begin")
+    await caught(world, machine)
     asked.cancel()
+    await let_go(world, machine)
     await asyncio.gather(attempt, return_exceptions=True)
-
     await _stopped(world, machine, snapshot_id)
 
 
@@ -377,11 +377,13 @@ async def test_no_secret_is_on_the_machines_disk_or_command_lines(world: World) 
     machine = await world.machine()
     await world.say(machine, SLOW)
     snapshot_id = await world.begun(machine)
+    await lie_in_wait(world, machine, "backup")
     taking = asyncio.create_task(perform(world.vault.take_snapshot, snapshot_id))
-    await until(lambda: _job(world, machine_jobs(snapshot_id), machine), "the copy to begin")
+    await caught(world, machine)
     async with world.database.begin() as session:
         password = await password_of(session, world.sealer, machine.instance_id)
     lines = await world.say(machine, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    await let_go(world, machine)
     await taking
     token = lease_token(world.sealer, machine.lease_id, VAULT)
     for secret in (password, token):
