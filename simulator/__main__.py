@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from aiohttp import web
 
 from simulator.app import make_app, open_cloud
 from simulator.control_scenarios import DRILLS
+from simulator.machines import openssh
 from simulator.machines.disk import Disks, enter_mount_namespace
 from simulator.privileges import Privileges, enter_user_namespace, find_out
 from simulator.scenario import Scenario, read
@@ -33,13 +35,17 @@ def arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--no-namespaces", action="store_true", help="machines as plain folders, without isolation")
     parser.add_argument("--disk-quota", action="store_true", help="machines' disks end (root on Linux, loop devices)")
+    parser.add_argument(
+        "--openssh", action="store_true", default=bool(os.environ.get("SIMULATOR_OPENSSH")),
+        help="machines have this computer's own sshd (root on Linux; also with SIMULATOR_OPENSSH=1)",
+    )  # fmt: skip
     parser.add_argument("--scenario", type=Path, metavar="FILE", help="a drill to run from the start (TOML)")
     return parser.parse_args()
 
 
 async def serve(options: argparse.Namespace, folder: Path, privileges: Privileges, scenario: Scenario | None) -> None:
     disks = Disks() if options.disk_quota else None
-    cloud = await open_cloud(folder, options.speed, options.seed, privileges, disks)
+    cloud = await open_cloud(folder, options.speed, options.seed, privileges, disks, options.openssh)
     cloud.settings.way_out = options.way_out
     app = make_app(cloud)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
@@ -100,7 +106,10 @@ def main() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         sys.exit(f"another simulator uses {folder}")
-    asyncio.run(serve(options, folder, find_out(folder, options.no_namespaces), scenario))
+    privileges = find_out(folder, options.no_namespaces)
+    if options.openssh and not (privileges.namespaces and openssh.find()):
+        sys.exit("--openssh: this needs root, namespaces and sshd (in Debian: apt-get install openssh-server)")
+    asyncio.run(serve(options, folder, privileges, scenario))
 
 
 if __name__ == "__main__":

@@ -48,7 +48,12 @@ ROUTES = (
 
 
 async def open_cloud(
-    folder: Path, speed: Speed, seed: int, privileges: Privileges, disks: Disks | None = None
+    folder: Path,
+    speed: Speed,
+    seed: int,
+    privileges: Privileges,
+    disks: Disks | None = None,
+    openssh: bool = False,
 ) -> Cloud:
     """The cloud as the data folder has it; a new folder is a new cloud."""
     (folder / "machines").mkdir(parents=True, exist_ok=True)
@@ -57,7 +62,7 @@ async def open_cloud(
     store = Store(folder / "simulator.sqlite")
     number = int(store.fact("network") or secrets.randbelow(64))
     store.set_fact("network", str(number))
-    fleet = Fleet(folder / "machines", number, privileges.namespaces, layers, disks)
+    fleet = Fleet(folder / "machines", number, privileges.namespaces, layers, disks, openssh)
     cloud = Cloud(folder, speed, seed, for_speed(speed), store, fleet, Faults(seed))
     open_account(cloud)
     fleet.sweep({contract.id for contract in cloud.living()})

@@ -23,9 +23,16 @@ PORTS = range(20000, 32000)
 
 class Fleet:
     def __init__(
-        self, folder: Path, network_number: int, namespaces: bool, layers: Layers, disks: Disks | None = None
+        self,
+        folder: Path,
+        network_number: int,
+        namespaces: bool,
+        layers: Layers,
+        disks: Disks | None = None,
+        openssh: bool = False,
     ) -> None:
         """``disks``: give each machine a disk that ends where the contract says (none: it does not end)."""
+        self._openssh = openssh
         self.folder = folder
         self.namespaces = namespaces
         self._layers = layers
@@ -38,7 +45,7 @@ class Fleet:
             folder = self.folder / str(number)
             folder.mkdir(parents=True, exist_ok=True)
             box: Box = (NamespaceBox if self.namespaces else FolderBox)(folder, self._layers)
-            self._machines[number] = Machine(box, Board(ask))
+            self._machines[number] = Machine(box, Board(ask), self._openssh)
         return self._machines[number]
 
     def prepare_disk(self, number: int, gigabytes: float) -> None:

@@ -96,9 +96,12 @@ class Lifecycle:
         self._move(contract, self._end(contract, "destroyed", self._cloud.settings.clocks.destroying))
 
     async def end(self, contract: Contract, ending: Ending) -> None:
-        """The host has lost it, or its time is over: gone at once, from listings too."""
+        """The host has lost it, or its time is over: gone at once, from listings too.
+
+        Returns when that is done, or when another wish has taken its place: its cancellation is not the caller's.
+        """
         self._move(contract, self._end(contract, ending, 0.0))
-        await asyncio.shield(self._moves[contract.id])
+        await asyncio.wait({self._moves[contract.id]})
 
     def resume(self) -> None:
         """After the simulator's own restart: boot what ran, finish what was being destroyed."""

@@ -13,7 +13,7 @@ from simulator.machines.spec import MachineSpec
 # The host's system folders that a machine shares, under the image's layers; everything else of the host stays unseen.
 SYSTEM_FOLDERS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu")
 OWN_FOLDERS = ("root", "root/.ssh", "workspace", "var/log", "var/lib", "var/cache", "var/tmp", "home", "mnt", "media",
-               "srv", "opt", "proc", "sys", "dev", "etc", "usr", "run/simulator", "tmp")  # fmt: skip
+               "srv", "opt", "proc", "sys", "dev", "etc", "usr", "run/simulator", "run/sshd", "tmp")  # fmt: skip
 BASHRC = """\
 # ~/.bashrc of a simulated machine
 case $- in *i*) ;; *) return ;; esac

@@ -15,7 +15,9 @@ ETC = ("alternatives", "bash.bashrc", "ssl/certs", "ssl/openssl.cnf", "ca-certif
        "profile", "protocols", "services", "terminfo", "inputrc", "host.conf", "gai.conf", "pki/tls/certs",
        "crypto-policies", "login.defs", "tmux.conf", "perl")  # fmt: skip
 OWN_ETC = {
-    "passwd": "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    "passwd": "root:x:0:0:root:/root:/bin/bash\nsshd:x:100:65534:sshd:/run/sshd:/bin/false\n"
+    "nobody:x:65534:65534:nobody:/:/bin/false\n",
+    "shadow": "root:*:19000:0:99999:7:::\n",
     "group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
     "hosts": "127.0.0.1 localhost\n::1 localhost\n169.254.77.1 hardware.simulator\n169.254.77.2 host.simulator\n",
     "resolv.conf": "# a simulated machine has no name server\n",

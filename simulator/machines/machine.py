@@ -13,6 +13,7 @@ from typing import Any
 from simulator.machines import files, network
 from simulator.machines.board import Board
 from simulator.machines.box import Box
+from simulator.machines.openssh import OpenSshServer
 from simulator.machines.spec import MachineSpec
 from simulator.machines.sshd import SshServer
 
@@ -29,10 +30,11 @@ class Doors:
 
 
 class Machine:
-    def __init__(self, box: Box, board: Board) -> None:
+    def __init__(self, box: Box, board: Board, openssh: bool = False) -> None:
+        """``openssh``: its SSH server is this computer's own sshd."""
         self.box = box
         self._board = board
-        self._sshd = SshServer(box)
+        self._sshd = OpenSshServer(box) if openssh else SshServer(box)
         self._relays: list[network.Relay] = []
         self._ways_out: dict[int, network.Relay] = {}
         self._opening: list[asyncio.Task[None]] = []
@@ -43,6 +45,7 @@ class Machine:
         """Start the processes, then open the doors as their clocks say. Raises BootFailed."""
         self.spec = spec
         self.box.on_wired = lambda: self._wire(doors.ways_out)
+        self._sshd.install()
         await self.box.start(spec)
         self._open_doors(spec, doors)
 

@@ -63,6 +63,9 @@ class SshServer:
         self._connections: set[asyncssh.SSHServerConnection] = set()
         self._acceptors: list[asyncssh.SSHAcceptor] = []
 
+    def install(self) -> None:
+        """Nothing of it is in the machine, and its key is made when it is asked for."""
+
     async def listen(self, host: str, port: int) -> None:
         """Raises OSError when the address is taken."""
         box = self._box
