@@ -14,10 +14,14 @@ from gateway.ssh.waking import NotServed, Reached, Say, Waking
 from gateway.ssh.words import ended
 
 TRIES = 3
-"""Connections that may be lost while something is being opened on them."""
+"""Connections that may be lost, or full, when something is opened on them."""
 
 Opened = TypeVar("Opened")
 Connection = asyncssh.SSHClientConnection
+
+
+class ConnectionFull(asyncssh.ChannelOpenError):
+    """An sshd takes only so many sessions on one connection (MaxSessions: ten)."""
 
 
 class Session(Protocol):
@@ -54,14 +58,24 @@ class Guest:
             NotServed: there is no machine for this.
             asyncssh.Error, OSError: the machine refuses this.
         """
-        for _ in range(TRIES):
+        for left in reversed(range(TRIES)):
             connection = await self._connection(say, agent_path)
             try:
                 return await opening(connection)
+            except ConnectionFull:
+                if not left:
+                    raise
+                self._outgrow(connection)
             except (asyncssh.Error, OSError):
                 if not connection.is_closed():
                     raise
         raise NotServed(self.why_lost())
+
+    def _outgrow(self, connection: Connection) -> None:
+        """What is open on it goes on; what comes next gets another."""
+        if self._reached is not None and self._reached.connection is connection:
+            self._earlier.append(connection)
+            self._reached = None
 
     def why_lost(self) -> str:
         """What to say of a connection to the machine that was lost."""

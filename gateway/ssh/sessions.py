@@ -5,13 +5,16 @@ from typing import Any
 
 import asyncssh
 
-from gateway.ssh.guests import Connection, Guest
+from gateway.ssh.guests import Connection, ConnectionFull, Guest
 from gateway.ssh.pipe import WINDOW, Half, joined
 from gateway.ssh.waking import NotServed
 from gateway.ssh.words import line
 
 LOST = 255
 """The exit code of OpenSSH's client for a connection that failed."""
+
+FULL = (asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, asyncssh.OPEN_CONNECT_FAILED, asyncssh.OPEN_RESOURCE_SHORTAGE)
+"""What an sshd says of a session beyond its MaxSessions (OpenSSH: the second)."""
 
 INTERRUPTED = 130
 CTRL_C = b"\x03"
@@ -106,7 +109,7 @@ class UserSession(Half, asyncssh.SSHServerSession[bytes]):
     async def _open(self, connection: Connection) -> None:
         channel, machine = self.channel, MachineSession(self, self._guest)
         size = channel.get_terminal_size()
-        await connection.create_session(
+        opening = connection.create_session(
             lambda: machine,
             command=channel.get_command(),
             subsystem=channel.get_subsystem(),
@@ -118,6 +121,10 @@ class UserSession(Half, asyncssh.SSHServerSession[bytes]):
             encoding=None,
             window=WINDOW,
         )
+        try:
+            await opening
+        except asyncssh.ChannelOpenError as error:
+            raise (ConnectionFull(error.code, error.reason) if error.code in FULL else error) from None
         self._machine = machine
         self._guest.note()  # also a session that says nothing for a while is use, when it begins
         joined(self, machine)

@@ -76,12 +76,15 @@ class Watched:
         found: list[dict[str, Any]] = poll(lambda: self.hub.new(count + 1))
         return found[1:]
 
-    def becomes_busy(self) -> list[dict[str, Any]]:
-        """What the agent says works there, once it says so."""
+    def becomes_busy(self, *words: str) -> dict[str, Any]:
+        """The first work that the agent tells of whose command or reason has one of these words."""
         self.hub.forget()
-        found: list[dict[str, Any]] = poll(
-            lambda: next((each["busy"] for each in self.hub.reports if each["busy"]), None)
-        )
+
+        def told() -> dict[str, Any] | None:
+            works = [work for report in list(self.hub.reports) for work in report["busy"]]
+            return next((each for each in works if any(word in f"{each}" for word in words)), None)
+
+        found: dict[str, Any] = poll(told)
         return found
 
     def is_idle(self) -> bool:

@@ -48,7 +48,7 @@ def test_an_idle_machine_that_lost_us_stops_itself_and_keeps_its_files(watched: 
 
 def test_a_machine_that_works_or_is_kept_awake_goes_on_until_a_day_has_passed(watched: Watched) -> None:
     watched.start("exec python3 -c 'while True: pass'")
-    watched.becomes_busy()
+    watched.becomes_busy("")
     orphaned(watched, dead_man=1, dead_man_idle=4)
     assert "stop" not in watched.say("sleep 7; cat ~/.dumont/agent/agent.log")
     watched.say("echo 60 > ~/.dumont/keep_awake; pkill -9 -f 'while True'")

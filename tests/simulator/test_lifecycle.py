@@ -7,6 +7,7 @@ from simulator.app import open_cloud
 from simulator.contracts import RentBody, new_contract
 from simulator.lifecycle import Lifecycle
 from simulator.privileges import Privileges
+from tests.gateway.asking import becomes
 
 
 async def test_an_end_that_is_overtaken_is_not_the_end_of_who_asked_for_it(tmp_path: Path) -> None:
@@ -20,8 +21,9 @@ async def test_an_end_that_is_overtaken_is_not_the_end_of_who_asked_for_it(tmp_p
     await asyncio.sleep(0)
     lifecycle.destroy(contract)
     await asked
-    async with asyncio.timeout(20):
-        while contract.ending is None:
-            await asyncio.sleep(0.01)
-    assert contract.ending == "destroyed"
+
+    async def ending() -> str | None:
+        return contract.ending
+
+    await becomes(ending, "destroyed")
     await lifecycle.close()

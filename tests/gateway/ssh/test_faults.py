@@ -203,7 +203,7 @@ async def test_a_pause_ends_sessions_with_a_reason(place: Place, gateway: Gatewa
     own = client(place)
     async with gateway() as running:
         process = await own.start(own.target, "sleep 1000")
-        await becomes(lambda: _guests(running), 1)
+        await becomes(lambda: _on_machine(running), 1)
         await place.pause()
         _, err = await asyncio.wait_for(process.communicate(), 60)
         assert b"is paused now" in err

@@ -82,11 +82,11 @@ async def test_rsync(place: Place, tmp_path: Path) -> None:
 
 
 async def test_twenty_sessions_over_one_connection(place: Place, tmp_path: Path) -> None:
-    """More than an sshd allows would be refused there (MaxSessions), as if the user had gone there directly."""
+    """More than an sshd takes on one (MaxSessions: ten): we open another behind it, and nobody is refused."""
     own, control = client(place), str(tmp_path / "control")
     master = await own.start("-M", "-S", control, "-N", own.target)
     await becomes(lambda: _exists(Path(control)), True)
-    commands = (own.command("-S", control, own.target, f"echo {number}") for number in range(20))
+    commands = (own.command("-S", control, own.target, f"sleep 1; echo {number}") for number in range(20))
     done = await asyncio.gather(*(finished(command) for command in commands))
     assert {each.out.strip() for each in done} == {str(number) for number in range(20)}
     master.terminate()
