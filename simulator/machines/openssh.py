@@ -13,6 +13,7 @@ import socket
 
 from simulator.machines import network
 from simulator.machines.box import Box
+from simulator.machines.files import resolve
 from simulator.machines.sshd import BANNER, host_key
 
 PATH = "/usr/sbin:/usr/local/sbin:/sbin"
@@ -47,6 +48,9 @@ class OpenSshServer:
         key = folder / "ssh_host_ed25519_key"
         key.touch(0o600)
         key.write_bytes(host_key(self._box.folder).export_private_key("openssh"))
+        logs = resolve(self._box.root, "var/log")
+        logs.mkdir(parents=True, exist_ok=True)
+        (logs / "lastlog").touch()  # without it each terminal begins with a complaint
 
     async def listen(self, host: str, port: int) -> None:
         """Raises OSError when the address is taken."""

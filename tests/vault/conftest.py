@@ -8,6 +8,7 @@ from settings import Settings
 from tests.db.conftest import database, database_url, new_url, server_url  # noqa: F401 - fixtures
 from tests.gateway.conftest import postgres  # noqa: F401 - a fixture
 from tests.gateway.ports import free_port
+from tests.openssh import REAL_SSHD
 from tests.simulator.conftest import Simulator, running
 from tests.vault.world import Door, World, door, settings_for
 
@@ -21,7 +22,7 @@ def spare_ports() -> list[int]:
 @pytest.fixture(scope="session")
 def simulator(tmp_path_factory: pytest.TempPathFactory, spare_ports: list[int]) -> Iterator[Simulator]:
     ways_out = [word for port in spare_ports for word in ("--way-out", str(port))]
-    with running(tmp_path_factory.mktemp("cloud") / "data", *ways_out) as simulator:
+    with running(tmp_path_factory.mktemp("cloud") / "data", *ways_out, *REAL_SSHD) as simulator:
         yield simulator
 
 

@@ -12,6 +12,7 @@ from settings import Settings
 from tests.gateway.rows import SECRETS
 from tests.gateway.ssh.client import Client
 from tests.gateway.ssh.place import Place, Rented, name, rent
+from tests.openssh import REAL_SSHD
 from tests.simulator.conftest import Simulator, running
 
 Gateway = Callable[..., AbstractAsyncContextManager[Running]]
@@ -19,7 +20,7 @@ Gateway = Callable[..., AbstractAsyncContextManager[Running]]
 
 @pytest.fixture(scope="session")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    with running(tmp_path_factory.mktemp("ssh") / "data") as simulator:
+    with running(tmp_path_factory.mktemp("ssh") / "data", *REAL_SSHD) as simulator:
         yield simulator
 
 
