@@ -21,9 +21,10 @@ READY_SECONDS = 90.0
 class Installation:
     """`dumont up` in a process of its own."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, environment: dict[str, str] | None = None) -> None:
         self.folder = folder
         self.options = options
+        self.environment = environment or {}
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> dict[str, Any]:
@@ -32,7 +33,7 @@ class Installation:
         own = {name: value for name, value in os.environ.items() if not name.startswith("DUMONT_")}
         self.process = subprocess.Popen(
             [*command, "--quiet", *self.options],
-            env={**own, "PYTHONPATH": str(ROOT)},
+            env={**own, **self.environment, "PYTHONPATH": str(ROOT)},
             cwd=self.folder.parent,
             stderr=subprocess.PIPE,
             text=True,

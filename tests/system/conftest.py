@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tests.cli.installation import Installation
+from tests.openssh import WITH_REAL_SSHD
 from tests.system.figures import Figures
 from tests.system.running import Running
 
@@ -45,7 +46,7 @@ def prepared(folder: Path, more: str = "") -> Installation:
     """An installation with these deadlines, and a folder for orders to its processes; not started yet."""
     (folder / "points").mkdir()
     (folder / ".env").write_text(f"{DEADLINES}{more}DUMONT_POINTS_DIR='{folder / 'points'}'\n")
-    return Installation(folder / "data")
+    return Installation(folder / "data", environment=WITH_REAL_SSHD)
 
 
 @pytest.fixture(scope="session")
