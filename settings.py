@@ -63,6 +63,9 @@ class Settings(BaseSettings):
         default=20.0, description="How long a lost rent answer is looked up before giving up on it."
     )
     boot_deadline_seconds: float = Field(default=900.0, description="From rent to a working GPU over SSH.")
+    relay_after_seconds: float = Field(
+        default=20.0, description="How long a closed direct SSH port is waited for before the cloud's relay is used."
+    )
     model_deadline_seconds: float = Field(default=1800.0, description="From model server start to healthy.")
     release_alarm_seconds: float = Field(
         default=300.0, description="A machine that is not given back after so long is told of."

@@ -34,6 +34,7 @@ from activities.market import Market
 from activities.model_server import ModelActivities
 from activities.pairing import PairingActivities
 from activities.power import PowerActivities
+from activities.probing import ProbeActivities
 from activities.reaping import ReapActivities
 from activities.reconciling import ReconcileActivities
 from activities.restores import RestoreActivities
@@ -83,6 +84,7 @@ def build_activities(
     """Every activity, each room's with the few things that it needs."""
     flows = Flows(temporal, settings)
     machines = MachineActivities(clouds)
+    probes = ProbeActivities(clouds, machines)
     leases = LeaseActivities(database, flows)
     market = Market(database, clouds)
     instances = InstanceActivities(clouds, market, flows)
@@ -104,7 +106,7 @@ def build_activities(
     return [
         machines.rent_machine,
         machines.attach_key,
-        machines.probe_machine,
+        probes.probe_machine,
         machines.release_machine,
         sleeping.wish_power,
         sleeping.change_mind,

@@ -1,31 +1,29 @@
-"""One lease's machine: rent it, let ourselves in, see that its GPU works, release it until the cloud says it is gone.
+"""One lease's machine: rent it, give it our key, release it until the cloud says it is gone.
 
 Each activity takes a lease id and reads the rest, so nothing secret passes through Temporal.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
 from activities.clouds import Clouds
-from activities.errors import Fault, Final, NotYet, ssh_errors
+from activities.errors import Fault, Final, NotYet
 from activities.leases import lease_view
 from activities.onstart import onstart_script
 from activities.points import Point, reach
 from activities.slow_releases import no_longer_slow, tell_if_slow
 from activities.turns import Endpoint
-from clients.ssh import CommandTimedOut, HostKeyChanged, SshTarget, connect, host_key_of, run
+from clients.ssh import SshTarget
 from clients.vast import VastClient
 from clients.vast_errors import VastKeyRefused, VastNotSent, VastRefused, VastThrottled, VastUnavailable, is_offer_gone
 from clients.vast_types import RentRequest
-from db import leases, power
+from db import leases
 from db.instances import env_of
 from db.tables import Instance, Lease
 from domain.flows import LeaseView
 from domain.instances import InstanceSpec
-from domain.machines import MachineSeen, ssh_address
+from domain.machines import MachineSeen, ssh_addresses
 from domain.offers import MachineType
 from domain.phases import LeaseState
 
@@ -36,10 +34,6 @@ LOOK_FIRST = 0.25
 """Seconds after a destroy until it is looked whether it is done: a job is over only then."""
 REFUSED_PAUSE_AT_MOST = 30.0
 """Seconds between two tries to destroy what the cloud refuses to destroy; at first they are shorter."""
-SSH_PAUSE = 0.3
-FIRST_PAUSE, FIRST_TRIES = 0.1, 20
-"""Between the first tries to log in: whoever wakes a machine waits for this."""
-SSH_DEADLINE = 10.0
 LEASE_KEY_PURPOSE = "lease-ssh-key"
 
 
@@ -144,27 +138,6 @@ class MachineActivities:
             await client.attach_ssh_key(lease.cloud_id, lease.public_key)
 
     @activity.defn
-    async def probe_machine(self, lease_id: str) -> None:
-        """Log in, keep the host key of the first contact, see that the GPU answers; then the lease is running."""
-        lease = await self._lease(lease_id)
-        if not lease.wanted:
-            raise Final(Fault.NOT_WANTED, "no longer wanted")
-        with ssh_errors(_pause()), _stale_address(lease):
-            async with await connect(self.target(lease), timeout=SSH_DEADLINE) as connection:
-                host_key = host_key_of(connection)
-                await reach(Point.PROBE_LOGGED_IN)
-                try:
-                    smi = await run(connection, "nvidia-smi -L", timeout=SSH_DEADLINE)
-                except CommandTimedOut as error:
-                    raise Final(Fault.BOOT_FAILED, "the machine's GPU does not answer (nvidia-smi hangs)") from error
-        if smi.exit_code != 0 or "GPU 0" not in smi.stdout:
-            raise Final(Fault.BOOT_FAILED, "the machine has no working GPU (nvidia-smi failed)")
-        async with self._database.begin() as session:
-            await leases.mark_running(session, lease_id, host_key)
-            await power.mark_running_again(session, lease_id)
-        await reach(Point.PROBE_RECORDED)
-
-    @activity.defn
     async def release_machine(self, lease_id: str) -> None:
         """Destroy whatever came of this lease, and come back until the cloud says that nothing is left of it.
 
@@ -220,12 +193,20 @@ class MachineActivities:
         return sorted(listed)
 
     def target(self, lease: Lease) -> SshTarget:
-        """Where the lease's machine answers SSH: its direct port when there is one, else the cloud's relay."""
-        address = ssh_address(MachineSeen.model_validate(lease.seen))
-        if address is None:
+        """Where the lease's machine answers SSH."""
+        return self.targets(lease)[0]
+
+    def targets(self, lease: Lease) -> list[SshTarget]:
+        """Every way to the lease's machine over SSH: the direct port and the cloud's relay, first the one in use.
+
+        Raises:
+            NotYet: it has no address.
+        """
+        addresses = ssh_addresses(MachineSeen.model_validate(lease.seen), relayed=lease.ssh_relayed)
+        if not addresses:
             raise NotYet("the machine has no address yet", LOOK_AGAIN)
         private_key = self._clouds.sealer.open(lease.sealed_private_key, LEASE_KEY_PURPOSE)
-        return SshTarget(*address, private_key=private_key, host_key=lease.host_key)
+        return [SshTarget(*each, private_key=private_key, host_key=lease.host_key) for each in addresses]
 
     async def _lease(self, lease_id: str) -> Lease:
         async with self._database.begin() as session:
@@ -248,22 +229,6 @@ class MachineActivities:
     async def _unask(self, lease: Lease) -> None:
         async with self._database.begin() as session:
             await leases.unmark_asked(session, lease.id)
-
-
-@contextmanager
-def _stale_address(lease: Lease) -> Iterator[None]:
-    """A machine that was started again may have another address by now, and another machine its old one: nothing was
-    sent there, and the next look at the account says where it is (clouds.md B3.3)."""
-    try:
-        yield
-    except HostKeyChanged as error:
-        if lease.state is LeaseState.STARTING:
-            raise NotYet("another machine answers at its last address; waiting for the new one", SSH_PAUSE) from error
-        raise
-
-
-def _pause() -> float:
-    return FIRST_PAUSE if activity.info().attempt <= FIRST_TRIES else SSH_PAUSE
 
 
 def _late() -> bool:

@@ -182,6 +182,11 @@ async def mark_running(session: AsyncSession, lease_id: str, host_key: str) -> N
     )
 
 
+async def note_way(session: AsyncSession, lease_id: str, *, relayed: bool) -> None:
+    """Which of its two ways leads to the machine over SSH: the cloud's relay, or its direct port."""
+    await session.execute(update(Lease).where(Lease.id == lease_id).values(ssh_relayed=relayed))
+
+
 async def mark_releasing(session: AsyncSession, lease_id: str, outcome: LeaseOutcome, reason: str) -> None:
     """From here the lease can only close. The first outcome and reason stand."""
     await session.execute(

@@ -222,6 +222,8 @@ class Lease(Table):
     reason: Mapped[str] = mapped_column(default="")
     cloud_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
     seen: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    ssh_relayed: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """Its direct SSH port is closed, and the cloud's relay leads to it."""
     host_key: Mapped[str | None]
     public_key: Mapped[str]
     sealed_private_key: Mapped[str]

@@ -37,14 +37,22 @@ class MachineSeen(BaseModel):
         return self.model_dump(exclude=ignored) == other.model_dump(exclude=ignored)
 
 
-def ssh_address(seen: MachineSeen) -> tuple[str, int] | None:
-    """Where SSH answers: the direct port first, for the cloud's relay is slower (clouds.md B2.7)."""
-    direct = seen.ports.get("22/tcp")
-    if direct and seen.public_ipaddr:
-        return seen.public_ipaddr, direct
+def ssh_addresses(seen: MachineSeen, *, relayed: bool) -> list[tuple[str, int]]:
+    """Where SSH answers: the direct port, then the cloud's relay, for that is slower (clouds.md B2.7).
+
+    `relayed`: the direct port is known to be closed, so the other way round.
+    """
+    found = []
+    if (direct := seen.ports.get("22/tcp")) and seen.public_ipaddr:
+        found.append((seen.public_ipaddr, direct))
     if seen.ssh_host and seen.ssh_port:
-        return seen.ssh_host, seen.ssh_port
-    return None
+        found.append((seen.ssh_host, seen.ssh_port))
+    return found[::-1] if relayed else found
+
+
+def ssh_address(seen: MachineSeen, *, relayed: bool) -> tuple[str, int] | None:
+    """The first of these."""
+    return next(iter(ssh_addresses(seen, relayed=relayed)), None)
 
 
 _NOT_OURS = (Seen.ABSENT, Seen.STOPPING, Seen.STOPPED, Seen.BROKEN)

@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.errors import Fault
     from activities.leases import LeaseActivities, LeaseEnding
     from activities.machines import MachineActivities
+    from activities.probing import ProbeActivities
     from domain.flows import LeaseView, MachineInput, MachineProgress, instance_workflow_id
     from domain.machines import MachineSeen, Verdict, boot_verdict, is_lost
     from domain.phases import LeaseOutcome, LeaseState
@@ -117,7 +118,7 @@ class MachineWorkflow:
     async def probe(self, deadline: datetime) -> None:
         try:
             await workflow.execute_activity_method(
-                MachineActivities.probe_machine,
+                ProbeActivities.probe_machine,
                 self.input.lease_id,
                 summary="log in and try the GPU",
                 **within(SHELL, deadline - workflow.now()),

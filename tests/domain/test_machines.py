@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.labels import Label, parse_label
-from domain.machines import MachineSeen, Seen, Verdict, boot_verdict, is_lost
+from domain.machines import MachineSeen, Seen, Verdict, boot_verdict, is_lost, ssh_address, ssh_addresses
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE = timedelta(seconds=60)
@@ -44,3 +44,22 @@ def test_a_label_is_ours_only_when_it_is_whole_and_exact() -> None:
     assert parse_label(str(label)) == label
     for other in (None, "", "dumont", "dumont/inst", "dumont/inst/", "dumont/inst/lease_1/x", "dumontx/inst/lease_1"):
         assert parse_label(other) is None
+
+
+DIRECT, RELAY = ("203.0.113.7", 40022), ("ssh4.vast.ai", 12345)
+BOTH = MachineSeen(public_ipaddr=DIRECT[0], ports={"22/tcp": DIRECT[1]}, ssh_host=RELAY[0], ssh_port=RELAY[1])
+
+
+@pytest.mark.parametrize(
+    ("row", "relayed", "ways"),
+    [
+        (BOTH, False, [DIRECT, RELAY]),
+        (BOTH, True, [RELAY, DIRECT]),
+        (BOTH.model_copy(update={"ports": {}}), False, [RELAY]),
+        (BOTH.model_copy(update={"ssh_host": ""}), True, [DIRECT]),
+        (MachineSeen(), False, []),
+    ],
+)
+def test_the_ways_to_a_machine(row: MachineSeen, relayed: bool, ways: list[tuple[str, int]]) -> None:
+    assert ssh_addresses(row, relayed=relayed) == ways
+    assert ssh_address(row, relayed=relayed) == (ways[0] if ways else None)

@@ -73,7 +73,6 @@ WAYS = [
     ("machine:sshd", "refuses"),
     ("machine:sshd", "no_keys"),
     ("machine:ports", "missing"),
-    ("machine:ports", "unreachable"),
     ("machine:gpu", "missing"),
 ]
 
