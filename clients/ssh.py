@@ -12,8 +12,9 @@ Nothing is retried and nobody waits here; the caller's policy decides.
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import AnyStr
 
 import asyncssh
 
@@ -140,9 +141,15 @@ async def run(
             process.close()
 
 
+def feed(process: asyncssh.SSHClientProcess[AnyStr], input: AnyStr) -> None:
+    """Give a command its stdin, and the end of it. One that has ended already takes neither, and that is no failure."""
+    with suppress(BrokenPipeError):
+        process.stdin.write(input)
+        process.stdin.write_eof()
+
+
 async def _communicate(process: asyncssh.SSHClientProcess[bytes], input: bytes) -> Completed:
-    process.stdin.write(input)
-    process.stdin.write_eof()
+    feed(process, input)
     stdout, stderr = await asyncio.gather(_last_of(process.stdout), _last_of(process.stderr))
     await process.wait_closed()
     if process.returncode is None:

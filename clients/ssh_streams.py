@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncssh
 
-from clients.ssh import MAX_OUTPUT, CommandTimedOut, SshUnreachable, wire_errors
+from clients.ssh import MAX_OUTPUT, CommandTimedOut, SshUnreachable, feed, wire_errors
 
 MAX_LINE = 1 << 20
 PIECE = 256 * 1024
@@ -45,8 +45,7 @@ async def lines(
     """
     with wire_errors(connection):
         async with connection.create_process(command, encoding="utf-8", errors="replace") as process:
-            process.stdin.write(input)
-            process.stdin.write_eof()
+            feed(process, input)
             while True:
                 try:
                     line = await asyncio.wait_for(process.stdout.readline(), silence)
@@ -100,8 +99,7 @@ async def stream(
     """Start a command. `input` goes to its stdin. The caller closes what comes back."""
     with wire_errors(connection):
         process = await connection.create_process(command, encoding=None)
-        process.stdin.write(input)
-        process.stdin.write_eof()
+        feed(process, input)
     return Streamed(process, quiet_seconds)
 
 

@@ -113,7 +113,8 @@ class RouteFeed:
 
     async def _reread(self) -> None:
         async with self._one_at_a_time:
-            self._table.replace_all(await self._read())
+            began = self._table.now  # a look-up does not wait, and may find what this reading is too old for
+            self._table.replace_all(await self._read(), began)
         if self._away:
             log.warning("the database is back; %d routes", len(self._table))
             self._away = False

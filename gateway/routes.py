@@ -95,6 +95,8 @@ class RouteTable:
     def __init__(self, on_change: Callable[[Iterable[Route]], None]) -> None:
         self._by_id: dict[str, Route] = {}
         self._by_path: dict[str, Route] = {}
+        self._put_at: dict[str, int] = {}
+        self._puts = 0
         self._on_change = on_change
         self.loaded = False
         """Whether a whole reading has ever succeeded."""
@@ -105,13 +107,22 @@ class RouteTable:
     def find(self, path: str) -> Route | None:
         return self._by_path.get(path)
 
-    def replace_all(self, routes: list[Route]) -> None:
-        """These are all there are."""
-        self._by_id = {route.id: self._newer(route) for route in routes}
+    @property
+    def now(self) -> int:
+        """To be taken before a reading of all routes, and given to `replace_all` with what it read."""
+        return self._puts
+
+    def replace_all(self, routes: list[Route], since: int) -> None:
+        """These are all there are, but for those that others put here while they were being read."""
+        later = {id: route for id, route in self._by_id.items() if self._put_at.get(id, 0) > since}
+        self._by_id = later | {route.id: self._newer(route) for route in routes}
+        self._put_at = {id: at for id, at in self._put_at.items() if id in self._by_id}
         self.loaded = True
         self._changed()
 
     def put(self, route: Route) -> None:
+        self._puts += 1
+        self._put_at[route.id] = self._puts
         self._by_id[route.id] = self._newer(route)
         self._changed()
 

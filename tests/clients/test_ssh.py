@@ -19,11 +19,13 @@ from clients.ssh import (
     SshTarget,
     SshUnreachable,
     connect,
+    feed,
     generate_keypair,
     host_key_of,
     run,
 )
 from clients.ssh import http_get as ssh_http_get
+from clients.ssh_streams import lines, run_bytes
 
 pytestmark = pytest.mark.asyncio
 
@@ -44,7 +46,14 @@ class Logins(asyncssh.SSHServer):
         return True
 
 
+AT_ONCE = "exit at once"
+
+
 async def _shell(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    if process.command == AT_ONCE:  # before a byte of its stdin can have come
+        process.stdout.write(b"done\n")
+        process.exit(3)
+        return
     child = await asyncio.create_subprocess_shell(process.command or "true", stdin=-1, stdout=-1, stderr=-1)
     try:
         stdout, stderr = await child.communicate(await process.stdin.read())
@@ -170,3 +179,15 @@ async def test_http_reaches_a_port_of_the_machine(server: Server) -> None:
 
 async def test_no_key_shows_when_a_target_is_printed(server: Server) -> None:
     assert "PRIVATE" not in repr(server.target())
+
+
+async def test_a_command_that_ended_before_it_was_given_its_stdin_has_its_answer_all_the_same(server: Server) -> None:
+    async with await connect(server.target(), timeout=5) as connection:
+        process = await connection.create_process(AT_ONCE, encoding=None)
+        await process.wait_closed()
+        feed(process, b"too late")
+        for _ in range(20):
+            done = await run(connection, AT_ONCE, input="too late", timeout=5)
+            assert (done.exit_code, done.stdout) == (3, "done\n")
+            assert await run_bytes(connection, AT_ONCE, input=b"too late", timeout=5, most=100) == (3, b"done\n", "")
+            assert [line async for line in lines(connection, AT_ONCE, input="too late", silence=5)] == ["done\n"]

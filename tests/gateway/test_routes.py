@@ -7,8 +7,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from db.session import Database
-from domain.phases import EndpointState
+from domain.phases import AccessType, EndpointState, ModelType
 from gateway import route_feed
+from gateway.routes import LeaseAddress, Route, RouteTable
 from tests.gateway.asking import CHAT, ask, becomes
 from tests.gateway.conftest import Gateway, gateway_on
 from tests.gateway.machine import Machine
@@ -111,3 +112,23 @@ async def test_known_routes_outlive_the_database(postgres: Postgres, restartable
         await rows.change(path, notify=True, state=EndpointState.CLOSED)
         await becomes(lambda: ask(gateway, path), 404)
     await database.close()
+
+
+def _route(number: int) -> Route:
+    return Route(
+        *(f"ep_{number}", f"path-{number}", 1, AccessType.PUBLIC, None, ModelType.LLM, "tiny", EndpointState.READY),
+        *(8000, "", 1, LeaseAddress(f"lease_{number}", "127.0.0.1", 22, "key", "")),
+    )
+
+
+def test_what_was_found_while_all_were_being_read_is_not_lost_by_that() -> None:
+    """A caller who is quicker than the notice has his route looked up; his tunnel must not be closed under him."""
+    told: list[set[str]] = []
+    table = RouteTable(lambda routes: told.append({route.id for route in routes}))
+    table.replace_all([_route(1), _route(2)], table.now)
+    began = table.now
+    table.put(_route(3))
+    table.replace_all([_route(1)], began)
+    assert told[-1] == {"ep_1", "ep_3"}
+    table.replace_all([_route(1)], table.now)
+    assert told[-1] == {"ep_1"}

@@ -106,8 +106,8 @@ def test_sftp_sees_the_machines_files(box: Row, key: Key, tmp_path: Path) -> Non
     listed = sftp(box, key, batch, tmp_path)
     assert "1280000" in listed.stdout
     assert "passwd" in listed.stdout
-    assert "shadow" not in listed.stdout
-    assert say(box, key, "stat -c %s /workspace/x; cat /workspace/link/passwd | wc -l") == "1280000\n2"
+    assert say(box, key, "cat /etc/shadow") == "root:*:19000:0:99999:7:::"  # its own, none of this computer's
+    assert say(box, key, "stat -c %s /workspace/x; cat /workspace/link/passwd | wc -l") == "1280000\n3"
 
 
 async def test_forwards_both_ways(box: Row, key: Key) -> None:

@@ -64,10 +64,9 @@ async def test_sigterm_tells_those_who_are_there_and_lets_them_finish(
     own = client(place)
     async with _process(database_url, shard) as process:
         await becomes(lambda: _code(place), 4)
-        session = await own.start(own.target, "read line; echo $line")
-        assert session.stdin is not None
+        session = await own.start(own.target, "echo there >&2; read line; echo $line")
         assert session.stderr is not None
-        await asyncio.sleep(1)
+        assert await asyncio.wait_for(session.stderr.readline(), 60) == b"there\n"
         process.send_signal(signal.SIGTERM)
         assert b"is being restarted" in await asyncio.wait_for(session.stderr.readline(), 60)
         out, _ = await asyncio.wait_for(session.communicate(b"done\n"), 60)

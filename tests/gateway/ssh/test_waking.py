@@ -181,7 +181,7 @@ async def test_another_gateway_keeps_the_quiet_too(place: Place, gateway: Gatewa
     own = client(place)
     async with gateway() as one, gateway() as two:
         connected = await own.start(own.target, place.sleep)
-        await becomes(lambda: _guests(one, two), 1)
+        await becomes(lambda: _sleeps(place), True)
         await place.pause()
         await asyncio.wait_for(connected.wait(), 60)
         done: list[Done] = [await own.run("true") for _ in range(12)]  # the kernel deals them out to both
