@@ -1,4 +1,4 @@
-"""Whether everything that a request may need is there. Each part is asked at once, with a second to answer."""
+"""Whether everything that a request may need is there. All parts are asked at once, with a few seconds to answer."""
 
 import asyncio
 from collections.abc import Awaitable
