@@ -23,9 +23,9 @@ from db.instances import env_of
 from db.tables import Instance, Lease
 from domain.flows import LeaseView
 from domain.instances import InstanceSpec
-from domain.machines import MachineSeen, ssh_addresses
+from domain.machines import MachineSeen, ssh_ways
 from domain.offers import MachineType
-from domain.phases import LeaseState
+from domain.phases import LeaseState, SshWay
 
 RENT_DEADLINE = 20.0
 """Seconds for the rent request; well below the activity's own deadline, so that no attempt outlives its retry."""
@@ -193,20 +193,22 @@ class MachineActivities:
         return sorted(listed)
 
     def target(self, lease: Lease) -> SshTarget:
-        """Where the lease's machine answers SSH."""
-        return self.targets(lease)[0]
-
-    def targets(self, lease: Lease) -> list[SshTarget]:
-        """Every way to the lease's machine over SSH: the direct port and the cloud's relay, first the one in use.
+        """Where the lease's machine answers SSH.
 
         Raises:
             NotYet: it has no address.
         """
-        addresses = ssh_addresses(MachineSeen.model_validate(lease.seen), relayed=lease.ssh_relayed)
-        if not addresses:
+        targets = self.targets(lease)
+        target = targets.get(lease.ssh_way) or targets.get(lease.ssh_way.other)
+        if target is None:
             raise NotYet("the machine has no address yet", LOOK_AGAIN)
+        return target
+
+    def targets(self, lease: Lease) -> dict[SshWay, SshTarget]:
+        """Every way to the lease's machine that is listed."""
         private_key = self._clouds.sealer.open(lease.sealed_private_key, LEASE_KEY_PURPOSE)
-        return [SshTarget(*each, private_key=private_key, host_key=lease.host_key) for each in addresses]
+        ways = ssh_ways(MachineSeen.model_validate(lease.seen))
+        return {way: SshTarget(*ways[way], private_key=private_key, host_key=lease.host_key) for way in ways}
 
     async def _lease(self, lease_id: str) -> Lease:
         async with self._database.begin() as session:

@@ -11,16 +11,20 @@ from activities.clouds import Clouds
 from activities.errors import Fault, Final, NotYet, ssh_errors
 from activities.machines import MachineActivities
 from activities.points import Point, reach
-from clients.ssh import CommandTimedOut, HostKeyChanged, SshTarget, SshUnreachable, connect, host_key_of, run
+from clients.ssh import CommandTimedOut, HostKeyChanged, SshUnreachable, connect, host_key_of, run
 from db import leases, power
 from db.events import record_event
 from db.tables import Lease
-from domain.phases import LeaseState
+from domain.phases import LeaseState, SshWay
 
 PAUSE = 0.3
 FIRST_PAUSE, FIRST_TRIES = 0.1, 20
 """Seconds between the first tries to log in: whoever wakes a machine waits for this."""
 DEADLINE = 10.0
+SAID = {
+    SshWay.RELAY: "Its direct SSH port is closed: it is reached through the cloud's relay, which is slower.",
+    SshWay.DIRECT: "The cloud's relay does not lead to it now: it is reached directly.",
+}
 
 
 class ProbeActivities:
@@ -37,37 +41,40 @@ class ProbeActivities:
         if not lease.wanted:
             raise Final(Fault.NOT_WANTED, "no longer wanted")
         with ssh_errors(_pause()), _stale_address(lease):
-            way, connection = await self._log_in(self._machines.targets(lease))
+            way, connection = await self._log_in(lease)
             async with connection:
                 host_key = host_key_of(connection)
                 await reach(Point.PROBE_LOGGED_IN)
                 await _try_gpu(connection)
-        relayed = lease.ssh_relayed if way == 0 else not lease.ssh_relayed
-        await self._record(lease, host_key, relayed)
+        await self._record(lease, host_key, way)
         await reach(Point.PROBE_RECORDED)
 
-    async def _log_in(self, targets: list[SshTarget]) -> tuple[int, SSHClientConnection]:
-        """By the way in use; by the other one too once that has been closed for a while.
+    async def _log_in(self, lease: Lease) -> tuple[SshWay, SSHClientConnection]:
+        """By the way in use; by the other one too once that has led nowhere for a while.
 
-        Direct ports open late or never, and the cloud's relay works long before (clouds.md B2.7), at a fifth of their
-        rate: worth a little patience, and no machine that is otherwise good.
+        Direct ports are listed, and open, late or never, and the cloud's relay works long before (clouds.md B2.7), at a
+        fifth of their rate: worth a little patience, and no machine that is otherwise good.
         """
-        try:
-            return 0, await connect(targets[0], timeout=DEADLINE)
-        except SshUnreachable:
-            if len(targets) == 1 or datetime.now(UTC) - activity.info().scheduled_time < self._relay_after:
-                raise
-        return 1, await connect(targets[1], timeout=DEADLINE)
+        targets, own = self._machines.targets(lease), lease.ssh_way
+        patient = datetime.now(UTC) - activity.info().scheduled_time < self._relay_after
+        if own in targets:
+            try:
+                return own, await connect(targets[own], timeout=DEADLINE)
+            except SshUnreachable:
+                if patient or own.other not in targets:
+                    raise
+        elif patient or own.other not in targets:
+            raise NotYet(f"its address for SSH ({own}) is not listed yet", _pause())
+        return own.other, await connect(targets[own.other], timeout=DEADLINE)
 
-    async def _record(self, lease: Lease, host_key: str, relayed: bool) -> None:
+    async def _record(self, lease: Lease, host_key: str, way: SshWay) -> None:
         async with self._database.begin() as session:
             await leases.mark_running(session, lease.id, host_key)
             await power.mark_running_again(session, lease.id)
-            if relayed != lease.ssh_relayed:
-                await leases.note_way(session, lease.id, relayed=relayed)
-                text = "Its direct SSH port is closed: it is reached through the cloud's relay, which is slower."
-                text = text if relayed else "The cloud's relay does not lead to it now: it is reached directly."
-                await record_event(session, lease.user_id, f"{lease.holder_kind}:{lease.holder_id}", "ssh_way", text)
+            if way is not lease.ssh_way:
+                await leases.note_way(session, lease.id, way)
+                subject = f"{lease.holder_kind}:{lease.holder_id}"
+                await record_event(session, lease.user_id, subject, "ssh_way", SAID[way])
 
 
 async def _try_gpu(connection: SSHClientConnection) -> None:

@@ -61,7 +61,7 @@ async def _target(session: AsyncSession, sealer: Sealer, deployment: Deployment)
     """The machine that serves the deployment, by the host key it showed first."""
     instance = await session.get_one(Instance, deployment.instance_id)
     lease = None if instance.lease_id is None else await session.get_one(Lease, instance.lease_id)
-    address = None if lease is None else ssh_address(MachineSeen.model_validate(lease.seen), relayed=lease.ssh_relayed)
+    address = None if lease is None else ssh_address(MachineSeen.model_validate(lease.seen), lease.ssh_way)
     if lease is None or address is None or lease.state is not LeaseState.RUNNING or lease.host_key is None:
         raise Conflict("wrong_state", f"The deployment is {deployment.status} and has no machine that is up now.")
     private_key = sealer.open(lease.sealed_private_key, LEASE_KEY_PURPOSE)

@@ -14,7 +14,7 @@ from domain.ids import new_id
 from domain.instances import InstanceSpec
 from domain.labels import Label
 from domain.offers import Offer
-from domain.phases import InstancePurpose, LeaseOutcome, LeaseState
+from domain.phases import InstancePurpose, LeaseOutcome, LeaseState, SshWay
 from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
 
 RECENT_FAILURE = timedelta(minutes=30)
@@ -182,9 +182,9 @@ async def mark_running(session: AsyncSession, lease_id: str, host_key: str) -> N
     )
 
 
-async def note_way(session: AsyncSession, lease_id: str, *, relayed: bool) -> None:
-    """Which of its two ways leads to the machine over SSH: the cloud's relay, or its direct port."""
-    await session.execute(update(Lease).where(Lease.id == lease_id).values(ssh_relayed=relayed))
+async def note_way(session: AsyncSession, lease_id: str, way: SshWay) -> None:
+    """By which of its two ways the machine was reached over SSH."""
+    await session.execute(update(Lease).where(Lease.id == lease_id).values(ssh_way=way))
 
 
 async def mark_releasing(session: AsyncSession, lease_id: str, outcome: LeaseOutcome, reason: str) -> None:

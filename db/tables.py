@@ -21,6 +21,7 @@ from domain.phases import (
     LeaseState,
     Power,
     SshWake,
+    SshWay,
 )
 
 
@@ -222,8 +223,8 @@ class Lease(Table):
     reason: Mapped[str] = mapped_column(default="")
     cloud_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
     seen: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    ssh_relayed: Mapped[bool] = mapped_column(default=False, server_default="false")
-    """Its direct SSH port is closed, and the cloud's relay leads to it."""
+    ssh_way: Mapped[SshWay] = mapped_column(default=SshWay.DIRECT, server_default=SshWay.DIRECT.value)
+    """By which way it was reached last; the relay where its direct port stays closed."""
     host_key: Mapped[str | None]
     public_key: Mapped[str]
     sealed_private_key: Mapped[str]

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
+from domain.phases import SshWay
+
 
 class Seen(StrEnum):
     """Our reading of a cloud's listing. `UNKNOWN` is never read as `ABSENT`."""
@@ -37,22 +39,20 @@ class MachineSeen(BaseModel):
         return self.model_dump(exclude=ignored) == other.model_dump(exclude=ignored)
 
 
-def ssh_addresses(seen: MachineSeen, *, relayed: bool) -> list[tuple[str, int]]:
-    """Where SSH answers: the direct port, then the cloud's relay, for that is slower (clouds.md B2.7).
-
-    `relayed`: the direct port is known to be closed, so the other way round.
-    """
-    found = []
+def ssh_ways(seen: MachineSeen) -> dict[SshWay, tuple[str, int]]:
+    """Where SSH answers, as far as it is listed: a direct port may be listed later than the relay, or never."""
+    found = {}
     if (direct := seen.ports.get("22/tcp")) and seen.public_ipaddr:
-        found.append((seen.public_ipaddr, direct))
+        found[SshWay.DIRECT] = (seen.public_ipaddr, direct)
     if seen.ssh_host and seen.ssh_port:
-        found.append((seen.ssh_host, seen.ssh_port))
-    return found[::-1] if relayed else found
+        found[SshWay.RELAY] = (seen.ssh_host, seen.ssh_port)
+    return found
 
 
-def ssh_address(seen: MachineSeen, *, relayed: bool) -> tuple[str, int] | None:
-    """The first of these."""
-    return next(iter(ssh_addresses(seen, relayed=relayed)), None)
+def ssh_address(seen: MachineSeen, way: SshWay) -> tuple[str, int] | None:
+    """Where SSH answers by this way, or by the other one where this one is not listed."""
+    ways = ssh_ways(seen)
+    return ways.get(way) or next(iter(ways.values()), None)
 
 
 _NOT_OURS = (Seen.ABSENT, Seen.STOPPING, Seen.STOPPED, Seen.BROKEN)

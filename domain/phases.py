@@ -143,6 +143,17 @@ class EndpointState(StrEnum):
     CLOSED = "closed"
 
 
+class SshWay(StrEnum):
+    """How a machine is reached: by its own port, or through the cloud's relay, which is slower (clouds.md B2.7)."""
+
+    DIRECT = "direct"
+    RELAY = "relay"
+
+    @property
+    def other(self) -> "SshWay":
+        return SshWay.RELAY if self is SshWay.DIRECT else SshWay.DIRECT
+
+
 class AccessType(StrEnum):
     PUBLIC = "public"
     PRIVATE = "private"

@@ -82,7 +82,7 @@ def address_of(lease: Lease) -> LeaseAddress | None:
 
     None while its host key is not pinned (nobody would know whom we speak to), and once it is given back.
     """
-    host, port = ssh_address(MachineSeen.model_validate(lease.seen), relayed=lease.ssh_relayed) or (None, None)
+    host, port = ssh_address(MachineSeen.model_validate(lease.seen), lease.ssh_way) or (None, None)
     over = lease.state in (LeaseState.RELEASING, LeaseState.CLOSED)
     if over or not lease.host_key:
         return None

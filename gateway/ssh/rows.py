@@ -54,7 +54,7 @@ def _every() -> Select[Any]:
         *(Instance.id, Instance.user_id, Instance.label, Instance.status, Instance.desired, Instance.message),
         *(Instance.ssh_wake, Instance.fruitless_wakes, Instance.last_wake, Instance.ssh_public_keys),
         *(Instance.sealed_ssh_host_key, Instance.lease_id),
-        *(Lease.dph_total, Lease.state.label("lease_state"), Lease.seen, Lease.ssh_relayed),
+        *(Lease.dph_total, Lease.state.label("lease_state"), Lease.seen, Lease.ssh_way),
         *(Lease.host_key, Lease.sealed_private_key),
     )
     alive = Instance.purpose == InstancePurpose.INTERACTIVE, Instance.status.not_in(_OVER)
@@ -85,5 +85,5 @@ def _address(row: Row[Any]) -> LeaseAddress | None:
     """As `routes.address_of`, from columns."""
     if row.lease_id is None or row.lease_state is None or row.lease_state in _GIVEN_BACK or not row.host_key:
         return None
-    host, port = ssh_address(MachineSeen.model_validate(row.seen), relayed=row.ssh_relayed) or (None, None)
+    host, port = ssh_address(MachineSeen.model_validate(row.seen), row.ssh_way) or (None, None)
     return LeaseAddress(row.lease_id, host, port, row.host_key, row.sealed_private_key)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.labels import Label, parse_label
-from domain.machines import MachineSeen, Seen, Verdict, boot_verdict, is_lost, ssh_address, ssh_addresses
+from domain.machines import MachineSeen, Seen, Verdict, boot_verdict, is_lost, ssh_address
+from domain.phases import SshWay
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE = timedelta(seconds=60)
@@ -51,15 +52,16 @@ BOTH = MachineSeen(public_ipaddr=DIRECT[0], ports={"22/tcp": DIRECT[1]}, ssh_hos
 
 
 @pytest.mark.parametrize(
-    ("row", "relayed", "ways"),
+    ("row", "way", "address"),
     [
-        (BOTH, False, [DIRECT, RELAY]),
-        (BOTH, True, [RELAY, DIRECT]),
-        (BOTH.model_copy(update={"ports": {}}), False, [RELAY]),
-        (BOTH.model_copy(update={"ssh_host": ""}), True, [DIRECT]),
-        (MachineSeen(), False, []),
+        (BOTH, SshWay.DIRECT, DIRECT),
+        (BOTH, SshWay.RELAY, RELAY),
+        (BOTH.model_copy(update={"ports": {}}), SshWay.DIRECT, RELAY),
+        (BOTH.model_copy(update={"public_ipaddr": None}), SshWay.DIRECT, RELAY),
+        (BOTH.model_copy(update={"ssh_host": ""}), SshWay.RELAY, DIRECT),
+        (MachineSeen(), SshWay.DIRECT, None),
     ],
 )
-def test_the_ways_to_a_machine(row: MachineSeen, relayed: bool, ways: list[tuple[str, int]]) -> None:
-    assert ssh_addresses(row, relayed=relayed) == ways
-    assert ssh_address(row, relayed=relayed) == (ways[0] if ways else None)
+def test_where_a_machine_answers(row: MachineSeen, way: SshWay, address: tuple[str, int] | None) -> None:
+    assert ssh_address(row, way) == address
+    assert way.other.other is way

@@ -1,13 +1,16 @@
 """Machines whose direct SSH port never opens: the cloud's relay leads to them, and they are as good as others."""
 
 import openai
+import pytest
 
 from tests.system.running import MODEL, Running, told
 from tests.system.test_sleep import READ, at_work
 
 
-async def test_a_model_is_served_through_the_relay(system: Running) -> None:
-    await system.fault("machine:ports", "unreachable")
+@pytest.mark.parametrize("fault", ["unreachable", "missing"])
+async def test_a_model_is_served_through_the_relay(system: Running, fault: str) -> None:
+    """`missing`: the direct port is not even listed."""
+    await system.fault("machine:ports", fault)
     deployment = await system.deploy()
     status = await system.ready(deployment["id"])
     assert [each["outcome"] for each in status["offers_tried"]] == ["working"]

@@ -9,8 +9,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column('leases', sa.Column('ssh_relayed', sa.Boolean(), server_default='false', nullable=False))
+    op.add_column('leases', sa.Column('ssh_way', sa.String(), server_default='direct', nullable=False))
 
 
 def downgrade() -> None:
-    op.drop_column('leases', 'ssh_relayed')
+    op.drop_column('leases', 'ssh_way')
