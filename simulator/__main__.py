@@ -107,7 +107,8 @@ def main() -> None:
     except OSError:
         sys.exit(f"another simulator uses {folder}")
     privileges = find_out(folder, options.no_namespaces)
-    if options.openssh and not (privileges.namespaces and openssh.find()):
+    as_root = privileges.namespaces and not privileges.in_user_namespace
+    if options.openssh and not (as_root and openssh.find()):
         sys.exit("--openssh: this needs root, namespaces and sshd (in Debian: apt-get install openssh-server)")
     asyncio.run(serve(options, folder, privileges, scenario))
 
