@@ -23,7 +23,7 @@ from db.instances import env_of
 from db.tables import Instance, Lease
 from domain.flows import LeaseView
 from domain.instances import InstanceSpec
-from domain.machines import MachineSeen, ssh_ways
+from domain.machines import MachineSeen, ssh_address, ssh_ways
 from domain.offers import MachineType
 from domain.phases import LeaseState, SshWay
 
@@ -198,17 +198,19 @@ class MachineActivities:
         Raises:
             NotYet: it has no address.
         """
-        targets = self.targets(lease)
-        target = targets.get(lease.ssh_way) or targets.get(lease.ssh_way.other)
-        if target is None:
+        address = ssh_address(MachineSeen.model_validate(lease.seen), lease.ssh_way)
+        if address is None:
             raise NotYet("the machine has no address yet", LOOK_AGAIN)
-        return target
+        return self._target_at(lease, address)
 
     def targets(self, lease: Lease) -> dict[SshWay, SshTarget]:
         """Every way to the lease's machine that is listed."""
-        private_key = self._clouds.sealer.open(lease.sealed_private_key, LEASE_KEY_PURPOSE)
         ways = ssh_ways(MachineSeen.model_validate(lease.seen))
-        return {way: SshTarget(*ways[way], private_key=private_key, host_key=lease.host_key) for way in ways}
+        return {way: self._target_at(lease, address) for way, address in ways.items()}
+
+    def _target_at(self, lease: Lease, address: tuple[str, int]) -> SshTarget:
+        private_key = self._clouds.sealer.open(lease.sealed_private_key, LEASE_KEY_PURPOSE)
+        return SshTarget(*address, private_key=private_key, host_key=lease.host_key)
 
     async def _lease(self, lease_id: str) -> Lease:
         async with self._database.begin() as session:

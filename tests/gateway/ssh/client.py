@@ -82,3 +82,19 @@ async def finished(command: Sequence[str], stdin: bytes = b"", **environment: st
         if process.returncode is None:
             process.kill()
     return Done(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+async def exists(path: Path) -> bool:
+    return await asyncio.to_thread(path.exists)
+
+
+async def shouted(path: Path) -> bytes:
+    """What a UNIX socket of this computer answers to a hello; nothing while nobody is there."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b"hello")
+        answer = await reader.read()
+        writer.close()
+    except OSError:
+        return b""
+    return answer

@@ -12,7 +12,7 @@ import pytest
 from gateway.server import Running
 from tests.gateway.asking import becomes
 from tests.gateway.ports import free_port
-from tests.gateway.ssh.client import finished, started
+from tests.gateway.ssh.client import finished, shouted, started
 from tests.gateway.ssh.conftest import client
 from tests.gateway.ssh.open_machine import open_machine
 from tests.gateway.ssh.place import Place
@@ -163,16 +163,6 @@ async def test_unix_sockets_both_ways(place: Place, tmp_path: Path) -> None:
     async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write((await reader.read(100)).upper())
         writer.close()
-
-    async def shouted(path: Path) -> bytes:
-        try:
-            reader, writer = await asyncio.open_unix_connection(path)
-            writer.write(b"hello")
-            answer = await reader.read()
-            writer.close()
-        except OSError:
-            return b""
-        return answer
 
     server = await asyncio.start_unix_server(shout, tmp_path / "server")
     async with open_machine() as machine:

@@ -1,13 +1,12 @@
 """What only a real sshd on the machine grants, or limits: agents, UNIX sockets, sessions on one connection."""
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.gateway.asking import becomes
-from tests.gateway.ssh.client import Client, finished
+from tests.gateway.ssh.client import Client, exists, finished, shouted
 from tests.gateway.ssh.conftest import client
 from tests.gateway.ssh.place import Place
 from tests.openssh import needs_real_sshd
@@ -25,7 +24,7 @@ while True:
 async def test_an_agent_is_asked_from_the_machine_and_only_where_it_was_forwarded(place: Place, tmp_path: Path) -> None:
     socket = str(tmp_path / "agent")
     agent = await asyncio.create_subprocess_exec("ssh-agent", "-D", "-a", socket, stdout=asyncio.subprocess.DEVNULL)
-    await becomes(lambda: _exists(Path(socket)), True)
+    await becomes(lambda: exists(Path(socket)), True)
     assert (await finished(["ssh-add", str(place.key)], SSH_AUTH_SOCK=socket)).code == 0
     own = client(place)
     fingerprint = (await finished(["ssh-keygen", "-lf", str(place.key)])).out.split()[1]
@@ -41,7 +40,7 @@ async def test_a_unix_socket_of_the_machine_is_reached_from_here(place: Place, t
     own, there = client(place), f"/tmp/shout-{place.id}"  # noqa: S108 - on the machine
     server = await own.start("-tt", own.target, SHOUT.format(path=there))
     forward = await own.start("-N", "-L", f"{tmp_path}/to:{there}", own.target)
-    await becomes(lambda: _shouted(tmp_path / "to"), b"HELLO")
+    await becomes(lambda: shouted(tmp_path / "to"), b"HELLO")
     for process in (forward, server):
         process.kill()
         await process.wait()
@@ -51,7 +50,7 @@ async def test_sessions_that_stay_fill_one_connection_after_the_other(place: Pla
     """Those that began first go on, and those that come later do not disturb them."""
     own, control = client(place), str(tmp_path / "control")
     master = await own.start("-M", "-S", control, "-N", own.target)
-    await becomes(lambda: _exists(Path(control)), True)
+    await becomes(lambda: exists(Path(control)), True)
     staying = [await _reader(own, control) for _ in range(23)]
     said = await asyncio.gather(*(each.communicate(f"{number}\n".encode()) for number, each in enumerate(staying)))
     assert [out.strip() for out, _ in said] == [f"{number}".encode() for number in range(23)]
@@ -68,18 +67,3 @@ async def _reader(own: Client, control: str) -> asyncio.subprocess.Process:
     assert process.stderr is not None
     assert await asyncio.wait_for(process.stderr.readline(), 30) == b"ready\n"
     return process
-
-
-async def _exists(path: Path) -> bool:
-    return await asyncio.to_thread(os.path.exists, path)
-
-
-async def _shouted(path: Path) -> bytes:
-    try:
-        reader, writer = await asyncio.open_unix_connection(path)
-        writer.write(b"hello")
-        answer = await reader.read()
-        writer.close()
-    except OSError:
-        return b""
-    return answer

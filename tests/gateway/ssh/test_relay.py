@@ -9,7 +9,7 @@ import pytest
 
 from gateway.server import Running
 from tests.gateway.asking import becomes
-from tests.gateway.ssh.client import finished
+from tests.gateway.ssh.client import exists, finished
 from tests.gateway.ssh.conftest import client
 from tests.gateway.ssh.place import Place
 
@@ -85,7 +85,7 @@ async def test_twenty_sessions_over_one_connection(place: Place, tmp_path: Path)
     """More than an sshd takes on one (MaxSessions: ten): we open another behind it, and nobody is refused."""
     own, control = client(place), str(tmp_path / "control")
     master = await own.start("-M", "-S", control, "-N", own.target)
-    await becomes(lambda: _exists(Path(control)), True)
+    await becomes(lambda: exists(Path(control)), True)
     commands = (own.command("-S", control, own.target, f"sleep 1; echo {number}") for number in range(20))
     done = await asyncio.gather(*(finished(command) for command in commands))
     assert {each.out.strip() for each in done} == {str(number) for number in range(20)}
@@ -101,10 +101,6 @@ async def test_a_client_that_leaves_takes_its_terminal_with_it(place: Place) -> 
     process.kill()
     await process.wait()
     await _until_runs(place, mark, False)
-
-
-async def _exists(path: Path) -> bool:
-    return await asyncio.to_thread(path.exists)
 
 
 async def _until_runs(place: Place, command: str, wanted: bool) -> None:
