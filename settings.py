@@ -81,7 +81,9 @@ class Settings(BaseSettings):
     default_max_gpus: int = Field(default=32, description="GPUs that a user may hold at once, unless theirs says less.")
     default_spending_cap_per_day: float = Field(default=50.0, description="For users who set none of their own.")
 
-    home: str | None = Field(default=None, description="Names the data folder; a copy of it has another (db/home.py).")
+    home: str | None = Field(
+        default=None, description="Names the data folder; a copy of it has another (db/installation_identity.py)."
+    )
     moved: bool = Field(default=False, description="The data folder was moved, not copied: go on as the same.")
     public_url: str | None = Field(
         default=None,
@@ -159,7 +161,7 @@ class Settings(BaseSettings):
     queue_seconds: float = Field(default=15.0, description="Between two tries of a queued job, if nobody calls it.")
     expire_seconds: float = Field(default=3600.0, description="Between two sweeps for what jobs may keep no longer.")
 
-    points_dir: Path | None = Field(default=None, description="For drills: see activities/points.py.")
+    points_dir: Path | None = Field(default=None, description="For drills: see failpoints.py.")
     metrics_token: SecretStr | None = None
     data_dir: Path = Path(".dumont")
 

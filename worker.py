@@ -16,39 +16,39 @@ from temporalio.service import RPCError
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities import points
-from activities.agents import AgentActivities
-from activities.artifacts import ArtifactActivities
-from activities.asides import AsideActivities
-from activities.checkpoints import CheckpointActivities
-from activities.clouds import Clouds
+import failpoints
+from activities.endpoints.model_server import ModelActivities
 from activities.failures import ShortFailures
-from activities.flows import Flows, connect
 from activities.heartbeats import Heartbeats
-from activities.instances import InstanceActivities
-from activities.job_shell import JobShellActivities
-from activities.jobs import JobActivities
-from activities.leases import LeaseActivities
-from activities.machines import MachineActivities
-from activities.market import Market
-from activities.model_server import ModelActivities
-from activities.pairing import PairingActivities
-from activities.power import PowerActivities
-from activities.probing import ProbeActivities
-from activities.reaping import ReapActivities
+from activities.instances.instances import InstanceActivities
+from activities.instances.power import SleepActivities
+from activities.jobs.artifacts import ArtifactActivities
+from activities.jobs.checkpoints import CheckpointActivities
+from activities.jobs.jobs import JobActivities
+from activities.jobs.parking import AsideActivities
+from activities.jobs.shell import JobShellActivities
+from activities.machines.agents import AgentActivities
+from activities.machines.leases import LeaseActivities
+from activities.machines.machines import MachineActivities
+from activities.machines.pairing import PairingActivities
+from activities.machines.power import PowerActivities
+from activities.machines.probing import ProbeActivities
+from activities.machines.reaping import ReapActivities
+from activities.machines.shell import ShellActivities
+from activities.machines.watching import WatchActivities
 from activities.reconciling import ReconcileActivities
-from activities.restores import RestoreActivities
-from activities.schedules import make_sure_of_schedules
-from activities.shell import ShellActivities
-from activities.sleeping import SleepActivities
-from activities.vault import VaultActivities
-from activities.watching import WatchActivities
+from activities.snapshots.restores import RestoreActivities
+from activities.snapshots.vault import VaultActivities
 from clients.object_store import ObjectStore
-from db import beats
+from clouds.connections import Clouds
+from clouds.offers import Market
+from db import process_heartbeats
 from db.sealing import Sealer
 from db.session import Database
-from domain.flows import TASK_QUEUE
+from domain.workflow_contracts import TASK_QUEUE
 from settings import Settings
+from workflow_client.client import Flows, connect
+from workflow_client.schedules import make_sure_of_schedules
 from workflows.deploy import DeployWorkflow
 from workflows.expire import ExpireWorkflow
 from workflows.instance import InstanceWorkflow
@@ -215,16 +215,16 @@ async def give_signs_of_life(database: Database, name: str) -> None:
     while True:
         try:
             async with database.begin() as session:
-                await beats.beat(session, name)
+                await process_heartbeats.beat(session, name)
         except SQLAlchemyError as error:
             log.warning("no sign of life for now: %s", type(error).__name__)
-        await asyncio.sleep(beats.EVERY.total_seconds())
+        await asyncio.sleep(process_heartbeats.EVERY.total_seconds())
 
 
 async def main() -> None:
     settings = Settings()
     if settings.points_dir is not None:
-        points.install(points.obey_files(settings.points_dir))
+        failpoints.install(failpoints.obey_files(settings.points_dir))
     database = Database(settings.database_url, pool_size=20)
     clouds = Clouds(database, Sealer(settings.secret_keys.get_secret_value()), settings)
     temporal = await connect(settings)
@@ -243,7 +243,7 @@ async def main() -> None:
         task.cancel()
     with contextlib.suppress(SQLAlchemyError):
         async with database.begin() as session:
-            await beats.ended(session, name)
+            await process_heartbeats.ended(session, name)
     await clouds.close()
     await database.close()
 

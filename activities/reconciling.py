@@ -11,15 +11,19 @@ from temporalio import activity
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse
 from temporalio.client import Client
 
-from activities.flows import Flows
-from activities.instances import machine_summary
-from db import snapshots
-from db.jobs import open_jobs
-from db.leases import OPEN
+from activities.instances.instances import machine_summary
+from db.endpoints.tables import Deployment
+from db.instances.tables import Instance
+from db.jobs.jobs import open_jobs
+from db.machines.leases import OPEN
+from db.machines.tables import Lease
 from db.session import Database
-from db.tables import Deployment, Instance, Lease
-from domain import flows
-from domain.phases import DeploymentStatus, Desired, InstanceStatus, LeaseState, Power
+from db.snapshots import snapshots
+from domain import workflow_contracts
+from domain.endpoints.phases import DeploymentStatus
+from domain.instances.phases import Desired, InstanceStatus
+from domain.machines.phases import LeaseState, Power
+from workflow_client.client import Flows
 
 OVER = [InstanceStatus.DESTROYED, InstanceStatus.FAILED]
 
@@ -52,19 +56,19 @@ class ReconcileActivities:
                 await session.scalars(select(Deployment).where(Deployment.status == DeploymentStatus.DEPLOYING))
             ).all()
             jobs = (await session.scalars(open_jobs())).all()
-        await self._tell_closed({flows.machine_workflow_id(lease.id) for lease in leases}, running)
+        await self._tell_closed({workflow_contracts.machine_workflow_id(lease.id) for lease in leases}, running)
         started = await self._start_machines(leases, running) + await self._start_instances(instances, running)
         for deploy in deploys:
-            if flows.deploy_workflow_id(deploy.id) not in running:
+            if workflow_contracts.deploy_workflow_id(deploy.id) not in running:
                 await self._flows.start_deploy(deploy.id, deploy.instance_id)
                 started += 1
         for job in jobs:
-            served = flows.job_workflow_id(job.id) in running
+            served = workflow_contracts.job_workflow_id(job.id) in running
             if not served or not job.wanted:  # whoever cancelled it may have died before telling of it
                 await self._flows.start_job(job.id, job.name)
                 started += not served
         for account_id in {lease.account_id for lease in leases if lease.asked_at is not None}:
-            if flows.watch_workflow_id(account_id) not in running:
+            if workflow_contracts.watch_workflow_id(account_id) not in running:
                 await self._flows.watch(account_id)
                 started += 1
         return started + await self._start_snapshots(running)
@@ -74,7 +78,7 @@ class ReconcileActivities:
         async with self._database.begin() as session:
             rows = await snapshots.left_to_take(session)
             empty = await snapshots.left_to_remove(session)
-        missing = [row for row in rows if flows.snapshot_workflow_id(row.id) not in running]
+        missing = [row for row in rows if workflow_contracts.snapshot_workflow_id(row.id) not in running]
         for row in missing:
             await self._flows.start_snapshot(row.id, row.instance_id)
         for instance_id in empty:
@@ -90,7 +94,7 @@ class ReconcileActivities:
     async def _start_machines(self, leases: Iterable[Lease], running: set[str]) -> int:
         started = 0
         for lease in leases:
-            workflow_id = flows.machine_workflow_id(lease.id)
+            workflow_id = workflow_contracts.machine_workflow_id(lease.id)
             if workflow_id not in running:
                 await self._flows.start_machine(lease.id, machine_summary(lease), int(lease.holder_id))
                 started += 1
@@ -103,7 +107,7 @@ class ReconcileActivities:
     ) -> int:
         started = 0
         for instance_id, status, desired in instances:
-            workflow_id = flows.instance_workflow_id(instance_id)
+            workflow_id = workflow_contracts.instance_workflow_id(instance_id)
             if workflow_id not in running:
                 await self._flows.start_instance(instance_id)
                 started += 1
@@ -116,12 +120,12 @@ class ReconcileActivities:
         kinds = ", ".join(
             f"'{kind}'"
             for kind in (
-                flows.MACHINE_WORKFLOW,
-                flows.INSTANCE_WORKFLOW,
-                flows.DEPLOY_WORKFLOW,
-                flows.WATCH_WORKFLOW,
-                flows.JOB_WORKFLOW,
-                flows.SNAPSHOT_WORKFLOW,
+                workflow_contracts.MACHINE_WORKFLOW,
+                workflow_contracts.INSTANCE_WORKFLOW,
+                workflow_contracts.DEPLOY_WORKFLOW,
+                workflow_contracts.WATCH_WORKFLOW,
+                workflow_contracts.JOB_WORKFLOW,
+                workflow_contracts.SNAPSHOT_WORKFLOW,
             )
         )
         query = f"WorkflowType IN ({kinds}) AND ExecutionStatus = 'Running'"

@@ -15,41 +15,22 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
 
-from api import (
-    VERSION,
-    agent,
-    auth,
-    balance,
-    catalogue,
-    create_instance,
-    deploy,
-    health,
-    instance_verbs,
-    instances,
-    job_artifacts,
-    job_output,
-    jobs,
-    keep_awake,
-    keys,
-    leases,
-    metrics,
-    model_logs,
-    models,
-    offers,
-    openapi,
-    restores,
-    snapshots,
-    ssh_keys,
-    user_settings,
-)
+from api import VERSION, health, metrics, openapi
+from api.accounts import api_keys, auth, balance, ssh_keys, user_settings
+from api.app_state import running_parts
+from api.endpoints import catalogue, deploy, logs, models
 from api.errors import Conflict, Down, Invalid, PaymentNeeded, Problem, answer, invalid
-from api.parts import running_parts
-from api.wire import BodyLimit, CountRequests, OneSlash
+from api.instances import actions, create, instances, keep_awake
+from api.jobs import artifacts, jobs, output
+from api.machines import agent, leases
+from api.market import offers
+from api.middleware import BodyLimit, CountRequests, OneSlash
+from api.snapshots import restores, snapshots
 from clients.vast_errors import VastError, VastKeyRefused, VastRefused, VastThrottled
-from db.ssh_ports import NoPortFree
+from db.instances.ssh_ports import NoPortFree
+from domain.instances.actions import NotForSleeping, WrongState
 from domain.refusals import AccountInUse, GpuLimitReached, NoOfferFree, ProviderKeyRefused, Refusal, SpendingCapReached
-from domain.snapshots import NothingRuns, SnapshotInUse
-from domain.wishes import NotForSleeping, WrongState
+from domain.snapshots.snapshots import NothingRuns, SnapshotInUse
 from settings import Settings
 
 MAX_BODY_BYTES = 1_000_000
@@ -60,25 +41,25 @@ log = logging.getLogger(__name__)
 
 ROUTERS: list[APIRouter] = [
     auth.router,
-    keys.router,
+    api_keys.router,
     ssh_keys.router,
     user_settings.router,
     balance.router,
     catalogue.router,
     models.router,
-    model_logs.router,
+    logs.router,
     deploy.router,
     offers.router,
     instances.router,
-    create_instance.router,
-    instance_verbs.router,
+    create.router,
+    actions.router,
     keep_awake.router,
     agent.router,
     snapshots.router,
     restores.router,
     jobs.router,
-    job_output.router,
-    job_artifacts.router,
+    output.router,
+    artifacts.router,
     leases.router,
 ]
 """`offers` before `instances`, `catalogue` before `models`: `/instances/offers` is no instance."""

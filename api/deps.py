@@ -7,11 +7,12 @@ from fastapi import Depends, Path, Request
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.app_state import Parts
 from api.errors import NotFound
 from api.guard import Caller
-from api.parts import Parts
-from db.job_tables import Job
-from db.tables import Deployment, Instance
+from db.endpoints.tables import Deployment
+from db.instances.tables import Instance
+from db.jobs.tables import Job
 from domain.ids import is_id
 
 _MAX_INSTANCE_ID = 2**31 - 1

@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from api.accounts.tokens import Claims
+from api.app_state import Parts
 from api.errors import Unauthorized
-from api.parts import Parts
-from api.tokens import Claims
-from db.accounts import user_by_key, user_by_token
-from db.tables import User
+from db.accounts.tables import User
+from db.accounts.users import user_by_key, user_by_token
 
 API_KEY_PREFIX = "dumont_sk_"
 

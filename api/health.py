@@ -9,11 +9,11 @@ from fastapi import APIRouter, Response
 from sqlalchemy import text
 
 from api import SERVICE, VERSION
+from api.app_state import TEMPORAL_DOWN, Parts
 from api.deps import App
 from api.errors import RETRY_SECONDS, Down
-from api.parts import TEMPORAL_DOWN, Parts
-from api.shapes import Answer
-from db.beats import is_alive
+from api.schemas import Answer
+from db.process_heartbeats import is_alive
 
 DEADLINE_SECONDS = 3.0
 

@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.counting import requests_seen
 from api.deps import App, Session
 from api.errors import NotFound, Unauthorized
-from db.tables import Deployment, Instance, Lease
+from db.endpoints.tables import Deployment
+from db.instances.tables import Instance
+from db.machines.tables import Lease
 
 router = APIRouter(tags=["operations"])
 

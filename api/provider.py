@@ -1,8 +1,8 @@
 """The provider key that a caller's requests work with."""
 
+from api.app_state import Parts
 from api.errors import Down
-from api.parts import Parts
-from db.tables import ProviderKey
+from db.accounts.tables import ProviderKey
 
 
 async def working_key(app: Parts, user_id: int) -> tuple[ProviderKey, int]:

@@ -14,10 +14,10 @@ from typing import Any
 
 import psycopg
 
-from activities.flows import connect
 from benchmarks.figures import Count
 from benchmarks.system import logged_in, running
 from settings import Settings
+from workflow_client.client import connect
 
 SLEEPERS = 1000
 SETTLE_SECONDS = 30.0

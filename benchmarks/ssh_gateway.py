@@ -16,14 +16,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from benchmarks.figures import Count, Figure
-from db.instance_tables import SshPort
+from db.instances.ssh_identity import new_identity
+from db.instances.tables import Instance, SshPort
 from db.migrate import migrate
 from db.session import Database
-from db.ssh_identity import new_identity
-from db.tables import Instance
-from domain.instances import InstanceSpec
-from domain.offers import OfferQuery
-from domain.phases import Desired, InstancePurpose, InstanceStatus
+from domain.instances.instances import InstanceSpec
+from domain.instances.phases import Desired, InstancePurpose, InstanceStatus
+from domain.market.offers import OfferQuery
 from tests.gateway.asking import becomes
 from tests.gateway.ports import free_port
 from tests.gateway.postgres import Postgres

@@ -10,15 +10,18 @@ import httpx
 from sqlalchemy import insert, select
 from temporalio.testing import ActivityEnvironment
 
-from activities.clouds import Clouds
-from activities.keys import KEY_PURPOSE
-from activities.reaping import ReapActivities
+from activities.machines.reaping import ReapActivities
 from benchmarks.figures import Figure
 from benchmarks.system import running
+from clouds.connections import Clouds
+from clouds.keys import KEY_PURPOSE
+from db.accounts.tables import Account, ProviderKey, User
+from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.session import Database
-from db.tables import Account, Installation, Lease, ProviderKey, User
-from domain.phases import KeyStatus, LeaseState
+from db.tables import Installation
+from domain.accounts.phases import KeyStatus
+from domain.machines.phases import LeaseState
 from settings import Settings
 
 LEASES, RUNS, PAGE = 1000, 10, 25

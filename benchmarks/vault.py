@@ -1,7 +1,7 @@
 """A snapshot and a restore through the vault's door, against restic alone on the same folder and disk.
 
 420 MB in 5,000 files that do not compress. Alone: `restic backup` to a repository in a folder, `restic restore`. Ours:
-the copying program with its manifest and its checks, through the door and rclone. Both begin with an empty repository,
+the transfer program with its manifest and its checks, through the door and rclone. Both begin with an empty repository,
 in turns.
 """
 
@@ -23,7 +23,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from activities.copying_program import program
+from activities.snapshots.transfer_program import program
 from benchmarks.figures import Count, Figure
 from clients.restic import Restic
 from vault.relay import PIECE, Relay

@@ -15,11 +15,11 @@ from typing import Any
 
 import psycopg
 
-from activities.flows import connect
 from benchmarks.figures import Figure
 from benchmarks.system import logged_in, running
-from domain.flows import SIGNAL_SEEN, machine_workflow_id
+from domain.workflow_contracts import SIGNAL_SEEN, machine_workflow_id
 from settings import Settings
+from workflow_client.client import connect
 
 RUNS = 20
 LIMIT_SSH, LIMIT_API = 500, 300

@@ -7,11 +7,11 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from activities.flows import connect
 from benchmarks.figures import Figure
 from benchmarks.system import running
-from domain.flows import TASK_QUEUE
+from domain.workflow_contracts import TASK_QUEUE
 from settings import Settings
+from workflow_client.client import connect
 
 RUNS = 100
 

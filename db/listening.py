@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import Notify
 
-from db.notices import INSTANCES_CHANNEL
+from db.notify import INSTANCES_CHANNEL
 from db.session import Database
 
 RECONNECT_SECONDS = 0.5

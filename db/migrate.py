@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text
 
-from db.home import settle
+from db.installation_identity import settle
 from db.simulator_moved import follow_simulator
 from settings import Settings
 

@@ -7,7 +7,7 @@ simulator of an installation stays the same cloud on whatever port, and its mach
 from sqlalchemy import Connection, update
 from sqlalchemy.orm import aliased
 
-from db.tables import Account, ProviderKey
+from db.accounts.tables import Account, ProviderKey
 
 LOCAL = r"^https?://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?/?$"
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from itertools import accumulate
 
-from gateway.meters import BUCKETS, Meter, Meters
-from gateway.ssh.side import SshSide
+from gateway.http.meters import BUCKETS, Meter, Meters
+from gateway.ssh.service import SshSide
 
 
 def exposition(meters: Meters, gateway: str, routes: int) -> str:

@@ -13,11 +13,11 @@ from psycopg import Notify
 from sqlalchemy import ColumnElement
 from sqlalchemy.exc import SQLAlchemyError
 
-from db.accounts import REVOKED_CHANNEL
+from db.accounts.users import REVOKED_CHANNEL
+from db.endpoints.tables import Endpoint
 from db.listening import heard
 from db.session import Database
-from db.tables import Endpoint
-from gateway.rate import Bucket
+from gateway.http.rate import Bucket
 from gateway.routes import Route, RouteTable, open_routes, route_of
 
 CHANNEL = "routes"

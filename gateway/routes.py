@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Select, select
 
-from db.tables import Endpoint, Lease
-from domain.machines import MachineSeen, ssh_address
-from domain.phases import AccessType, EndpointState, LeaseState, ModelType
+from db.endpoints.tables import Endpoint
+from db.machines.tables import Lease
+from domain.endpoints.phases import AccessType, EndpointState, ModelType
+from domain.machines.machines import MachineSeen, ssh_address
+from domain.machines.phases import LeaseState
 
 log = logging.getLogger(__name__)
 

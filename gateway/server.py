@@ -9,22 +9,22 @@ from typing import Any
 
 from aiohttp import web
 
-from activities.flows import Flows, connect
 from db.sealing import Sealer
 from db.session import Database
-from domain.phases import EndpointState
-from gateway.access import Access
-from gateway.app import make_app
-from gateway.endpoints import Endpoints
-from gateway.health import Health
-from gateway.meters import Meters
-from gateway.owners import Owners
+from domain.endpoints.phases import EndpointState
+from gateway.http.access import Access
+from gateway.http.app import make_app
+from gateway.http.endpoints import Endpoints
+from gateway.http.health import Health
+from gateway.http.meters import Meters
+from gateway.http.owners import Owners
+from gateway.http.tunnels import Tunnels
+from gateway.http.upstream import Upstream
 from gateway.route_feed import RouteFeed
 from gateway.routes import Route, RouteTable
-from gateway.ssh.side import SshSide
-from gateway.tunnels import Tunnels
-from gateway.upstream import Upstream
+from gateway.ssh.service import SshSide
 from settings import Settings
+from workflow_client.client import Flows, connect
 
 DRAIN_SECONDS = 8.0
 """What is in flight gets this long after SIGTERM; less than the 10 s that container runtimes give."""

@@ -5,12 +5,13 @@ import binascii
 import time
 from dataclasses import dataclass
 
-from db.lease_tokens import VAULT, lease_of
+from db.instances.tables import Instance
+from db.machines.lease_tokens import VAULT, lease_of
+from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.session import Database
-from db.snapshots import source_of
-from db.tables import Instance, Lease
-from domain.phases import LeaseState
+from db.snapshots.snapshots import source_of
+from domain.machines.phases import LeaseState
 from vault.objects import Right
 
 REMEMBERED_SECONDS = 1.0

@@ -8,11 +8,11 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.artifacts import ArtifactActivities
-    from activities.asides import AsideActivities
     from activities.errors import Fault
-    from domain.flows import JobInput
-    from domain.jobs import AttemptFacts, JobFacts, JobStep, waits_for_files
+    from activities.jobs.artifacts import ArtifactActivities
+    from activities.jobs.parking import AsideActivities
+    from domain.jobs.steps import AttemptFacts, JobFacts, JobStep, waits_for_files
+    from domain.workflow_contracts import JobInput
 
 from workflows.failures import fault_of, sentence_of
 from workflows.options import COLLECT, RECORD

@@ -7,11 +7,11 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.endpoints.model_server import DeployEnding, DeployFacts, DeployNews, ModelActivities
     from activities.errors import Fault
-    from activities.instances import InstanceActivities
-    from activities.model_server import DeployEnding, DeployFacts, DeployNews, ModelActivities
-    from domain.flows import DeployInput, DeployProgress, instance_workflow_id
-    from domain.phases import DeploymentStage, DeploymentStatus
+    from activities.instances.instances import InstanceActivities
+    from domain.endpoints.phases import DeploymentStage, DeploymentStatus
+    from domain.workflow_contracts import DeployInput, DeployProgress, instance_workflow_id
 
 from workflows.attributes import show_phase
 from workflows.failures import fault_of, sentence_of

@@ -3,7 +3,7 @@
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.artifacts import ArtifactActivities
+    from activities.jobs.artifacts import ArtifactActivities
 
 from workflows.options import CLOUD
 

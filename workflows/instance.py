@@ -6,11 +6,12 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.instances import InstanceActivities, InstanceNews, Parting
-    from domain.flows import InstanceInput, InstanceProgress
-    from domain.phases import InstanceStatus, LeaseState
-    from domain.sleeping import decide
-    from domain.steps import InstanceSituation, LeaseFacts, Step
+    from activities.instances.instances import InstanceActivities, InstanceNews, Parting
+    from domain.instances.decisions import decide
+    from domain.instances.phases import InstanceStatus
+    from domain.instances.steps import InstanceSituation, LeaseFacts, Step
+    from domain.machines.phases import LeaseState
+    from domain.workflow_contracts import InstanceInput, InstanceProgress
 
 from workflows.attributes import show_phase
 from workflows.failures import sentence_of

@@ -8,13 +8,14 @@ from temporalio.exceptions import ActivityError
 from temporalio.workflow import ActivityHandle
 
 with workflow.unsafe.imports_passed_through():
-    from activities.checkpoints import CheckpointActivities, CheckpointRestored, RestoreFailure
     from activities.errors import Fault
-    from activities.job_shell import JobShellActivities, StopOrder, stop_patience
-    from activities.jobs import JobActivities
-    from activities.restores import RestoreActivities, Restored, RestoreOrder
-    from domain.flows import JobInput, JobProgress
-    from domain.jobs import AttemptEnd, AttemptFacts, JobFacts, JobStep, next_job_step
+    from activities.jobs.checkpoints import CheckpointActivities, CheckpointRestored, RestoreFailure
+    from activities.jobs.jobs import JobActivities
+    from activities.jobs.shell import JobShellActivities, StopOrder, stop_patience
+    from activities.snapshots.restores import RestoreActivities, Restored, RestoreOrder
+    from domain.jobs.phases import AttemptEnd
+    from domain.jobs.steps import AttemptFacts, JobFacts, JobStep, next_job_step
+    from domain.workflow_contracts import JobInput, JobProgress
 
 from workflows.attributes import show_phase
 from workflows.collecting import Collecting

@@ -9,14 +9,14 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.agents import AgentActivities
     from activities.errors import Fault
-    from activities.power import PowerActivities, StartFailure
-    from activities.shell import ShellActivities
-    from domain.flows import LeaseView, MachineInput
-    from domain.holding import Holding, next_holding
-    from domain.machines import MachineSeen
-    from domain.phases import LeaseState
+    from activities.machines.agents import AgentActivities
+    from activities.machines.power import PowerActivities, StartFailure
+    from activities.machines.shell import ShellActivities
+    from domain.machines.machines import MachineSeen
+    from domain.machines.phases import LeaseState
+    from domain.machines.power import Holding, next_holding
+    from domain.workflow_contracts import LeaseView, MachineInput
 
 from workflows.failures import fault_of, final, sentence_of
 from workflows.options import BRING, CLOUD, RECORD, RELEASE, SHELL, within

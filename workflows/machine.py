@@ -9,12 +9,12 @@ from temporalio.exceptions import TimeoutError as DeadlinePassed
 
 with workflow.unsafe.imports_passed_through():
     from activities.errors import Fault
-    from activities.leases import LeaseActivities, LeaseEnding
-    from activities.machines import MachineActivities
-    from activities.probing import ProbeActivities
-    from domain.flows import LeaseView, MachineInput, MachineProgress, instance_workflow_id
-    from domain.machines import MachineSeen, Verdict, boot_verdict, is_lost
-    from domain.phases import LeaseOutcome, LeaseState
+    from activities.machines.leases import LeaseActivities, LeaseEnding
+    from activities.machines.machines import MachineActivities
+    from activities.machines.probing import ProbeActivities
+    from domain.machines.machines import MachineSeen, Verdict, boot_verdict, is_lost
+    from domain.machines.phases import LeaseOutcome, LeaseState
+    from domain.workflow_contracts import LeaseView, MachineInput, MachineProgress, instance_workflow_id
 
 from workflows.attributes import show_phase
 from workflows.failures import fault_of, final, sentence_of

@@ -7,14 +7,15 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.shell import ShellActivities
-    from activities.sleeping import Caution, ChangeOfMind, PowerWish, SleepActivities
-    from activities.vault import SnapshotFailure, SnapshotOrder, VaultActivities
-    from domain.flows import InstanceInput
+    from activities.instances.power import Caution, ChangeOfMind, PowerWish, SleepActivities
+    from activities.machines.shell import ShellActivities
+    from activities.snapshots.vault import SnapshotFailure, SnapshotOrder, VaultActivities
     from domain.ids import id_from
-    from domain.phases import Desired, InstanceStatus, Power
-    from domain.snapshots import PAUSE_TAG
-    from domain.steps import InstanceSituation, LeaseFacts, Step
+    from domain.instances.phases import Desired, InstanceStatus
+    from domain.instances.steps import InstanceSituation, LeaseFacts, Step
+    from domain.machines.phases import Power
+    from domain.snapshots.snapshots import PAUSE_TAG
+    from domain.workflow_contracts import InstanceInput
 
 from workflows.failures import sentence_of
 from workflows.options import COPY, RECORD, SHELL, VAULT, within

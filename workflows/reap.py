@@ -6,8 +6,8 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.pairing import PairingActivities
-    from activities.reaping import Execution, ReapActivities
+    from activities.machines.pairing import PairingActivities
+    from activities.machines.reaping import Execution, ReapActivities
 
 from workflows.failures import sentence_of
 from workflows.options import CLOUD, RECORD, within

@@ -6,11 +6,11 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.agents import AgentActivities
-    from activities.sleeping import IdlePause, SleepActivities
-    from domain.idleness import IdleVerdict
-    from domain.phases import Desired, InstanceStatus
-    from domain.steps import InstanceSituation, Step
+    from activities.instances.power import IdlePause, SleepActivities
+    from activities.machines.agents import AgentActivities
+    from domain.instances.idleness import IdleVerdict
+    from domain.instances.phases import Desired, InstanceStatus
+    from domain.instances.steps import InstanceSituation, Step
 
 from workflows.failures import sentence_of
 from workflows.options import RECORD, SHELL, within

@@ -7,9 +7,9 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.errors import Fault
-    from activities.vault import SnapshotFailure, VaultActivities
-    from domain.flows import SnapshotInput, SnapshotProgress, TidyInput
-    from domain.phases import SnapshotStatus
+    from activities.snapshots.vault import SnapshotFailure, VaultActivities
+    from domain.snapshots.phases import SnapshotStatus
+    from domain.workflow_contracts import SnapshotInput, SnapshotProgress, TidyInput
 
 from workflows.attributes import show_phase
 from workflows.failures import fault_of, sentence_of

@@ -6,11 +6,12 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.restores import RestoreActivities, RestoreOrder
-    from activities.sleeping import Caution, ChangeOfMind, Homecoming, PowerWish, SleepActivities, WakeEnding
-    from domain.phases import Desired, InstanceStatus, LeaseState, Power
-    from domain.snapshots import BEFORE_RESTORE_TAG
-    from domain.steps import InstanceSituation, LeaseFacts, Step
+    from activities.instances.power import Caution, ChangeOfMind, Homecoming, PowerWish, SleepActivities, WakeEnding
+    from activities.snapshots.restores import RestoreActivities, RestoreOrder
+    from domain.instances.phases import Desired, InstanceStatus
+    from domain.instances.steps import InstanceSituation, LeaseFacts, Step
+    from domain.machines.phases import LeaseState, Power
+    from domain.snapshots.snapshots import BEFORE_RESTORE_TAG
 
 from workflows.failures import sentence_of
 from workflows.options import COPY, RECORD

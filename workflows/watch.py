@@ -6,8 +6,8 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.watching import WatchActivities
-    from domain.flows import WatchInput
+    from activities.machines.watching import WatchActivities
+    from domain.workflow_contracts import WatchInput
 
 from workflows.options import CLOUD
 

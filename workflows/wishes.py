@@ -8,8 +8,8 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.instances import InstanceActivities
-    from domain.steps import InstanceSituation
+    from activities.instances.instances import InstanceActivities
+    from domain.instances.steps import InstanceSituation
 
 from workflows.options import RECORD
 

@@ -8,8 +8,8 @@ from rich.console import Console
 from cli.api import Api
 from cli.errors import Refused
 from cli.offers import offers_table
-from domain.models import guess_type, plan_serving
-from domain.phases import ModelType
+from domain.endpoints.models import guess_type, plan_serving
+from domain.endpoints.phases import ModelType
 
 SHOWN = 5
 

@@ -8,16 +8,16 @@ from typing import Any
 from rich.console import Console
 
 from cli.api import Api
-from cli.asking import agreed
 from cli.deploy.choice import Wish, fitting_offers, show_choice, wish
 from cli.deploy.curl import curl_line
 from cli.deploy.progress import follow as watch
 from cli.errors import Refused
 from cli.flags import AsJson, Detach, Yes
 from cli.places import command
+from cli.prompts import agreed
 from cli.where import Where, session_at
-from domain.models import guess_type
-from domain.phases import DeploymentStatus, ModelType
+from domain.endpoints.models import guess_type
+from domain.endpoints.phases import DeploymentStatus, ModelType
 
 
 def deploy(

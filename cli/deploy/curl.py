@@ -2,7 +2,7 @@
 
 import json
 
-from domain.phases import ModelType
+from domain.endpoints.phases import ModelType
 
 
 def curl_line(endpoint: str, model_id: str, model_type: ModelType, api_key: str | None) -> str:

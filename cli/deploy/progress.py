@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.api import Api
-from domain.phases import DeploymentStage, DeploymentStatus
+from domain.endpoints.phases import DeploymentStage, DeploymentStatus
 
 LOOK_SECONDS = 0.3
 PHASES: list[DeploymentStage] = [stage for stage in DeploymentStage if stage is not DeploymentStage.READY]

@@ -7,7 +7,7 @@ from cli.instances.answers import Instance
 from cli.login import login_file
 from cli.places import command
 from cli.private_files import write_private
-from domain.phases import InstanceStatus
+from domain.instances.phases import InstanceStatus
 
 ASLEEP = (InstanceStatus.PAUSED, InstanceStatus.HIBERNATED)
 

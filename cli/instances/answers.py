@@ -4,8 +4,9 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from domain.phases import InstanceStatus, SnapshotStatus
-from domain.wakes import WakeReport
+from domain.instances.phases import InstanceStatus
+from domain.instances.wakes import WakeReport
+from domain.snapshots.phases import SnapshotStatus
 
 
 class Instance(BaseModel):

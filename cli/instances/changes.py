@@ -9,7 +9,7 @@ from rich.console import Console
 
 from cli.instances.answers import Instance
 from cli.instances.find import find
-from cli.instances.spoken import span
+from cli.instances.format import span
 from cli.where import Where, session_at
 
 

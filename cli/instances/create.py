@@ -4,7 +4,6 @@ import uuid
 from typing import Any
 
 from cli.api import Api, Unreachable
-from cli.asking import agreed
 from cli.errors import Refused
 from cli.flags import AsJson, Detach, Yes
 from cli.instances.answers import Instance
@@ -15,8 +14,9 @@ from cli.instances.timeline import Timeline
 from cli.instances.wanted import Wanted
 from cli.offers import offers_table
 from cli.places import command
+from cli.prompts import agreed
 from cli.where import Where, session_at
-from domain.phases import InstanceStatus
+from domain.instances.phases import InstanceStatus
 
 SHOWN = 5
 

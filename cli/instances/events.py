@@ -8,8 +8,8 @@ from cli.errors import Refused
 from cli.flags import AsJson, Flag
 from cli.instances.answers import Event
 from cli.instances.find import find
+from cli.instances.format import local
 from cli.instances.progress import PATIENCE_SECONDS, is_passing
-from cli.instances.spoken import local
 from cli.instances.timeline import Timeline, event_line
 from cli.where import Where, session_at
 

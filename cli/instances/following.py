@@ -9,12 +9,12 @@ from rich.console import Console
 
 from cli.api import Api
 from cli.instances.answers import Instance
+from cli.instances.format import span
 from cli.instances.goal import Goal
 from cli.instances.progress import Watch, later
-from cli.instances.spoken import span
 from cli.instances.timeline import Timeline
 from cli.places import command
-from domain.phases import InstanceStatus
+from domain.instances.phases import InstanceStatus
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cli.instances.answers import Instance
-from domain.phases import InstanceStatus
+from domain.instances.phases import InstanceStatus
 
 _S = InstanceStatus
 MOVING = frozenset(

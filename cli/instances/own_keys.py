@@ -5,8 +5,8 @@ from pathlib import Path
 from rich.console import Console
 
 from cli.api import Api
-from cli.asking import agreed
 from cli.errors import Refused
+from cli.prompts import agreed
 from clients.ssh_keys import NotAPublicKey, read_public_key
 
 

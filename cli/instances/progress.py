@@ -12,8 +12,8 @@ from rich.text import Text
 from cli.api import Api, ApiRefused, Unreachable
 from cli.errors import Refused
 from cli.instances.answers import Instance
+from cli.instances.format import span
 from cli.instances.goal import Goal, is_reached
-from cli.instances.spoken import span
 from cli.instances.timeline import Timeline, event_line, since
 from cli.places import command
 

@@ -4,7 +4,6 @@ import uuid
 from typing import Any
 
 from cli.api import Api
-from cli.asking import agreed
 from cli.errors import Refused
 from cli.flags import AsJson, Detach, Yes
 from cli.instances.answers import Instance
@@ -12,8 +11,9 @@ from cli.instances.find import by_id, find
 from cli.instances.following import Manner, announce, follow, manner
 from cli.instances.goal import Goal
 from cli.instances.timeline import Timeline
+from cli.prompts import agreed
 from cli.where import Where, session_at
-from domain.phases import InstanceStatus
+from domain.instances.phases import InstanceStatus
 
 
 def restore(

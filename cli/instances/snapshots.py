@@ -15,11 +15,11 @@ from cli.api import Api
 from cli.flags import AsJson, Detach
 from cli.instances.answers import Snapshot
 from cli.instances.find import PAGE, find
+from cli.instances.format import local, size
 from cli.instances.progress import LOOK_SECONDS
-from cli.instances.spoken import local, size
 from cli.places import command
 from cli.where import Where, session_at
-from domain.phases import SnapshotStatus
+from domain.snapshots.phases import SnapshotStatus
 
 
 def snapshots(name: str | None = None, /, *, as_json: AsJson = False, where: Where | None = None) -> None:

@@ -10,10 +10,10 @@ from rich.text import Text
 from cli.flags import AsJson, Flag
 from cli.instances.answers import Instance
 from cli.instances.find import PAGE
-from cli.instances.spoken import price, span
+from cli.instances.format import price, span
 from cli.places import command
 from cli.where import Where, session_at
-from domain.phases import InstanceStatus
+from domain.instances.phases import InstanceStatus
 
 _S = InstanceStatus
 STYLES = {_S.RUNNING: "green", _S.PAUSED: "yellow", _S.HIBERNATED: "blue", _S.FAILED: "red", _S.DESTROYED: "dim"}

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from cli.api import Api
 from cli.instances.answers import Event
-from domain.phases import LeaseOutcome
+from domain.machines.phases import LeaseOutcome
 
 PAGE = 100
 _L = LeaseOutcome

@@ -1,17 +1,17 @@
 """`dumont pause`, `resume`, `wake`, `hibernate` and `destroy`: wished at once, followed until it is so."""
 
 from cli.api import Api
-from cli.asking import agreed
 from cli.errors import Refused
 from cli.flags import AsJson, Detach, Flag, Yes
 from cli.instances.answers import Instance
 from cli.instances.find import find
 from cli.instances.following import Manner, follow, manner
+from cli.instances.format import price
 from cli.instances.goal import Goal
-from cli.instances.spoken import price
 from cli.instances.timeline import Timeline
+from cli.prompts import agreed
 from cli.where import Where, session_at
-from domain.phases import InstanceStatus
+from domain.instances.phases import InstanceStatus
 
 
 def pause(name: str, /, *, detach: Detach = False, as_json: AsJson = False, where: Where | None = None) -> None:

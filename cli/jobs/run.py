@@ -15,7 +15,7 @@ from cli.jobs.events import follow
 from cli.jobs.script import assigned, read_script
 from cli.places import command
 from cli.where import Where, session_at
-from domain.jobs import JobStatus
+from domain.jobs.phases import JobStatus
 
 TIMED_OUT, INTERRUPTED = 124, 130
 """As timeout(1) and a shell say it."""

@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.prompt import Confirm
 from sqlalchemy import select
 
-from activities.flows import connect
-from activities.pairing import PairingActivities
+from activities.machines.pairing import PairingActivities
 from cli.errors import Refused
 from cli.leases.direct import settings_of, told
+from db.machines.orphans import present
 from db.session import Database
-from db.strays import present
 from db.tables import Installation
 from settings import Settings
+from workflow_client.client import connect
 
 
 def adopt(*, yes: bool = False, former: bool = False, data_dir: Path | None = None) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from cli.places import data_dir as place
-from db.tables import Stray
-from domain.reaping import Verdict
+from db.machines.tables import Stray
+from domain.machines.reaping import Verdict
 from settings import Settings
 
 

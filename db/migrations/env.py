@@ -3,8 +3,6 @@
 from alembic import context
 from sqlalchemy import Connection, create_engine
 
-import db.instance_tables
-import db.job_tables  # noqa: F401 - tables are known once they are imported
 from db.tables import Table
 from settings import Settings
 

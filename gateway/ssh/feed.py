@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from db.listening import heard
-from db.notices import INSTANCES_CHANNEL
+from db.notify import INSTANCES_CHANNEL
 from db.session import Database
 from gateway.route_feed import DATABASE_ERRORS, READ_DEADLINE_SECONDS, RECONNECT_SECONDS
 from gateway.ssh.instances import SshTable

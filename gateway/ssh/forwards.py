@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import asyncssh
 
-from gateway.ssh.guests import Connection, Guest
+from gateway.ssh.clients import Connection, Guest
 from gateway.ssh.pipe import WINDOW, Entrance, Half, TcpEntrance, TcpHalf, UnixEntrance, UnixHalf
 from gateway.ssh.waking import NotServed
 

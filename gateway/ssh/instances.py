@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from clients.ssh_keys import NotAPublicKey, read_public_key
-from domain.phases import Desired, InstanceStatus, SshWake
+from domain.instances.phases import Desired, InstanceStatus, SshWake
 from gateway.routes import LeaseAddress
 
 ASLEEP = frozenset({InstanceStatus.PAUSED, InstanceStatus.HIBERNATING, InstanceStatus.HIBERNATED})

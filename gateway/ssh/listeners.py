@@ -11,7 +11,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 
-from gateway.ssh.newcomers import Newcomer, Newcomers
+from gateway.ssh.preauth_limits import Newcomer, Newcomers
 
 BACKLOG = 256
 ACCEPTED_AT_A_TIME = 32

@@ -6,10 +6,12 @@ from typing import Any
 from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.instance_tables import SshKey, SshPort
-from db.tables import Instance, Lease
-from domain.machines import MachineSeen, ssh_address
-from domain.phases import Desired, InstancePurpose, InstanceStatus, LeaseState, SshWake
+from db.accounts.tables import SshKey
+from db.instances.tables import Instance, SshPort
+from db.machines.tables import Lease
+from domain.instances.phases import Desired, InstancePurpose, InstanceStatus, SshWake
+from domain.machines.machines import MachineSeen, ssh_address
+from domain.machines.phases import LeaseState
 from gateway.routes import LeaseAddress
 from gateway.ssh.instances import SshInstance, fingerprint_of, wake_seconds_of
 

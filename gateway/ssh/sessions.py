@@ -5,10 +5,10 @@ from typing import Any
 
 import asyncssh
 
-from gateway.ssh.guests import Connection, ConnectionFull, Guest
+from gateway.ssh.clients import Connection, ConnectionFull, Guest
+from gateway.ssh.messages import line
 from gateway.ssh.pipe import WINDOW, Half, joined
 from gateway.ssh.waking import NotServed
-from gateway.ssh.words import line
 
 LOST = 255
 """The exit code of OpenSSH's client for a connection that failed."""

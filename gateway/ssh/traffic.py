@@ -7,8 +7,8 @@ from functools import partial
 
 from sqlalchemy import func, update
 
+from db.instances.tables import Instance
 from db.session import Database
-from db.tables import Instance
 from gateway.route_feed import DATABASE_ERRORS
 
 NOTED_EVERY_SECONDS = 3.0

@@ -14,20 +14,20 @@ import asyncssh
 from sqlalchemy import select
 from temporalio.service import RPCError
 
-from activities.flows import Flows
 from clients.ssh import HostKeyChanged, SshError, SshKeyRefused
+from db.instances.desired_state import wish
+from db.instances.tables import Instance
 from db.session import Database
-from db.tables import Instance
-from db.wishes import wish
-from domain.phases import Desired, InstanceStatus, SshWake
-from domain.wishes import Verb, WrongState
+from domain.instances.actions import Verb, WrongState
+from domain.instances.phases import Desired, InstanceStatus, SshWake
 from gateway.route_feed import DATABASE_ERRORS
+from gateway.ssh.connection_pool import Line, Lines
 from gateway.ssh.feed import SshFeed
 from gateway.ssh.instances import SshInstance, SshTable
-from gateway.ssh.lines import Line, Lines
-from gateway.ssh.quiet import Client, Quiet
-from gateway.ssh.words import asleep, stage, waking
+from gateway.ssh.messages import asleep, stage, waking
+from gateway.ssh.reconnect_cooldown import Client, Quiet
 from settings import Settings
+from workflow_client.client import Flows
 
 WHO = "a login over SSH"
 LOOK_AGAIN_SECONDS = 0.5

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from activities.job_runner import RunnerLimits, RunnerSays, collecting, packed, parse, reading, starting, stopping
-from domain.jobs import AttemptEnd, JobSpec, Stage
+from activities.jobs.runner import RunnerLimits, RunnerSays, collecting, packed, parse, reading, starting, stopping
+from domain.jobs.phases import AttemptEnd, Stage
+from domain.jobs.spec import JobSpec
 
 LONG = 60
 

@@ -1,7 +1,7 @@
 """What of a query goes over the wire: the cloud shows only the first 64 offers that match."""
 
-from activities.market import shared_filters, wire_filters, wire_order
-from domain.offers import OfferQuery, Region
+from clouds.offers import shared_filters, wire_filters, wire_order
+from domain.market.offers import OfferQuery, Region
 
 
 def test_without_a_name_everything_narrows() -> None:

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from activities.onstart import AGENT, onstart_script
+from activities.machines.startup_script import AGENT, onstart_script
 from clients.ssh import generate_keypair
 
 VAST_TAKES = 4048

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from activities.unpacking import Limits, Unpacked, unpack
+from activities.jobs.unpacking import Limits, Unpacked, unpack
 from clients.object_store import ObjectStore, StoreError
 
 MANY = Limits(files=100, size=1 << 30)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from activities.agent_program import AgentSettings, installing
+from activities.machines.agent_program import AgentSettings, installing
 from tests.agent.hub import TOKEN, Hub
 from tests.simulator.conftest import Key, Simulator, key, poll, running  # noqa: F401 - `key` is a fixture
 from tests.simulator.shells import address, answers, machine, options, say

@@ -2,8 +2,8 @@
 
 import pytest
 
-from agent.dead_man import reason
-from agent.settings import Settings
+from machine.agent.dead_man import reason
+from machine.agent.settings import Settings
 from tests.agent.conftest import Watched
 from tests.simulator.conftest import poll
 

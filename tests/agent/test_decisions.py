@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agent.awake import until_when
-from agent.container import ports
-from agent.gpus import parsed
-from agent.processes import Process
-from agent.work import busy, is_traffic, moved
+from machine.agent.awake import until_when
+from machine.agent.container import ports
+from machine.agent.gpus import parsed
+from machine.agent.processes import Process
+from machine.agent.work import busy, is_traffic, moved
 
 WRITTEN = 1_800_000_000.0
 

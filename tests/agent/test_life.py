@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from activities.agent_program import program
-from activities.agents import NO_PYTHON
+from activities.machines.agent_program import program
+from activities.machines.agents import NO_PYTHON
 from tests.agent.conftest import INTERVAL, Watched
 from tests.simulator.conftest import poll
 

@@ -10,7 +10,7 @@ import httpx
 from fastapi import FastAPI
 from pwdlib import PasswordHash
 
-from db.accounts import add_user
+from db.accounts.users import add_user
 
 PASSWORD = "correct horse"  # noqa: S105
 PASSWORD_HASH = PasswordHash.recommended().hash(PASSWORD)

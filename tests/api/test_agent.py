@@ -11,10 +11,12 @@ from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
 from api.app import create_app
-from db.lease_tokens import AGENT, VAULT, lease_token
-from db.tables import Instance, Lease
-from domain.flows import machine_workflow_id
-from domain.phases import InstanceStatus, LeaseState
+from db.instances.tables import Instance
+from db.machines.lease_tokens import AGENT, VAULT, lease_token
+from db.machines.tables import Lease
+from domain.instances.phases import InstanceStatus
+from domain.machines.phases import LeaseState
+from domain.workflow_contracts import machine_workflow_id
 from settings import Settings
 from tests.api.people import client
 from tests.api.test_held import deploy

@@ -5,10 +5,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, update
 
-from db.instance_tables import Snapshot
-from db.tables import Instance
+from db.instances.tables import Instance
+from db.snapshots.tables import Snapshot
 from domain.ids import new_id
-from domain.phases import Desired, InstancePurpose, InstanceStatus, SnapshotStatus
+from domain.instances.phases import Desired, InstancePurpose, InstanceStatus
+from domain.snapshots.phases import SnapshotStatus
 from tests.api.test_instances import make
 
 OTHERS = [InstancePurpose.MODEL, InstancePurpose.JOB]

@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 
-from db.tables import Instance
-from domain.phases import Desired, InstanceStatus
+from db.instances.tables import Instance
+from domain.instances.phases import Desired, InstanceStatus
 from tests.api.people import Cloud
 
 BODY = {"gpu_type": "RTX 3090", "image": "pytorch/pytorch:2.1.2-cuda12.1-cudnn8-runtime", "disk_size": 30}

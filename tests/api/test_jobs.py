@@ -6,8 +6,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.job_output import Place
-from api.ranges import RangeNotThere, one_range
+from api.jobs.output import Place
+from api.jobs.ranges import RangeNotThere, one_range
 from tests.api.people import Cloud, new_user
 
 CHECKLIST = {

@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, update
 
-from db.tables import Lease
-from domain.phases import LeaseOutcome, LeaseState
+from db.machines.tables import Lease
+from domain.machines.phases import LeaseOutcome, LeaseState
 
 FIELDS = {
     *("id", "gpu_name", "num_gpus", "gpu_ram", "cpu_cores", "cpu_ram", "disk_space", "inet_down", "inet_up"),

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from api.app import create_app
-from db.tables import ProviderKey
+from db.accounts.tables import ProviderKey
 from settings import Settings
 from tests.api.people import Cloud, client
 

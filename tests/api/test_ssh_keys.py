@@ -8,10 +8,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.operators_keys import operators_keys
-from api.parts import make_first_rows
-from db.accounts import user_by_email
-from db.ssh_keys import keys_of_user
+from api.accounts.operators_keys import operators_keys
+from api.app_state import make_first_rows
+from db.accounts.ssh_keys import keys_of_user
+from db.accounts.users import user_by_email
 
 pytestmark = pytest.mark.asyncio
 

@@ -8,7 +8,7 @@ from cli.deploy.choice import wish
 from cli.deploy.curl import curl_line
 from cli.deploy.progress import picture
 from cli.errors import Refused
-from domain.phases import ModelType
+from domain.endpoints.phases import ModelType
 
 
 def shown(**status: object) -> str:

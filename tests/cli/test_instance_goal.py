@@ -4,7 +4,7 @@ import pytest
 
 from cli.instances.answers import Instance
 from cli.instances.goal import MOVING, Goal, is_reached
-from domain.phases import InstanceStatus
+from domain.instances.phases import InstanceStatus
 
 _S = InstanceStatus
 

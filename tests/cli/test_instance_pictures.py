@@ -8,13 +8,14 @@ from rich.console import Console, RenderableType
 
 from cli.instances.answers import Event, Instance, Snapshot
 from cli.instances.following import announce, conclude
+from cli.instances.format import size, span
 from cli.instances.progress import picture
 from cli.instances.snapshots import table as snapshots_table
-from cli.instances.spoken import size, span
 from cli.instances.table import table
 from cli.instances.timeline import event_line
-from domain.phases import InstanceStatus, SnapshotStatus
-from domain.wakes import WakeMethod, WakeReport
+from domain.instances.phases import InstanceStatus
+from domain.instances.wakes import WakeMethod, WakeReport
+from domain.snapshots.phases import SnapshotStatus
 from tests.cli.double import instance
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

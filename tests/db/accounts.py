@@ -4,7 +4,7 @@ import secrets
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.tables import Account, ProviderKey, User
+from db.accounts.tables import Account, ProviderKey, User
 
 
 async def add_account(session: AsyncSession) -> tuple[int, int, int]:

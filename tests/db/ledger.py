@@ -9,13 +9,15 @@ from typing import Any
 
 from sqlalchemy import update
 
-from db import leases
+from db.instances.tables import Instance
+from db.machines import leases
+from db.machines.tables import Lease
 from db.session import Database
-from db.spending import Limits
-from db.tables import Instance, Lease
-from domain.instances import InstanceSpec
-from domain.offers import Offer, OfferQuery
-from domain.phases import InstancePurpose, LeaseOutcome
+from db.usage.spending import Limits
+from domain.instances.instances import InstanceSpec
+from domain.instances.phases import InstancePurpose
+from domain.machines.phases import LeaseOutcome
+from domain.market.offers import Offer, OfferQuery
 from tests.db.accounts import add_account
 
 PLENTY = Limits(usd_per_day=1000, gpus=100)

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from db.agents import Recorded, record_report, report_of
-from db.instance_tables import AgentReport
-from db.tables import Lease
-from domain.agents import AgentStatus
-from domain.machines import MachineSeen, Seen
-from domain.phases import LeaseState
+from db.machines.agent_reports import Recorded, record_report, report_of
+from db.machines.tables import AgentReport, Lease
+from domain.machines.agents import AgentStatus
+from domain.machines.machines import MachineSeen, Seen
+from domain.machines.phases import LeaseState
 from tests.db.ledger import Ledger
 
 IDLE: dict[str, Any] = {

@@ -6,7 +6,7 @@ import secrets
 import pytest
 from sqlalchemy import update
 
-from db import beats
+from db import process_heartbeats
 from db.alarms import close_alarms, open_alarms, raise_alarm
 from db.tables import Beat
 from tests.db.ledger import Ledger
@@ -63,23 +63,23 @@ async def test_a_users_alarm_is_theirs_and_the_installations_everybodys(ledger: 
 async def test_who_beats_is_alive_until_it_ends_or_is_silent(ledger: Ledger, kind: str) -> None:
     async def is_alive() -> bool:
         async with ledger.database.begin() as session:
-            return await beats.is_alive(session, kind)
+            return await process_heartbeats.is_alive(session, kind)
 
     async def beat() -> None:
         async with ledger.database.begin() as session:
-            await beats.beat(session, f"{kind}-host-1")
+            await process_heartbeats.beat(session, f"{kind}-host-1")
 
     assert not await is_alive()
     await asyncio.gather(*(beat() for _ in range(5)))
     assert await is_alive()
     async with ledger.database.begin() as session:
         mine = update(Beat).where(Beat.process == f"{kind}-host-1")
-        await session.execute(mine.values(at=Beat.at - beats.MISSED_AFTER))
+        await session.execute(mine.values(at=Beat.at - process_heartbeats.MISSED_AFTER))
     assert not await is_alive()
     await beat()
     assert await is_alive()
     async with ledger.database.begin() as session:
-        await beats.ended(session, f"{kind}-host-1")
+        await process_heartbeats.ended(session, f"{kind}-host-1")
     assert not await is_alive()
 
 
@@ -88,7 +88,7 @@ async def test_the_long_dead_are_forgotten(ledger: Ledger, kind: str) -> None:
         session.add(Beat(process=f"{kind}-old"))
         await session.flush()
         mine = update(Beat).where(Beat.process == f"{kind}-old")
-        await session.execute(mine.values(at=Beat.at - 2 * beats.FORGOTTEN))
-        await beats.beat(session, f"{kind}-new")
+        await session.execute(mine.values(at=Beat.at - 2 * process_heartbeats.FORGOTTEN))
+        await process_heartbeats.beat(session, f"{kind}-new")
     async with ledger.database.begin() as session:
         assert await session.get(Beat, f"{kind}-old") is None

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from db import leases
-from domain.phases import LeaseState
+from db.machines import leases
+from domain.machines.phases import LeaseState
 from tests.db.ledger import Ledger
 
 

@@ -5,11 +5,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, create_engine, select
 
-from db.home import WHY, settle
+from db.installation_identity import WHY, settle
+from db.instances.tables import Instance
+from db.machines.tables import Lease
 from db.migrate import migrate
 from db.session import Database
-from db.tables import Installation, Instance, Lease
-from domain.phases import Desired, InstanceStatus, LeaseState
+from db.tables import Installation
+from domain.instances.phases import Desired, InstanceStatus
+from domain.machines.phases import LeaseState
 from tests.db.ledger import Ledger
 
 

@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from db.agents import record_report
+from db.accounts.tables import UserSettings
 from db.alarms import open_alarms
-from db.idleness import IdleDefaults, alarm_text, idle_facts, record_verdict
-from db.tables import Event, Instance, Lease, UserSettings
-from domain.agents import AgentStatus
-from domain.idleness import IdleFacts, IdleVerdict
-from domain.phases import InstancePurpose, InstanceStatus
+from db.instances.idleness import IdleDefaults, alarm_text, idle_facts, record_verdict
+from db.instances.tables import Instance
+from db.machines.agent_reports import record_report
+from db.machines.tables import Lease
+from db.tables import Event
+from domain.instances.idleness import IdleFacts, IdleVerdict
+from domain.instances.phases import InstancePurpose, InstanceStatus
+from domain.machines.agents import AgentStatus
 from tests.db.ledger import Ledger
 from tests.db.test_agents import IDLE
 

@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from db import job_output
-from db.job_output import KEPT, append, read, tail, trim
-from db.job_tables import Job, JobAttempt, JobOutput
-from db.jobs import (
+from db.instances.tables import Instance
+from db.jobs import output
+from db.jobs.jobs import (
     NotItsTurn,
     admit,
     cancel_job,
@@ -21,11 +20,14 @@ from db.jobs import (
     next_without_offer,
     place_in_queue,
 )
+from db.jobs.output import KEPT, append, read, tail, trim
+from db.jobs.tables import Job, JobAttempt, JobOutput
+from db.machines.tables import Lease
 from db.sealing import Sealer
-from db.spending import Limits
-from db.tables import Instance, Lease
-from domain.jobs import AttemptState, JobSpec, JobStatus, Stream, Waiting
-from domain.phases import InstancePurpose
+from db.usage.spending import Limits
+from domain.instances.phases import InstancePurpose
+from domain.jobs.phases import AttemptState, JobStatus, Stream, Waiting
+from domain.jobs.spec import JobSpec
 from domain.refusals import GpuLimitReached, NoOfferFree
 from tests.db.ledger import PLENTY, Ledger, offer
 
@@ -190,7 +192,7 @@ async def test_two_who_follow_at_once_keep_each_byte_once(ledger: Ledger) -> Non
 
 async def test_only_the_newest_is_kept_and_a_gap_is_seen(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     assert KEPT >= 1 << 20
-    monkeypatch.setattr(job_output, "KEPT", 100)
+    monkeypatch.setattr(output, "KEPT", 100)
     attempt = await running(ledger)
     for start in range(0, 500, 50):
         await keep(ledger, attempt, start, b"x" * 50)

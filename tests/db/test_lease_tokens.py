@@ -2,10 +2,10 @@
 
 import pytest
 
-from db.lease_tokens import AGENT, VAULT, lease_of, lease_token, living_lease
+from db.machines.lease_tokens import AGENT, VAULT, lease_of, lease_token, living_lease
 from db.sealing import Sealer
 from domain.ids import new_id
-from domain.phases import LeaseOutcome, LeaseState
+from domain.machines.phases import LeaseOutcome, LeaseState
 from tests.db.ledger import Ledger
 
 OLD, NEW = "o" * 32, "n" * 32

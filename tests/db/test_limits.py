@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from db.limits import take_slot
-from db.tables import RequestSlot
+from db.machines.rate_limits import take_slot
+from db.machines.tables import RequestSlot
 from tests.db.ledger import Ledger
 
 MINUTE = timedelta(minutes=1)

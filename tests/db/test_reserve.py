@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from db.costs import committed_usd
-from db.spending import Limits
-from db.tables import Lease
-from domain.phases import LeaseOutcome, LeaseState
+from db.machines.tables import Lease
+from db.usage.costs import committed_usd
+from db.usage.spending import Limits
+from domain.machines.phases import LeaseOutcome, LeaseState
 from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
 from tests.db.ledger import HOSTS, PLENTY, Ledger, at_once, offer
 

@@ -8,11 +8,11 @@ import asyncssh
 import pytest
 from sqlalchemy import func, literal, select, update
 
-from db.instance_tables import SshPort
+from db.instances.ssh_identity import new_identity, open_identity, shared_identity
+from db.instances.ssh_ports import QUARANTINE, NoPortFree, free_port, keep_spare, next_spare, rest_port, take_port
+from db.instances.tables import SshPort
 from db.sealing import CannotOpen, Sealer
 from db.session import Database
-from db.ssh_identity import new_identity, open_identity, shared_identity
-from db.ssh_ports import QUARANTINE, NoPortFree, free_port, keep_spare, next_spare, rest_port, take_port
 
 PORTS = range(22000, 22004)
 SEALER = Sealer("a secret of these tests that is long enough")

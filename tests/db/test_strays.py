@@ -5,10 +5,10 @@ from datetime import timedelta
 
 from sqlalchemy import update
 
-from db import strays
-from db.tables import Stray
-from domain.phases import LeaseState
-from domain.reaping import Action, KnownLease, Sighting, Suspect, Verdict
+from db.machines import orphans
+from db.machines.tables import Stray
+from domain.machines.phases import LeaseState
+from domain.machines.reaping import Action, KnownLease, Sighting, Suspect, Verdict
 from tests.db.ledger import Ledger
 
 HOUR = timedelta(hours=1)
@@ -24,16 +24,16 @@ async def note(ledger: Ledger, *found: Suspect) -> dict[int, Sighting]:
         rows = update(Stray).where(Stray.account_id == ledger.account_id)
         moved = {"first_seen_at": Stray.first_seen_at - HOUR, "stopped_at": Stray.stopped_at - HOUR}
         await session.execute(rows.values(moved))
-        await strays.note(session, ledger.account_id, found)
+        await orphans.note(session, ledger.account_id, found)
     async with ledger.database.begin() as session:
-        return await strays.sightings(session, ledger.account_id)
+        return await orphans.sightings(session, ledger.account_id)
 
 
 async def ages(ledger: Ledger, *found: Suspect) -> dict[int, int]:
     """For how many hours each has been under this suspicion."""
     seen = await note(ledger, *found)
     async with ledger.database.begin() as session:
-        now = await strays.database_time(session)
+        now = await orphans.database_time(session)
     return {cloud_id: round((now - each.first_seen_at) / HOUR) for cloud_id, each in seen.items()}
 
 
@@ -58,8 +58,8 @@ async def test_when_it_was_stopped_is_kept_and_forgotten_with_the_suspicion(ledg
     await note(ledger, suspect(verdict=Verdict.UNKNOWN))
     for _ in range(2):
         async with ledger.database.begin() as session:
-            await strays.record_action(session, ledger.account_id, 7, Action.STOP)
-            now = await strays.database_time(session)
+            await orphans.record_action(session, ledger.account_id, 7, Action.STOP)
+            now = await orphans.database_time(session)
         stopped_at = (await note(ledger, suspect(verdict=Verdict.UNKNOWN)))[7].stopped_at
     assert stopped_at is not None
     assert round((now - stopped_at) / HOUR) == 2
@@ -70,8 +70,8 @@ async def test_when_it_was_stopped_is_kept_and_forgotten_with_the_suspicion(ledg
 async def test_what_was_destroyed_is_a_new_suspect_if_it_shows_again(ledger: Ledger) -> None:
     await note(ledger, suspect())
     async with ledger.database.begin() as session:
-        await strays.record_action(session, ledger.account_id, 7, Action.DESTROY)
-        assert await strays.sightings(session, ledger.account_id) == {}
+        await orphans.record_action(session, ledger.account_id, 7, Action.DESTROY)
+        assert await orphans.sightings(session, ledger.account_id) == {}
     assert await ages(ledger, suspect()) == {7: 0}
 
 
@@ -88,7 +88,7 @@ async def test_what_the_ledger_knows_of_labels(ledger: Ledger) -> None:
     await ledger.close(closed.id)
     labels = [reserved.label, running.label, closed.label, "dumont/home/lease_nobodyknowsthis1"]
     async with ledger.database.begin() as session:
-        known = await strays.known_leases(session, labels)
+        known = await orphans.known_leases(session, labels)
     assert known == {
         reserved.label: KnownLease(is_open=True, cloud_id=None),
         running.label: KnownLease(is_open=True, cloud_id=running.cloud_id),
@@ -99,18 +99,18 @@ async def test_what_the_ledger_knows_of_labels(ledger: Ledger) -> None:
 
 async def word_for(ledger: Ledger, shown: Sequence[Stray]) -> int:
     async with ledger.database.begin() as session:
-        return await strays.permit(session, shown)
+        return await orphans.permit(session, shown)
 
 
 async def shown(ledger: Ledger) -> Sequence[Stray]:
     async with ledger.database.begin() as session:
-        return [row for row in await strays.present(session) if row.account_id == ledger.account_id]
+        return [row for row in await orphans.present(session) if row.account_id == ledger.account_id]
 
 
 async def permitted(ledger: Ledger) -> set[int]:
     async with ledger.database.begin() as session:
-        now = await strays.database_time(session)
-        seen = await strays.sightings(session, ledger.account_id)
+        now = await orphans.database_time(session)
+        seen = await orphans.sightings(session, ledger.account_id)
     return {number for number, each in seen.items() if each.permitted_until is not None and now < each.permitted_until}
 
 
@@ -118,11 +118,11 @@ async def test_a_persons_word_holds_for_what_was_shown_and_for_one_step(ledger: 
     await note(ledger, suspect(7), suspect(8))
     before = await shown(ledger)
     async with ledger.database.begin() as session:
-        await strays.note(session, ledger.account_id, [suspect(7), suspect(8), suspect(9)])
+        await orphans.note(session, ledger.account_id, [suspect(7), suspect(8), suspect(9)])
     assert await word_for(ledger, before) == 2
     assert await permitted(ledger) == {7, 8}
     async with ledger.database.begin() as session:
-        await strays.record_action(session, ledger.account_id, 7, Action.STOP)
+        await orphans.record_action(session, ledger.account_id, 7, Action.STOP)
     assert await permitted(ledger) == {8}
 
 
@@ -130,10 +130,10 @@ async def test_a_word_about_another_suspicion_than_the_present_one_is_void(ledge
     await note(ledger, suspect(7), suspect(8, Verdict.UNKNOWN))
     before = await shown(ledger)
     async with ledger.database.begin() as session:
-        await strays.note(session, ledger.account_id, [suspect(7, Verdict.UNKNOWN), suspect(8, Verdict.UNKNOWN)])
-        await strays.record_action(session, ledger.account_id, 8, Action.STOP)
+        await orphans.note(session, ledger.account_id, [suspect(7, Verdict.UNKNOWN), suspect(8, Verdict.UNKNOWN)])
+        await orphans.record_action(session, ledger.account_id, 8, Action.STOP)
     assert await word_for(ledger, before) == 0
     assert await word_for(ledger, await shown(ledger)) == 2
     async with ledger.database.begin() as session:
-        await strays.note(session, ledger.account_id, [suspect(7)])
+        await orphans.note(session, ledger.account_id, [suspect(7)])
     assert await permitted(ledger) == set()

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from db import leases
-from domain.phases import LeaseOutcome, LeaseState
+from db.machines import leases
+from domain.machines.phases import LeaseOutcome, LeaseState
 from tests.db.ledger import Ledger, offer
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain.agents import AgentStatus, latest, why_active
+from domain.machines.agents import AgentStatus, latest, why_active
 from tests.domain.test_idleness import ago
 
 IDLE: dict[str, Any] = {"busy": [], "gpu_metrics": {"utilization": 4.9}, "observed_seconds": 10}

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.holding import Holding, next_holding
-from domain.machines import MachineSeen, Seen
-from domain.phases import LeaseState, Power
+from domain.machines.machines import MachineSeen, Seen
+from domain.machines.phases import LeaseState, Power
+from domain.machines.power import Holding, next_holding
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 PATIENCE, STALL = timedelta(seconds=60), timedelta(minutes=3)

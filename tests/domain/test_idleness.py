@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.idleness import LEAST_WAIT, MOST_WAIT, IdleFacts, IdlePolicy, judge, still_idle, warning
+from domain.instances.idleness import LEAST_WAIT, MOST_WAIT, IdleFacts, IdlePolicy, judge, still_idle, warning
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(minutes=3)

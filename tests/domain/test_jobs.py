@@ -5,24 +5,22 @@ from typing import Any
 
 import pytest
 
-from domain.artifacts import BadPath, artifact_name, output_path
-from domain.jobs import (
+from domain.instances.phases import InstanceStatus
+from domain.jobs.artifacts import BadPath, artifact_name, output_path
+from domain.jobs.phases import AttemptEnd, AttemptState, JobStatus, Stage
+from domain.jobs.spec import unix_lines
+from domain.jobs.steps import (
     Aside,
-    AttemptEnd,
     AttemptFacts,
-    AttemptState,
     JobFacts,
-    JobStatus,
     JobStep,
-    Stage,
     after_attempt,
     end_without_a_word,
     next_job_step,
-    unix_lines,
     waits_for_files,
 )
-from domain.phases import InstanceStatus, Power
-from domain.utf8 import whole_characters
+from domain.jobs.utf8 import whole_characters
+from domain.machines.phases import Power
 
 
 def facts(

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.labels import Label, parse_label
-from domain.machines import MachineSeen, Seen, Verdict, boot_verdict, is_lost, ssh_address
-from domain.phases import SshWay
+from domain.machines.labels import Label, parse_label
+from domain.machines.machines import MachineSeen, Seen, Verdict, boot_verdict, is_lost, ssh_address
+from domain.machines.phases import SshWay
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE = timedelta(seconds=60)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.models import FAMILIES, guess_type, parameters_billions, plan_serving
-from domain.phases import ModelType
+from domain.endpoints.models import FAMILIES, guess_type, parameters_billions, plan_serving
+from domain.endpoints.phases import ModelType
 
 
 @pytest.mark.parametrize(

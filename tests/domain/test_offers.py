@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.offers import MachineType, Offer, OfferQuery, Region, matching_gpus, select_offers
+from domain.market.offers import MachineType, Offer, OfferQuery, Region, matching_gpus, select_offers
 
 KNOWN = {"RTX 3080", "RTX 3080 Ti", "RTX 4090", "RTX 5090", "A100 SXM4", "A100 PCIE", "H100 SXM", "GTX 1080"}
 

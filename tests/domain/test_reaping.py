@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.reaping import (
+from domain.machines.reaping import (
     Action,
     KnownLease,
     Listed,

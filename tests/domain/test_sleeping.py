@@ -6,9 +6,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from domain.phases import Desired, InstanceStatus, LeaseOutcome, LeaseState, Power
-from domain.sleeping import decide
-from domain.steps import InstanceSituation, LeaseFacts, SnapshotFacts, Step
+from domain.instances.decisions import decide
+from domain.instances.phases import Desired, InstanceStatus
+from domain.instances.steps import InstanceSituation, LeaseFacts, SnapshotFacts, Step
+from domain.machines.phases import LeaseOutcome, LeaseState, Power
 
 S, D, L, P = InstanceStatus, Desired, LeaseState, Power
 HOME = "lease_home"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.phases import SnapshotStatus
-from domain.snapshots import SnapshotFacts, covers, is_last, newest, prune_is_due, to_forget
+from domain.snapshots.phases import SnapshotStatus
+from domain.snapshots.snapshots import SnapshotFacts, covers, is_last, newest, prune_is_due, to_forget
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

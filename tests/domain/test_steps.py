@@ -2,8 +2,9 @@
 
 import pytest
 
-from domain.phases import Desired, InstanceStatus, LeaseOutcome, LeaseState
-from domain.steps import InstanceSituation, LeaseFacts, Step, next_step
+from domain.instances.phases import Desired, InstanceStatus
+from domain.instances.steps import InstanceSituation, LeaseFacts, Step, next_step
+from domain.machines.phases import LeaseOutcome, LeaseState
 
 
 def lease(state: LeaseState, *, wanted: bool = True) -> LeaseFacts:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.phases import Desired, InstancePurpose, InstanceStatus
-from domain.wishes import NotForSleeping, Verb, WrongState, check_sleeps, wanted_by
+from domain.instances.actions import NotForSleeping, Verb, WrongState, check_sleeps, wanted_by
+from domain.instances.phases import Desired, InstancePurpose, InstanceStatus
 
 S, D = InstanceStatus, Desired
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from sqlalchemy import text, update
 
+from db.endpoints.tables import Endpoint
+from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.session import Database
-from db.tables import Endpoint, Lease
+from domain.endpoints.phases import AccessType, EndpointState
 from domain.ids import new_id
-from domain.machines import MachineSeen
-from domain.phases import AccessType, EndpointState, LeaseState
+from domain.machines.machines import MachineSeen
+from domain.machines.phases import LeaseState
 from tests.db.accounts import add_account
 from tests.gateway.machine import UPSTREAM_KEY, Machine
 

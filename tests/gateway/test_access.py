@@ -12,10 +12,10 @@ import openai
 import pytest
 from sqlalchemy import select
 
-from db.accounts import delete_api_key, revoke_token
-from db.tables import ApiKey, RevokedToken, User
+from db.accounts.tables import ApiKey, RevokedToken, User
+from db.accounts.users import delete_api_key, revoke_token
 from domain.ids import new_id
-from gateway import access
+from gateway.http import access
 from tests.gateway.asking import ask
 from tests.gateway.conftest import Gateway
 from tests.gateway.machine import Machine

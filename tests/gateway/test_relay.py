@@ -10,8 +10,8 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam
 from yarl import URL
 
-from gateway import bodies
-from gateway.bodies import MAX_BODY
+from gateway.http import bodies
+from gateway.http.bodies import MAX_BODY
 from tests.gateway.asking import CHAT
 from tests.gateway.conftest import Gateway
 from tests.gateway.machine import UPSTREAM_KEY, Machine

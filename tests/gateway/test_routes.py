@@ -7,7 +7,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from db.session import Database
-from domain.phases import AccessType, EndpointState, ModelType
+from domain.endpoints.phases import AccessType, EndpointState, ModelType
 from gateway import route_feed
 from gateway.routes import LeaseAddress, Route, RouteTable
 from tests.gateway.asking import CHAT, ask, becomes

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from db.tables import Lease
-from domain.phases import LeaseState
-from gateway import upstream
+from db.machines.tables import Lease
+from domain.machines.phases import LeaseState
+from gateway.http import upstream
 from tests.gateway.asking import ask, becomes
 from tests.gateway.conftest import Gateway, gateway_on
 from tests.gateway.machine import Machine

@@ -9,7 +9,7 @@ import httpx
 
 from tests.protocol.books import Books, Machine, Sale
 from tests.protocol.clock import Clock
-from tests.protocol.words import Fault, Request
+from tests.protocol.events import Fault, Request
 
 URL = "http://cloud"
 LATE = {0: 12, 1: 60}

@@ -8,17 +8,17 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, make_url, select, text
 
-from activities import machines, watching
-from db import leases
+from activities.machines import machines, watching
+from db.machines import leases
 from db.migrate import migrate
 from db.session import Database
 from db.tables import Alarm
 from domain.ids import Prefix
 from tests.gateway.conftest import postgres  # noqa: F401 - a fixture
 from tests.protocol.clock import IN_THE_DATABASE, Clock
+from tests.protocol.events import Event
 from tests.protocol.play import Player
 from tests.protocol.verdict import Figures, Verdict
-from tests.protocol.words import Event
 from tests.protocol.world import World
 
 

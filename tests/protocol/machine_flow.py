@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from activities.errors import Fault, Final
-from activities.leases import LeaseEnding
-from domain.flows import LeaseView
-from domain.machines import MachineSeen, Verdict, boot_verdict, is_lost
-from domain.phases import LeaseOutcome, LeaseState
+from activities.machines.leases import LeaseEnding
+from domain.machines.machines import MachineSeen, Verdict, boot_verdict, is_lost
+from domain.machines.phases import LeaseOutcome, LeaseState
+from domain.workflow_contracts import LeaseView
 from tests.protocol.attempts import Activity
 from tests.protocol.flows import Flow
 from workflows.machine import OUTCOMES

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from activities.errors import Fault, Final
-from activities.instances import InstanceNews, Parting
-from activities.reaping import Execution, Sweep
+from activities.instances.instances import InstanceNews, Parting
+from activities.machines.reaping import Execution, Sweep
 from activities.reconciling import OVER
-from db.leases import OPEN
-from db.tables import Instance, Lease
-from domain.phases import InstanceStatus, LeaseState
-from domain.steps import InstanceSituation, Step, next_step
+from db.instances.tables import Instance
+from db.machines.leases import OPEN
+from db.machines.tables import Lease
+from domain.instances.phases import InstanceStatus
+from domain.instances.steps import InstanceSituation, Step, next_step
+from domain.machines.phases import LeaseState
 from tests.protocol.attempts import Activity
 from tests.protocol.flows import Flow
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import update
 
-from activities import points
-from db import leases, strays
-from db.tables import Instance
-from domain.phases import Desired, InstanceStatus
-from tests.protocol import rows, words
+import failpoints
+from db.instances.tables import Instance
+from db.machines import leases, orphans
+from domain.instances.phases import Desired, InstanceStatus
+from tests.protocol import events, rows
+from tests.protocol.events import Event
 from tests.protocol.verdict import Verdict, judge, unsettled
-from tests.protocol.words import Event
 from tests.protocol.world import World
 
 LOOK_ALIKES = [
@@ -38,7 +38,7 @@ class Player:
     was_restored: bool = False
 
     async def play(self, schedule: list[Event]) -> Verdict:
-        points.install(self.world.reach)
+        failpoints.install(self.world.reach)
         try:
             await self.world.begin()
             for event in schedule:
@@ -51,43 +51,43 @@ class Player:
             await self._settle()
             return found + await judge(self.world, at_rest=False, was_restored=self.was_restored)
         finally:
-            points.install(None)
+            failpoints.install(None)
             await self._wake_all()
 
     async def _happens(self, event: Event) -> None:
         match event:
-            case words.Go(seconds):
+            case events.Go(seconds):
                 await self.world.go(seconds)
-            case words.Deploy(user):
+            case events.Deploy(user):
                 await self._new_instance(user + 1)
                 self.world.start_instance(self.instances[-1])
-            case words.Destroy(number) if self.instances:
+            case events.Destroy(number) if self.instances:
                 await self._unwish(self.instances[number % len(self.instances)])
-            case words.HandOver(number) if self.instances:
+            case events.HandOver(number) if self.instances:
                 await self._hand_over(self.instances[number % len(self.instances)])
-            case words.Terminate(number):
+            case events.Terminate(number):
                 self._terminate(number)
-            case words.Hang(place):
+            case events.Hang(place):
                 self.world.gates.order(place, kill=False)
-            case words.Kill(place):
+            case events.Kill(place):
                 self.world.gates.order(place, kill=True)
-            case words.Resume(number) if self.world.hanging:
+            case events.Resume(number) if self.world.hanging:
                 await self.world.resume(number)
-            case words.Trouble(request, fault, times):
+            case events.Trouble(request, fault, times):
                 self.world.cloud.trouble(request, fault, times)
-            case words.Lose(number) if alive := [each for each in self.world.books.alive() if not each.is_strange]:
+            case events.Lose(number) if alive := [each for each in self.world.books.alive() if not each.is_strange]:
                 alive[number % len(alive)].is_gone = True
-            case words.Cling(number) if alive := self.world.books.alive():
+            case events.Cling(number) if alive := self.world.books.alive():
                 self.world.books.clung_to.add(alive[number % len(alive)].id)
-            case words.Stray(label):
+            case events.Stray(label):
                 self._strange(LOOK_ALIKES[label % len(LOOK_ALIKES)])
-            case words.GoOn():
+            case events.GoOn():
                 async with self.world.database.begin() as session:
-                    await strays.permit(session, await strays.present(session))
-            case words.Backup():
+                    await orphans.permit(session, await orphans.present(session))
+            case events.Backup():
                 async with self.world.database.begin() as session:
                     self.copy = await rows.kept(session)
-            case words.Restore() if self.copy is not None:
+            case events.Restore() if self.copy is not None:
                 await self._restore(self.copy)
 
     async def _new_instance(self, user: int, **facts: object) -> int:

@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from tests.points import OF_LEASES
-from tests.protocol.words import (
+from tests.failpoints import OF_LEASES
+from tests.protocol.events import (
     FAULTS,
     Backup,
     Cling,

@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from activities.flows import Flows
-from activities.market import CHEAPEST_FIRST, Market
-from activities.points import Point, reach
-from db.tables import ProviderKey
-from domain.machines import MachineSeen
-from domain.offers import Offer, OfferQuery
+from clouds.offers import CHEAPEST_FIRST, Market
+from db.accounts.tables import ProviderKey
+from domain.machines.machines import MachineSeen
+from domain.market.offers import Offer, OfferQuery
+from failpoints import Point, reach
 from tests.protocol.books import OFFERS
+from workflow_client.client import Flows
 
 if TYPE_CHECKING:
     from tests.protocol.world import World

@@ -5,25 +5,17 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from activities.keys import KEY_PURPOSE
+from clouds.keys import KEY_PURPOSE
+from db.accounts.tables import Account, ProviderKey, User
+from db.instances.tables import Instance
+from db.machines.tables import Lease, RequestSlot, Stray
 from db.sealing import Sealer
 from db.session import Database
-from db.tables import (
-    Account,
-    Alarm,
-    Event,
-    Installation,
-    Instance,
-    Lease,
-    ProviderKey,
-    RequestSlot,
-    Stray,
-    Table,
-    User,
-)
-from domain.instances import InstanceSpec
-from domain.offers import OfferQuery
-from domain.phases import InstancePurpose, KeyStatus
+from db.tables import Alarm, Event, Installation, Table
+from domain.accounts.phases import KeyStatus
+from domain.instances.instances import InstanceSpec
+from domain.instances.phases import InstancePurpose
+from domain.market.offers import OfferQuery
 from tests.protocol.cloud import URL
 
 HOME = "home"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.protocol.conftest import Stage
+from tests.protocol.events import Event
 from tests.protocol.random_schedules import paces, schedules
 from tests.protocol.verdict import GOOD
-from tests.protocol.words import Event
 
 SAMPLE = 15
 MANY = 60

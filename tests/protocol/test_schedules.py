@@ -3,9 +3,7 @@
 import pytest
 
 from tests.protocol.conftest import Stage
-from tests.protocol.random_schedules import PLACES
-from tests.protocol.verdict import GOOD
-from tests.protocol.words import (
+from tests.protocol.events import (
     FAULTS,
     Backup,
     Cling,
@@ -26,6 +24,8 @@ from tests.protocol.words import (
     Terminate,
     Trouble,
 )
+from tests.protocol.random_schedules import PLACES
+from tests.protocol.verdict import GOOD
 
 LIFE: list[Event] = [Deploy(0), Go(40), Destroy(0), Go(20)]
 HANGING: dict[str, list[Event]] = {

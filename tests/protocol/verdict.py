@@ -7,9 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import NoResultFound
 
 from db.alarms import open_alarms
-from db.leases import OPEN
-from db.tables import Lease
-from domain.phases import LeaseState
+from db.machines.leases import OPEN
+from db.machines.tables import Lease
+from domain.machines.phases import LeaseState
 from tests.protocol.world import OURS, World
 
 

@@ -7,20 +7,22 @@ from datetime import datetime, timedelta
 import httpx
 from pydantic import SecretStr
 
-from activities.clouds import Clouds
 from activities.errors import NotYet
-from activities.instances import InstanceActivities
-from activities.leases import LeaseActivities
-from activities.machines import MachineActivities
-from activities.points import Point
-from activities.reaping import ReapActivities
-from activities.watching import WatchActivities
-from db import leases
+from activities.instances.instances import InstanceActivities
+from activities.machines.leases import LeaseActivities
+from activities.machines.machines import MachineActivities
+from activities.machines.reaping import ReapActivities
+from activities.machines.watching import WatchActivities
+from clouds.connections import Clouds
+from db.instances.tables import Instance
+from db.machines import leases
+from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.session import Database
-from db.tables import Instance, Lease
-from domain.machines import MachineSeen
-from domain.phases import Desired, LeaseOutcome
+from domain.instances.phases import Desired
+from domain.machines.machines import MachineSeen
+from domain.machines.phases import LeaseOutcome
+from failpoints import Point
 from settings import Settings
 from tests.protocol.attempts import Attempt, Gates
 from tests.protocol.books import Books, Machine

@@ -7,15 +7,16 @@ from typing import Any
 
 import httpx
 
-from activities.agents import AgentActivities
-from activities.clouds import Clouds
-from activities.machines import MachineActivities
+from activities.machines.agents import AgentActivities
+from activities.machines.machines import MachineActivities
 from clients.ssh import connect, run
+from clouds.connections import Clouds
+from db.instances.tables import Instance
+from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.session import Database
-from db.tables import Instance, Lease
-from domain.idleness import IdleVerdict
-from domain.phases import InstancePurpose
+from domain.instances.idleness import IdleVerdict
+from domain.instances.phases import InstancePurpose
 from settings import Settings
 from tests.system.running import Running, until
 

@@ -9,13 +9,13 @@ from typing import Any
 import psycopg
 from temporalio.client import Client, WorkflowHistory
 
-from activities.keys import KEY_PURPOSE
-from activities.machines import LEASE_KEY_PURPOSE
-from db.deployments import ENDPOINT_KEY_PURPOSE
-from db.lease_tokens import AGENT, VAULT, lease_token
-from db.repositories import PASSWORD_PURPOSE as REPOSITORY_PURPOSE
+from activities.machines.machines import LEASE_KEY_PURPOSE
+from clouds.keys import KEY_PURPOSE
+from db.endpoints.deployments import ENDPOINT_KEY_PURPOSE
+from db.instances.ssh_identity import PURPOSE as HOST_KEY_PURPOSE
+from db.machines.lease_tokens import AGENT, VAULT, lease_token
 from db.sealing import Sealer
-from db.ssh_identity import PURPOSE as HOST_KEY_PURPOSE
+from db.snapshots.repositories import PASSWORD_PURPOSE as REPOSITORY_PURPOSE
 from tests.cli.installation import Installation
 
 SWEEPS = ("reap", "reconcile")

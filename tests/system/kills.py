@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from activities.points import Point
+from failpoints import Point
 from tests.system.figures import Figures, judged
 from tests.system.running import Running, until
 

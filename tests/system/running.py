@@ -13,7 +13,7 @@ import asyncssh
 import httpx
 import pytest
 
-from activities.points import Point
+from failpoints import Point
 from tests.cli.installation import Installation
 
 Answer = TypeVar("Answer")

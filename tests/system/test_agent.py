@@ -6,8 +6,8 @@ import pytest_asyncio
 
 from activities.errors import NotYet
 from clients.ssh import SshError
-from db.idleness import SILENT_AGENT
-from db.lease_tokens import AGENT, lease_token
+from db.instances.idleness import SILENT_AGENT
+from db.machines.lease_tokens import AGENT, lease_token
 from tests.system.agents import Worked, post_status, worked
 from tests.system.running import Running, until
 

@@ -3,7 +3,7 @@
 import openai
 import pytest
 
-from domain.labels import parse_label
+from domain.machines.labels import parse_label
 from tests.system.running import CHECKLIST_BODY, MODEL, Running
 
 

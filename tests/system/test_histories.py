@@ -4,11 +4,11 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from activities.flows import connect
 from settings import Settings
 from tests.system.histories import all_histories, secrets_of, text_of
 from tests.system.running import PASSWORD, Running
 from worker import SANDBOX, WORKFLOWS
+from workflow_client.client import connect
 
 
 @pytest.mark.timeout(400)

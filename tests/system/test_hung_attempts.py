@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
-from activities.points import Point
 from cli.places import ROOT
+from failpoints import Point
 from tests.system.running import Running, until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from activities.flows import connect
-from domain.flows import job_workflow_id
+from domain.workflow_contracts import job_workflow_id
 from settings import Settings
 from tests.system.running import Running, only_long, until
+from workflow_client.client import connect
 
 COUNTS = "for i in $(seq 1 30); do echo line $i; sleep 0.1; done"
 COUNTED = "".join(f"line {i}\n" for i in range(1, 31))

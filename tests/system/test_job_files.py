@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from activities.points import Point
+from failpoints import Point
 from tests.system.running import Running, only_long, told, until
 from tests.system.test_job_bad_luck import its_machine, prints
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from activities.points import Point
+from failpoints import Point
 from tests.system.running import Running, until
 
 OF_JOBS = [point for point in Point if point.name.startswith("JOB_")]

@@ -10,10 +10,10 @@ import httpx
 import psycopg
 import pytest
 
-from activities.flows import connect
 from settings import Settings
 from tests.system.histories import all_histories, text_of
 from tests.system.running import Running, until
+from workflow_client.client import connect
 
 CHECKLIST = "nvidia-smi && python -c 'import torch; print(torch.cuda.is_available())'"
 

@@ -8,10 +8,10 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from activities.flows import connect
-from domain.flows import REAP_WORKFLOW_ID, RECONCILE_WORKFLOW_ID, deploy_workflow_id, instance_workflow_id
+from domain.workflow_contracts import REAP_WORKFLOW_ID, RECONCILE_WORKFLOW_ID, deploy_workflow_id, instance_workflow_id
 from settings import Settings
 from tests.system.running import Running, at_stage, only_long, until
+from workflow_client.client import connect
 
 
 @pytest.mark.parametrize("name", ["worker", "postgres", *only_long("api", "gateway", "temporal")])

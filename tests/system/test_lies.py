@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from activities.flows import connect
-from domain.flows import machine_workflow_id
+from domain.workflow_contracts import machine_workflow_id
 from settings import Settings
 from tests.system.running import Running, until
+from workflow_client.client import connect
 
 RENT = "PUT /api/v0/asks/"
 LISTING = "GET /api/v1/instances/"

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from activities.points import Point
-from tests.points import OF_DEPLOYS
+from failpoints import Point
+from tests.failpoints import OF_DEPLOYS
 from tests.system.figures import Figures
 from tests.system.kills import killed_at
 from tests.system.running import Running

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from activities.points import Point
-from domain import flows
+from domain import workflow_contracts
+from failpoints import Point
 from tests.system.running import Running, only_long, until
 
 MANAGE = "PUT /api/v0/instances/"
@@ -92,15 +92,15 @@ async def test_kill_9_on_the_way_back(system: Running, point: Point) -> None:
 
 
 async def test_a_terminate_click_on_every_flow_of_a_sleeper(system: Running) -> None:
-    from activities.flows import connect
     from settings import Settings
+    from workflow_client.client import connect
 
     temporal = await connect(Settings(temporal_address=system.addresses["temporal"]))
     asleep = await paused(system)
     async for each in temporal.list_workflows("ExecutionStatus = 'Running' AND DumontKind IN ('instance', 'machine')"):
         await temporal.get_workflow_handle(each.id).terminate()
     assert (await system.ask(asleep["id"], "wake", 200))["status"] == "running"
-    await temporal.get_workflow_handle(flows.instance_workflow_id(asleep["id"])).terminate()
+    await temporal.get_workflow_handle(workflow_contracts.instance_workflow_id(asleep["id"])).terminate()
     await system.ask(asleep["id"], "pause", 202)
     await system.becomes(asleep["id"], "paused", 60)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from activities.points import Point
+from failpoints import Point
 from tests.system.running import Running, only_long, until
 from tests.system.test_sleep import READ, at_work
 

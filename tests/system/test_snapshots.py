@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from activities.points import Point
+from failpoints import Point
 from tests.system.running import Running, only_long, until
 
 PATHS = {"paths": ["/workspace", "/root"]}

@@ -8,11 +8,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from db.lease_tokens import VAULT, lease_of, lease_token
+from db.machines.lease_tokens import VAULT, lease_of, lease_token
+from db.machines.tables import Lease
 from db.sealing import Sealer
-from db.tables import Lease
 from domain.ids import new_id
-from domain.phases import LeaseState
+from domain.machines.phases import LeaseState
 from tests.vault.world import SECRETS, Door, Machine, World, until
 
 V2 = {"Accept": "application/vnd.x.restic.rest.v2"}

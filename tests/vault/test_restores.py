@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from activities.errors import Final
-from db.tables import Instance
+from db.instances.tables import Instance
 from tests.vault.catching import caught, let_go, lie_in_wait
 from tests.vault.world import Door, Machine, World, environment, perform
 
@@ -63,7 +63,7 @@ async def test_a_restore_that_is_killed_is_started_again(world: World) -> None:
     await lie_in_wait(world, machine, "restore")
     restoring = asyncio.create_task(perform(world.restores.restore, await world.wish_restored(machine, snapshot_id)))
     await caught(world, machine)
-    await world.say(machine, "pkill -9 -f 'copying-.*pyz [s]tart'; true")
+    await world.say(machine, "pkill -9 -f 'transfer-.*pyz [s]tart'; true")
     await restoring
     await world.say(machine, "sha256sum -c /tmp/sum")
     assert await world.say(machine, "cat /workspace/note; ls -A /workspace | sort | tr '\\n' ' '") == (

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from domain.manifests import Comparison, Disagreement, Held, Manifest
+from domain.snapshots.manifests import Comparison, Disagreement, Held, Manifest
 from vault.objects import Kind, Object, Right, may, parse
 
 NAME = "ab" * 32

@@ -12,11 +12,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.copies import Copies
 from activities.errors import Fault
 from activities.heartbeats import Heartbeats
+from activities.snapshots.transfers import Copies
 from clients.ssh import SshTarget, generate_keypair
-from domain.copies import CopyKind, CopyOrder, CopyStatus
+from domain.snapshots.transfers import CopyKind, CopyOrder, CopyStatus
 from settings import Settings
 from tests.gateway.ports import free_port
 from workflows.failures import sentence_of

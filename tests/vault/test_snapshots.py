@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 from asyncssh import SSHClientConnection
 
-from activities import copies
 from activities.errors import Final
-from activities.machine_tools import BIN
-from activities.repositories import Repositories
-from activities.shell import ShellActivities
-from activities.vault import SnapshotFailure
+from activities.machines.shell import ShellActivities
+from activities.machines.tools import BIN
+from activities.snapshots import transfers
+from activities.snapshots.repositories import Repositories
+from activities.snapshots.vault import SnapshotFailure
 from clients.ssh_streams import lines
-from db import snapshots
-from db.lease_tokens import VAULT, lease_token
-from db.repositories import password_of
-from db.tables import Instance
-from domain.phases import SnapshotStatus
+from db.instances.tables import Instance
+from db.machines.lease_tokens import VAULT, lease_token
+from db.snapshots import snapshots
+from db.snapshots.repositories import password_of
+from domain.snapshots.phases import SnapshotStatus
 from tests.vault.catching import caught, let_go, lie_in_wait
 from tests.vault.world import Door, Machine, World, environment, perform, until
 
@@ -87,7 +87,7 @@ async def test_a_copy_that_is_killed_is_started_again(world: World) -> None:
     await lie_in_wait(world, machine, "backup")
     taking = asyncio.create_task(perform(world.vault.take_snapshot, snapshot_id))
     await caught(world, machine)
-    await world.say(machine, "pkill -9 -f 'copying-.*pyz [s]tart'; true")
+    await world.say(machine, "pkill -9 -f 'transfer-.*pyz [s]tart'; true")
     assert (await taking).size_bytes >= 40_000_000
     await perform(world.vault.verify_snapshot, snapshot_id)
     assert await world.say(machine, f"cat /var/lib/dumont/jobs/{snapshot_id}/starts") == ".."
@@ -166,7 +166,7 @@ async def test_a_snapshot_cancelled_while_its_start_is_on_the_way_ends_too(
             await asyncio.sleep(0.1)  # the machine has begun; its answer is not here yet
             yield line
 
-    monkeypatch.setattr(copies, "lines", answered_late)
+    monkeypatch.setattr(transfers, "lines", answered_late)
     with pytest.raises(asyncio.CancelledError):
         await asked.run(world.vault.take_snapshot, snapshot_id)
     await _stopped(world, machine, snapshot_id)

@@ -17,21 +17,23 @@ import httpx
 from pydantic import SecretStr
 from temporalio.testing import ActivityEnvironment
 
-from activities.clouds import Clouds
 from activities.errors import NotYet
-from activities.machines import MachineActivities
-from activities.restores import RestoreActivities, RestoreOrder
-from activities.vault import SnapshotOrder, SnapshotTaken, VaultActivities
+from activities.machines.machines import MachineActivities
+from activities.snapshots.restores import RestoreActivities, RestoreOrder
+from activities.snapshots.vault import SnapshotOrder, SnapshotTaken, VaultActivities
 from clients.ssh import connect, generate_keypair, host_key_of, run
-from db.instance_tables import Snapshot
+from clouds.connections import Clouds
+from db.instances.tables import Instance
+from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.session import Database
-from db.tables import Instance, Lease
+from db.snapshots.tables import Snapshot
 from domain.ids import new_id
-from domain.instances import InstanceSpec
-from domain.machines import MachineSeen
-from domain.offers import OfferQuery
-from domain.phases import InstancePurpose, InstanceStatus, LeaseState, Power
+from domain.instances.instances import InstanceSpec
+from domain.instances.phases import InstancePurpose, InstanceStatus
+from domain.machines.machines import MachineSeen
+from domain.machines.phases import LeaseState, Power
+from domain.market.offers import OfferQuery
 from settings import Settings
 from tests.db.accounts import add_account
 from tests.simulator.conftest import ROOT, Simulator, poll

@@ -10,13 +10,13 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from activities.flows import connect
 from cli.places import ROOT
 from settings import Settings
 from tests.system.conftest import prepared
 from tests.system.histories import all_histories
 from tests.system.running import Running, until
 from tests.system.test_job_files import checkpointed, no_store, stopped
+from workflow_client.client import connect
 
 HISTORIES = Path(__file__).parent / "histories"
 KINDS = ("deploy-", "instance-", "job-", "machine-", "snapshot-", "tidy-vault-", "watch-")

@@ -19,13 +19,14 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.instances import InstanceNews
-from activities.sleeping import IdlePause, PowerWish
-from activities.vault import SnapshotOrder, SnapshotTaken
-from domain.flows import INSTANCE_WORKFLOW, InstanceInput
-from domain.idleness import IdleFacts, IdlePolicy, IdleVerdict, judge
-from domain.phases import Desired, InstanceStatus, LeaseOutcome, LeaseState, Power
-from domain.steps import InstanceSituation, LeaseFacts, SnapshotFacts
+from activities.instances.instances import InstanceNews
+from activities.instances.power import IdlePause, PowerWish
+from activities.snapshots.vault import SnapshotOrder, SnapshotTaken
+from domain.instances.idleness import IdleFacts, IdlePolicy, IdleVerdict, judge
+from domain.instances.phases import Desired, InstanceStatus
+from domain.instances.steps import InstanceSituation, LeaseFacts, SnapshotFacts
+from domain.machines.phases import LeaseOutcome, LeaseState, Power
+from domain.workflow_contracts import INSTANCE_WORKFLOW, InstanceInput
 from worker import SANDBOX
 from workflows.instance import InstanceWorkflow
 

@@ -10,16 +10,16 @@ from sqlalchemy import func, select, text, update
 
 from clients.ssh import generate_keypair
 from clients.ssh_keys import read_public_key
-from db.instance_tables import SshPort
-from db.notices import notify_instance
+from db.accounts.ssh_keys import add_key
+from db.instances.ssh_identity import new_identity
+from db.instances.tables import Instance, SshPort
+from db.machines.tables import Lease
+from db.notify import notify_instance
 from db.session import Database
-from db.ssh_identity import new_identity
-from db.ssh_keys import add_key
-from db.tables import Instance, Lease
-from domain.instances import InstanceSpec
-from domain.machines import MachineSeen
-from domain.offers import OfferQuery
-from domain.phases import Desired, InstancePurpose, InstanceStatus
+from domain.instances.instances import InstanceSpec
+from domain.instances.phases import Desired, InstancePurpose, InstanceStatus
+from domain.machines.machines import MachineSeen
+from domain.market.offers import OfferQuery
 from tests.gateway.ports import free_port
 from tests.gateway.rows import Rows
 from tests.simulator.conftest import Simulator, poll

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from db.accounts.ssh_keys import delete_key
 from db.alarms import open_alarms
+from db.machines.tables import Lease
 from db.session import Database
-from db.ssh_keys import delete_key
-from db.tables import Lease
-from domain.machines import MachineSeen
-from domain.phases import Desired, InstanceStatus
+from domain.instances.phases import Desired, InstanceStatus
+from domain.machines.machines import MachineSeen
 from gateway.server import Running, serving
 from tests.gateway.asking import becomes
 from tests.gateway.postgres import Postgres

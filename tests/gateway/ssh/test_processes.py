@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from db.session import Database
-from gateway.ssh.ways_back import API_PORT
+from gateway.ssh.reverse_tunnels import API_PORT
 from tests.gateway.asking import becomes
 from tests.gateway.ports import free_port
 from tests.gateway.rows import SECRETS

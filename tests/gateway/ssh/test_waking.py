@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.phases import Desired, InstanceStatus, SshWake
+from domain.instances.phases import Desired, InstanceStatus, SshWake
 from gateway.server import Running
 from gateway.ssh.waking import Waking
 from tests.gateway.asking import becomes

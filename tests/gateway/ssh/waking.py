@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from domain.phases import Desired, InstanceStatus
+from domain.instances.phases import Desired, InstanceStatus
 from tests.gateway.asking import becomes
 from tests.gateway.ssh.place import Place, Rented
 

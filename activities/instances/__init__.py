@@ -1,0 +1,1 @@
+"""Instances' rows, and the power of their machines."""

@@ -1,0 +1,261 @@
+"""An instance's rows while it falls asleep and wakes: what its machine shall be, and where its files are."""
+
+from datetime import datetime
+
+from pydantic import BaseModel
+from sqlalchemy import func, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio import activity
+
+from db.events import record_event
+from db.instances.desired_state import wish
+from db.instances.facts import holds_all
+from db.instances.idle_policy import hibernate_after
+from db.instances.tables import Instance
+from db.instances.wakes import report_of
+from db.machines import leases, power
+from db.machines.tables import Lease
+from db.notify import notify_instance
+from db.session import Database, now
+from db.snapshots.snapshots import newest
+from db.snapshots.tables import Snapshot
+from domain.instances.actions import Verb
+from domain.instances.phases import Desired, InstanceStatus
+from domain.instances.wakes import WakeReport
+from domain.machines.phases import LeaseState, Power
+from domain.workflow_contracts import machine_workflow_id
+from failpoints import Point, reach
+from settings import Settings
+from workflow_client.client import Flows
+
+IDLE_CLOCK = "the idle clock"
+
+
+class PowerWish(BaseModel):
+    """An instance's machine shall run, or stop."""
+
+    instance_id: int
+    lease_id: str
+    power: Power
+    ran: bool = False
+    """It was in use until now, so nothing holds all its files but `snapshot_id`, taken right before."""
+    snapshot_id: str | None = None
+
+
+class ChangeOfMind(BaseModel):
+    """What an instance shall be instead, should nobody have wished otherwise since it was looked at."""
+
+    instance_id: int
+    seen: Desired
+    desired: Desired
+    why: str
+    fruitless: bool = False
+
+
+class Homecoming(BaseModel):
+    """Where the files are from now on. `snapshot_id`: they came from there, so what was elsewhere before is void."""
+
+    instance_id: int
+    lease_id: str
+    snapshot_id: str | None = None
+
+
+class Caution(BaseModel):
+    instance_id: int
+    text: str
+    restore_failed: bool = False
+    """The snapshot that was wished onto the machine is not wished any more."""
+
+
+class IdlePause(BaseModel):
+    """`why`: the sentence of the timeline."""
+
+    instance_id: int
+    why: str
+
+
+class WakeEnding(BaseModel):
+    instance_id: int
+    worked: bool
+    reason: str = ""
+
+
+class SleepActivities:
+    def __init__(self, database: Database, flows: Flows, settings: Settings) -> None:
+        self._database = database
+        self._flows = flows
+        self._settings = settings
+
+    @activity.defn
+    async def wish_power(self, order: PowerWish) -> bool:
+        """Write what the machine shall be, then tell its flow. False: the instance's owner wants otherwise by now."""
+        async with self._database.begin() as session:
+            instance = await self._locked(session, order.instance_id)
+            if order.power is Power.RUNNING:
+                wished = await power.wish_started(session, instance, order.lease_id)
+            else:
+                ran_until = await _ran_until(session, order) if order.ran else None
+                wished = await power.wish_stopped(session, instance, order.lease_id, ran_until)
+        await reach(Point.POWER_WISHED)
+        if wished:
+            await self._flows.changed(machine_workflow_id(order.lease_id))
+        return wished
+
+    @activity.defn
+    async def change_mind(self, change: ChangeOfMind) -> None:
+        """What was wished cannot be: wish what can, and say so where the user looks."""
+        async with self._database.begin() as session:
+            instance = await self._locked(session, change.instance_id)
+            instance.fruitless_wakes += change.fruitless
+            if instance.desired is not change.seen:
+                return
+            instance.desired, instance.wished_at = change.desired, func.clock_timestamp()
+            instance.wished_by = "Dumont Cloud"
+            instance.restore_snapshot_id = None if change.fruitless else instance.restore_snapshot_id
+            await _warn(session, instance, change.why)
+
+    @activity.defn
+    async def warn(self, warning: Caution) -> None:
+        """Add a sentence to the instance's warnings and to its timeline."""
+        async with self._database.begin() as session:
+            instance = await self._locked(session, warning.instance_id)
+            if warning.restore_failed:
+                instance.restore_snapshot_id = None
+                instance.fruitless_wakes += 1
+            await _warn(session, instance, warning.text)
+
+    @activity.defn
+    async def settle_home(self, home: Homecoming) -> None:
+        """The files are on this lease's machine, and nowhere newer."""
+        async with self._database.begin() as session:
+            instance = await self._locked(session, home.instance_id)
+            if home.snapshot_id is not None and _is_news(instance, home):
+                instance.epoch += 1
+                await _take_along(session, instance, home.snapshot_id)
+            instance.home_lease_id, instance.restore_snapshot_id = home.lease_id, None
+            await notify_instance(session, instance.id)
+        await reach(Point.SETTLED_HOME)
+
+    @activity.defn
+    async def return_home(self, instance_id: int) -> None:
+        """Give the machine back that was to be moved to, if it is not home, and live on the old one again."""
+        async with self._database.begin() as session:
+            instance = await self._locked(session, instance_id)
+            left, instance.lease_id = instance.lease_id, instance.home_lease_id
+            if left is not None and left != instance.home_lease_id:
+                await leases.unwant(session, left, _holder(instance_id))
+        if left is not None:
+            await self._flows.changed(machine_workflow_id(left))
+
+    @activity.defn
+    async def let_go_others(self, instance_id: int) -> None:
+        """Give back every machine but the present one."""
+        async with self._database.begin() as session:
+            instance = await self._locked(session, instance_id)
+            every = await leases.leases_of_instance(session, instance_id)
+            others = [each for each in every if each.wanted and each.state.is_open and each.id != instance.lease_id]
+            for each in others:
+                await leases.unwant(session, each.id, _holder(instance_id))
+        for each in others:
+            await self._flows.changed(machine_workflow_id(each.id))
+
+    @activity.defn
+    async def give_machine_up(self, instance_id: int) -> None:
+        """Let go of the stopped machine, if its files are safe elsewhere and it has not run since."""
+        async with self._database.begin() as session:
+            instance = await self._locked(session, instance_id)
+            lease = await session.get_one(Lease, instance.lease_id or "", with_for_update=True)
+            snapshot = await newest(session, instance)
+            asleep = lease.state is LeaseState.STOPPED and lease.power is Power.STOPPED
+            safe = snapshot is not None and snapshot.verified and holds_all(snapshot, lease)
+            if instance.desired is not Desired.HIBERNATED or not asleep or not safe:
+                return
+            await leases.unwant(session, lease.id, _holder(instance_id))
+        await reach(Point.LET_GO)
+        await self._flows.changed(machine_workflow_id(lease.id))
+
+    @activity.defn
+    async def pause_idle(self, pause: IdlePause) -> None:
+        """Wish an idle instance paused, unless its owner wished something else just now."""
+        async with self._database.begin() as session:
+            instance = await self._locked(session, pause.instance_id)
+            if instance.desired is Desired.RUNNING and instance.status is InstanceStatus.RUNNING:
+                await wish(session, instance, Verb.PAUSE, by=IDLE_CLOCK, told=pause.why)
+
+    @activity.defn
+    async def hibernate_when_due(self, instance_id: int) -> float | None:
+        """Wish a paused instance hibernated when its window is over. Returns the seconds until then; None: not now.
+
+        One whose files are in no verified snapshot keeps its machine: its disk is all there is of them.
+        """
+        async with self._database.begin() as session:
+            instance = await self._locked(session, instance_id)
+            window = await hibernate_after(session, instance, self._settings.idle_hibernate_minutes)
+            if instance.desired is not Desired.PAUSED or window is None or instance.status_at is None:
+                instance.will_hibernate_at = None
+                return None
+            lease = await session.get_one(Lease, instance.lease_id or "")
+            if not holds_all(await newest(session, instance), lease):
+                instance.will_hibernate_at = None
+                return None
+            instance.will_hibernate_at = instance.status_at + window
+            present = await now(session)
+            left = (instance.will_hibernate_at - present).total_seconds()
+            if left > 0:
+                return float(left)
+            told = f"Paused for {window.total_seconds() / 60:g} minutes: its machine is given back."
+            await wish(session, instance, Verb.HIBERNATE, by=IDLE_CLOCK, told=told)
+            return 0.0
+
+    @activity.defn
+    async def conclude_wake(self, ending: WakeEnding) -> None:
+        """Write the report of the wake that has just ended, well or not."""
+        async with self._database.begin() as session:
+            instance = await self._locked(session, ending.instance_id)
+            if _is_reported(instance):
+                return
+            report = await report_of(session, instance, worked=ending.worked, reason=ending.reason)
+            instance.last_wake = report.model_dump(mode="json")
+            if ending.worked:
+                instance.fruitless_wakes = 0
+            await notify_instance(session, instance.id)
+
+    async def _locked(self, session: AsyncSession, instance_id: int) -> Instance:
+        return await session.get_one(Instance, instance_id, with_for_update=True)
+
+
+def _is_reported(instance: Instance) -> bool:
+    """Nobody woke it (a restore while it runs, or at its making), or what came of that wish is reported already."""
+    if instance.wished_at is None:
+        return True
+    return (
+        instance.last_wake is not None and WakeReport.model_validate(instance.last_wake).began_at == instance.wished_at
+    )
+
+
+def _is_news(instance: Instance, home: Homecoming) -> bool:
+    """Not when an earlier attempt has written it already."""
+    return instance.home_lease_id != home.lease_id or instance.restore_snapshot_id is not None
+
+
+async def _take_along(session: AsyncSession, instance: Instance, snapshot_id: str) -> None:
+    """What the files came from is their newest copy under the new epoch, until there is a newer one."""
+    mine = Snapshot.id == snapshot_id, Snapshot.instance_id == instance.id
+    await session.execute(update(Snapshot).where(*mine).values(epoch=instance.epoch))
+
+
+async def _ran_until(session: AsyncSession, order: PowerWish) -> datetime:
+    """What was written later than this is in no snapshot."""
+    snapshot = None if order.snapshot_id is None else await session.get(Snapshot, order.snapshot_id)
+    return (None if snapshot is None else snapshot.taken_at) or await now(session)
+
+
+async def _warn(session: AsyncSession, instance: Instance, text: str) -> None:
+    if text not in instance.warnings:
+        instance.warnings = [*instance.warnings, text]
+    await record_event(session, instance.user_id, f"instance:{instance.id}", "warning", text)
+    await notify_instance(session, instance.id)
+
+
+def _holder(instance_id: int) -> tuple[str, str]:
+    return "instance", str(instance_id)

@@ -1,0 +1,1 @@
+"""Jobs on their machines, and what they leave."""

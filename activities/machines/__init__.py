@@ -1,0 +1,1 @@
+"""Machines at their clouds and over SSH."""

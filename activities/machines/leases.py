@@ -1,0 +1,60 @@
+"""A lease's row, as its MachineWorkflow lives by it."""
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from db.events import record_event
+from db.machines import leases
+from db.machines.tables import Lease
+from db.session import Database
+from domain.machines.machines import MachineSeen
+from domain.machines.phases import LeaseOutcome, LeaseState
+from domain.workflow_contracts import LeaseView
+from workflow_client.client import Flows
+
+
+class LeaseEnding(BaseModel):
+    lease_id: str
+    outcome: LeaseOutcome
+    reason: str
+
+
+def lease_view(lease: Lease) -> LeaseView:
+    return LeaseView(
+        state=lease.state,
+        wanted=lease.wanted,
+        account_id=lease.account_id,
+        instance_id=int(lease.holder_id),
+        seen=MachineSeen.model_validate(lease.seen),
+        keeps_files=lease.keeps_files,
+        power=lease.power,
+        start_refused=lease.start_refused is not None,
+    )
+
+
+class LeaseActivities:
+    def __init__(self, database: Database, flows: Flows) -> None:
+        self._database = database
+        self._flows = flows
+
+    @activity.defn
+    async def look_at_lease(self, lease_id: str) -> LeaseView:
+        async with self._database.begin() as session:
+            lease = await session.get_one(Lease, lease_id)
+        return lease_view(lease)
+
+    @activity.defn
+    async def watch_account(self, account_id: int) -> None:
+        """Have the account's machines looked at, now and while they move."""
+        await self._flows.watch(account_id)
+
+    @activity.defn
+    async def record_ending(self, ending: LeaseEnding) -> None:
+        """From here on the lease is only being released; why is kept for its user."""
+        async with self._database.begin() as session:
+            lease = await session.get_one(Lease, ending.lease_id, with_for_update=True)
+            if lease.state in (LeaseState.RELEASING, LeaseState.CLOSED):
+                return
+            await leases.mark_releasing(session, lease.id, ending.outcome, ending.reason)
+            text = f"{lease.gpu_name}, offer {lease.offer_id}: {ending.reason}"
+            await record_event(session, lease.user_id, f"instance:{lease.holder_id}", ending.outcome.value, text)

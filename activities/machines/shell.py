@@ -1,0 +1,62 @@
+"""Commands on an instance's machine, over SSH."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from asyncssh import SSHClientConnection
+from temporalio import activity
+
+from activities.errors import Fault, Final, NotYet, ssh_errors
+from activities.machines.end_processes import GRACE_SECONDS, SCRIPT
+from activities.machines.machines import MachineActivities
+from activities.machines.tools import ToolMissing, put_rsync
+from clients.ssh import CommandTimedOut, connect, run
+from db.machines.tables import Lease
+from db.session import Database
+from domain.machines.phases import LeaseState
+
+SSH_DEADLINE = 15.0
+PAUSE = 1.0
+
+
+class ShellActivities:
+    def __init__(self, database: Database, machines: MachineActivities) -> None:
+        self._database = database
+        self._machines = machines
+
+    @activity.defn
+    async def end_user_processes(self, lease_id: str) -> int:
+        """End what a user left running: asked first, then made to. Returns how many programs were asked.
+
+        Raises:
+            Final: MACHINE_LOST
+        """
+        async with self._on_machine(lease_id) as connection:
+            ended = await run(connection, SCRIPT, timeout=GRACE_SECONDS + SSH_DEADLINE)
+        return int(ended.stdout.strip() or 0) if ended.exit_code == 0 else 0
+
+    @activity.defn
+    async def bring_rsync(self, lease_id: str) -> str:
+        """Have rsync on the machine, for images without one. Returns its path, or why there is none.
+
+        Raises:
+            Final: MACHINE_LOST
+        """
+        async with self._on_machine(lease_id) as connection:
+            try:
+                return await put_rsync(connection)
+            except ToolMissing as error:
+                return str(error)
+
+    @asynccontextmanager
+    async def _on_machine(self, lease_id: str) -> AsyncIterator[SSHClientConnection]:
+        async with self._database.begin() as session:
+            lease = await session.get_one(Lease, lease_id)
+        if lease.state is not LeaseState.RUNNING or not lease.wanted:
+            raise Final(Fault.MACHINE_LOST, "the machine does not run any more")
+        with ssh_errors(PAUSE):
+            async with await connect(self._machines.target(lease), timeout=SSH_DEADLINE) as connection:
+                try:
+                    yield connection
+                except CommandTimedOut as error:
+                    raise NotYet("the machine is slow to do as it is told", PAUSE) from error

@@ -1,0 +1,1 @@
+"""Snapshots, taken and restored."""

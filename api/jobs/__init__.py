@@ -1,0 +1,1 @@
+"""Jobs, their output and files."""

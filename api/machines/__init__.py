@@ -1,0 +1,1 @@
+"""What is rented, and what machines report."""

@@ -1,0 +1,1 @@
+"""Users, cloud accounts and keys."""

@@ -1,0 +1,94 @@
+"""Keys of clouds and the accounts that they open: which of them serves whom. The rows hold keys sealed."""
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.accounts.tables import Account, ProviderKey, UserSettings
+from db.machines.leases import OPEN
+from db.machines.tables import Lease
+from domain.accounts.phases import KeyStatus
+
+
+async def own_key(session: AsyncSession, user_id: int, url: str) -> ProviderKey | None:
+    """The key that a user saved for this cloud and works with."""
+    return await session.scalar(
+        select(ProviderKey)
+        .join(UserSettings, UserSettings.provider_key_id == ProviderKey.id)
+        .where(UserSettings.user_id == user_id, ProviderKey.url == url)
+    )
+
+
+async def installation_key(session: AsyncSession, url: str) -> ProviderKey | None:
+    """The operator's, for users without one of their own."""
+    return await session.scalar(
+        select(ProviderKey)
+        .where(ProviderKey.user_id.is_(None), ProviderKey.retired_at.is_(None), ProviderKey.url == url)
+        .order_by(ProviderKey.id.desc())
+    )
+
+
+async def serving_key(session: AsyncSession, provider_key_id: int) -> ProviderKey:
+    """This key; while the cloud refuses it, a valid one of the same account, if there is any."""
+    key = await session.get_one(ProviderKey, provider_key_id)
+    if key.status is not KeyStatus.REFUSED:
+        return key
+    other = await session.scalar(
+        select(ProviderKey)
+        .where(ProviderKey.account_id == key.account_id, ProviderKey.status == KeyStatus.VALID)
+        .order_by(ProviderKey.id.desc())
+    )
+    return other or key
+
+
+async def note_account(session: AsyncSession, url: str, cloud_user_id: str, *, email: str | None, credit: float) -> int:
+    """The account's row, made or brought up to date. `credit` in USD. Returns its id."""
+    facts = {"email": email, "credit": credit, "credit_at": func.clock_timestamp()}
+    found = await session.scalars(
+        insert(Account)
+        .values(cloud="vast", url=url, cloud_user_id=cloud_user_id, **facts)
+        .on_conflict_do_update(index_elements=[Account.url, Account.cloud_user_id], set_=facts)
+        .returning(Account.id)
+    )
+    account_id: int = found.one()
+    return account_id
+
+
+async def open_leases_elsewhere(session: AsyncSession, user_id: int, account_id: int) -> int:
+    """How many of the user's leases are open on other accounts: those can only be released with their own keys."""
+    return (
+        await session.scalar(
+            select(func.count())
+            .select_from(Lease)
+            .where(OPEN, Lease.user_id == user_id, Lease.account_id != account_id)
+        )
+        or 0
+    )
+
+
+async def saved_key(session: AsyncSession, user_id: int | None, fingerprint: str) -> ProviderKey | None:
+    """The row of a key that its owner (None: the operator) saved before, locked."""
+    return await session.scalar(
+        select(ProviderKey)
+        .where(ProviderKey.fingerprint == fingerprint, ProviderKey.user_id.is_not_distinct_from(user_id))
+        .with_for_update()
+    )
+
+
+async def retire_others(session: AsyncSession, kept: ProviderKey) -> None:
+    """One installation key a cloud; the others only serve what was rented with them."""
+    await session.flush()
+    await session.execute(
+        update(ProviderKey)
+        .where(ProviderKey.user_id.is_(None), ProviderKey.url == kept.url, ProviderKey.id != kept.id)
+        .values(retired_at=func.coalesce(ProviderKey.retired_at, func.clock_timestamp()))
+    )
+
+
+async def use_key(session: AsyncSession, user_id: int, provider_key_id: int) -> None:
+    """From now on the user's flows work with this key."""
+    await session.execute(
+        insert(UserSettings)
+        .values(user_id=user_id, provider_key_id=provider_key_id, settings={})
+        .on_conflict_do_update(index_elements=[UserSettings.user_id], set_={"provider_key_id": provider_key_id})
+    )

@@ -1,0 +1,43 @@
+"""Wishes of instances' owners: written to the row first, so that they outlive every process of ours."""
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.events import record_event
+from db.instances.tables import Instance
+from db.notify import notify_instance
+from domain.instances.actions import Verb, check_sleeps, wanted_by
+from domain.instances.phases import Desired
+
+_SENTENCES = {
+    Verb.PAUSE: "{by} wants it paused.",
+    Verb.RESUME: "{by} wants it running.",
+    Verb.WAKE: "{by} woke it.",
+    Verb.HIBERNATE: "{by} wants it hibernated.",
+    Verb.DESTROY: "{by} wants it destroyed.",
+}
+
+
+async def wish(
+    session: AsyncSession, instance: Instance, verb: Verb, *, by: str, told: str | None = None, by_itself: bool = False
+) -> bool:
+    """Have the instance become what the verb says. True: that is news, so its workflow has to be told after the commit.
+
+    The caller holds the row (`with_for_update`). `by`: who wishes; `told`: the timeline's sentence, where there is a
+    better one. `by_itself`: no person asked for just this, so it is no reason to forget fruitless wakes.
+
+    Raises:
+        WrongState, NotForSleeping: nothing was written.
+    """
+    if verb is not Verb.DESTROY:
+        check_sleeps(instance.purpose)
+    wanted = wanted_by(verb, instance.status, instance.desired)
+    if wanted is instance.desired:
+        return False
+    instance.desired, instance.wished_by, instance.wished_at = wanted, by, func.clock_timestamp()
+    if wanted is Desired.RUNNING and not by_itself:
+        instance.fruitless_wakes = 0
+    text = told or _SENTENCES[verb].format(by=by)
+    await record_event(session, instance.user_id, f"instance:{instance.id}", verb.value, text)
+    await notify_instance(session, instance.id)
+    return True

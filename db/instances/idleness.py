@@ -1,0 +1,120 @@
+"""What is known of an instance's use, read for the judge; and the verdict, kept for display."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.accounts.tables import UserSettings
+from db.alarms import close_alarms, raise_alarm
+from db.events import record_event
+from db.instances.tables import Instance
+from db.machines.agent_reports import status_of
+from db.machines.tables import AgentReport, Lease
+from db.tables import Alarm
+from domain.instances.idleness import IdleFacts, IdlePolicy, IdleVerdict
+from domain.instances.phases import InstancePurpose, InstanceStatus
+from domain.machines.agents import latest
+from domain.machines.phases import LeaseState
+
+SILENT_AGENT = "silent_agent"
+"""The kind of alarm."""
+
+
+@dataclass(frozen=True)
+class IdleDefaults:
+    """The installation's settings; users and instances may have their own. 0 minutes: never."""
+
+    pause_minutes: float
+    agent_seconds: float
+    repair_seconds: float
+    unattended_usd: float
+    fetched: bool = False
+    """Machines cannot reach us; their reports are fetched over SSH."""
+
+
+async def idle_facts(session: AsyncSession, instance: Instance, defaults: IdleDefaults) -> IdleFacts | None:
+    """Everything the judge needs; None when there is nothing to judge: it does not run, or is no interactive one."""
+    if instance.purpose is not InstancePurpose.INTERACTIVE or instance.status is not InstanceStatus.RUNNING:
+        return None
+    lease = None if instance.lease_id is None else await session.get(Lease, instance.lease_id)
+    if lease is None:
+        return None
+    report = await session.get(AgentReport, lease.id)
+    others, others_heard_at = await _others(session, lease.id)
+    now = (await session.scalars(select(func.clock_timestamp()))).one()
+    facts = IdleFacts(
+        now=now,
+        policy=await _policy(session, instance, defaults),
+        running_since=latest(instance.running_at, instance.status_at, lease.running_at) or now,
+        dph_total=lease.dph_total,
+        keep_awake_until=instance.keep_awake_until,
+        traffic_at=instance.traffic_at,
+        others=others,
+        others_heard_at=others_heard_at,
+    )
+    return facts if report is None else _with_report(facts, report)
+
+
+def _with_report(facts: IdleFacts, report: AgentReport) -> IdleFacts:
+    status = status_of(report)
+    more = {
+        "known_until": report.at - status.gpu_unknown,
+        "keep_awake_until": latest(facts.keep_awake_until, status.kept_awake_until(report.at)),
+        "active_at": report.active_at,
+        "why_active": report.why_active,
+    }
+    if status.gpu_unknown:
+        more["why_unknown"] = "Its agent cannot tell what the GPUs do"
+    return facts.model_copy(update=more)
+
+
+async def _policy(session: AsyncSession, instance: Instance, defaults: IdleDefaults) -> IdlePolicy:
+    row = await session.get(UserSettings, instance.user_id)
+    own = {} if row is None else row.settings
+    minutes = (instance.idle_pause_minutes, own.get("idle_pause_minutes"), defaults.pause_minutes)
+    window = next(float(each) for each in minutes if each is not None)
+    cap = own.get("unattended_usd")
+    return IdlePolicy(
+        pause_after=timedelta(minutes=window) if window > 0 else None,
+        report_every=timedelta(seconds=defaults.agent_seconds),
+        repair_after=timedelta(seconds=defaults.repair_seconds),
+        unattended_usd=defaults.unattended_usd if cap is None else float(cap),
+        fetched=defaults.fetched,
+    )
+
+
+async def _others(session: AsyncSession, lease_id: str) -> tuple[int, datetime | None]:
+    """The other machines that run and have an agent: how many, and when any of them was last heard."""
+    found = await session.execute(
+        select(func.count(), func.max(AgentReport.at))
+        .join(Lease, Lease.id == AgentReport.lease_id)
+        .where(Lease.state == LeaseState.RUNNING, Lease.id != lease_id)
+    )
+    count, heard_at = found.one()
+    return int(count), heard_at
+
+
+async def record_verdict(session: AsyncSession, instance: Instance, verdict: IdleVerdict) -> None:
+    """Keep what is shown of it; tell the owner of a silent agent, once until it speaks again."""
+    instance.idle_since, instance.will_pause_at = verdict.idle_since, verdict.will_pause_at
+    if verdict.alarm:
+        await _tell_of_silence(session, instance, verdict)
+    elif not verdict.silent:
+        await close_alarms(session, SILENT_AGENT, alarm_text(instance.id))
+
+
+async def _tell_of_silence(session: AsyncSession, instance: Instance, verdict: IdleVerdict) -> None:
+    text = alarm_text(instance.id)
+    is_open = select(Alarm.id).where(Alarm.kind == SILENT_AGENT, Alarm.text == text, Alarm.closed_at.is_(None))
+    if await session.scalar(is_open) is None:
+        await record_event(session, instance.user_id, f"instance:{instance.id}", SILENT_AGENT, verdict.why)
+    await raise_alarm(session, SILENT_AGENT, text, user_id=instance.user_id)
+
+
+def alarm_text(instance_id: int) -> str:
+    return (
+        f"Instance {instance_id}: its agent does not say what the machine does, so it counts as in use and is not "
+        "paused before your cap on unattended cost (settings.unattended_usd)."
+    )

@@ -1,0 +1,84 @@
+"""Making an instance that somebody works on: its row, its SSH address for life, its wish to run."""
+
+import json
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.events import record_event
+from db.instances.ssh_identity import new_identity
+from db.instances.ssh_ports import take_port
+from db.instances.tables import Instance
+from db.notify import notify_instance
+from db.sealing import Sealer
+from domain.instances.instances import InstanceSpec
+from domain.instances.phases import InstancePurpose, SshWake
+
+ENV_PURPOSE = "instance-env"
+
+
+class Address(NamedTuple):
+    """Where instances are reached over SSH: the gateway's host, the group of gateways, and its range of ports."""
+
+    host: str
+    shard: str
+    ports: range
+
+
+class NewInstance(NamedTuple):
+    """What its maker decides of an instance; the rest follows from its life."""
+
+    user_id: int
+    provider_key_id: int
+    spec: InstanceSpec
+    label: str | None
+    persist: list[str]
+    ssh_public_keys: list[str]
+    ssh_wake: SshWake
+    idle_pause_minutes: float | None
+    idle_hibernate_minutes: float | None
+    warnings: list[str]
+    restore_snapshot_id: str | None = None
+
+
+async def create_instance(session: AsyncSession, sealer: Sealer, address: Address, wanted: NewInstance) -> Instance:
+    """Write the row, with an SSH port and a host key that it keeps for life.
+
+    Raises:
+        NoPortFree
+    """
+    public, sealed = new_identity(sealer)
+    instance = Instance(
+        user_id=wanted.user_id,
+        provider_key_id=wanted.provider_key_id,
+        purpose=InstancePurpose.INTERACTIVE,
+        label=wanted.label,
+        spec=wanted.spec.model_dump(mode="json"),
+        persist=wanted.persist,
+        ssh_public_keys=wanted.ssh_public_keys,
+        ssh_wake=wanted.ssh_wake,
+        idle_pause_minutes=wanted.idle_pause_minutes,
+        idle_hibernate_minutes=wanted.idle_hibernate_minutes,
+        warnings=wanted.warnings,
+        restore_snapshot_id=wanted.restore_snapshot_id,
+        wished_by="its owner",
+        ssh_host=address.host,
+        ssh_host_key=public,
+        sealed_ssh_host_key=sealed,
+    )
+    session.add(instance)
+    await session.flush()
+    instance.ssh_port = await take_port(session, address.shard, address.ports, instance.id)
+    text = f"Made, to run {wanted.spec.image} on {wanted.spec.query.gpu_name or 'any GPU'}."
+    await record_event(session, instance.user_id, f"instance:{instance.id}", "created", text)
+    await notify_instance(session, instance.id)
+    return instance
+
+
+def sealed_env(sealer: Sealer, env: dict[str, str]) -> str | None:
+    """Users put tokens there, so it is kept like one."""
+    return sealer.seal(json.dumps(env), ENV_PURPOSE) if env else None
+
+
+def env_of(sealer: Sealer, spec: InstanceSpec) -> dict[str, str]:
+    return {} if spec.sealed_env is None else dict(json.loads(sealer.open(spec.sealed_env, ENV_PURPOSE)))

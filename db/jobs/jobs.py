@@ -1,0 +1,261 @@
+"""Jobs' rows: made, admitted to a machine in order, judged, ended."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.accounts.tables import User
+from db.events import record_event
+from db.instances.tables import Instance
+from db.jobs.tables import Job, JobAttempt
+from db.machines.leases import OPEN, leases_of_instance, of_instance, reserve
+from db.machines.tables import Lease
+from db.notify import notify_job
+from db.sealing import Sealer
+from db.session import now
+from db.snapshots import snapshots
+from db.snapshots.tables import Snapshot
+from db.usage.spending import Limits
+from domain.ids import new_id
+from domain.instances.instances import InstanceSpec
+from domain.instances.phases import Desired, InstancePurpose, InstanceStatus
+from domain.jobs.phases import AttemptState, JobStatus, Waiting
+from domain.jobs.spec import JobSpec
+from domain.jobs.steps import Aside, AttemptFacts, JobFacts
+from domain.machines.phases import LeaseState, Power
+from domain.market.offers import MachineType, Offer, OfferQuery
+from domain.refusals import Refusal
+
+ENV_PURPOSE = "job-env"
+CALLED_AT_ONCE = 3
+OVER = [status for status in JobStatus if status.is_over]
+
+
+class NotItsTurn(Refusal):
+    """Earlier jobs of the same user wait for the same limits."""
+
+    code = "not_its_turn"
+
+
+async def create_job(
+    session: AsyncSession,
+    sealer: Sealer,
+    *,
+    user_id: int,
+    provider_key_id: int,
+    name: str,
+    spec: JobSpec,
+    env: dict[str, str],
+) -> Job:
+    """Write a queued job: the row demands everything that follows."""
+    job = Job(
+        id=new_id("job"),
+        user_id=user_id,
+        provider_key_id=provider_key_id,
+        name=name,
+        spec=spec.model_dump(mode="json"),
+        sealed_env=sealer.seal(json.dumps(env), ENV_PURPOSE) if env else None,
+        message="Waiting for its turn.",
+        notes=[],
+    )
+    session.add(job)
+    await session.flush()
+    await session.refresh(job)
+    await say(session, job, "created", f"{name} is queued.")
+    return job
+
+
+def env_of_job(sealer: Sealer, job: Job) -> dict[str, str]:
+    return {} if job.sealed_env is None else dict(json.loads(sealer.open(job.sealed_env, ENV_PURPOSE)))
+
+
+async def say(session: AsyncSession, job: Job, kind: str, text: str) -> None:
+    """One more sentence of its timeline; whoever watches it looks again."""
+    await record_event(session, job.user_id, f"job:{job.id}", kind, text)
+    await notify_job(session, job.number)
+
+
+def query_of(spec: JobSpec) -> OfferQuery:
+    return OfferQuery(
+        gpu_name=spec.gpu_name,
+        offer_id=spec.offer_id,
+        num_gpus=spec.num_gpus,
+        min_disk=spec.disk_size,
+        max_price=spec.max_price,
+        machine_type=MachineType.INTERRUPTIBLE if spec.use_spot else MachineType.ON_DEMAND,
+    )
+
+
+async def last_attempt(session: AsyncSession, job_id: str, *, lock: bool = False) -> JobAttempt | None:
+    query = select(JobAttempt).where(JobAttempt.job_id == job_id).order_by(JobAttempt.number.desc()).limit(1)
+    return await session.scalar(query.with_for_update() if lock else query)
+
+
+async def facts_of(session: AsyncSession, job: Job) -> JobFacts:
+    """Everything that the job's next step depends on."""
+    attempt = await last_attempt(session, job.id)
+    summary = f"{job.name} ({job.id})"
+    facts = None if attempt is None else await _attempt_facts(session, attempt)
+    checkpoints = job.spec.get("checkpoint_minutes") is not None
+    return JobFacts(status=job.status, wanted=job.wanted, attempt=facts, summary=summary, has_checkpoints=checkpoints)
+
+
+async def _attempt_facts(session: AsyncSession, attempt: JobAttempt) -> AttemptFacts:
+    instance = await session.get_one(Instance, attempt.instance_id)
+    lease = None if instance.lease_id is None else await session.get_one(Lease, instance.lease_id)
+    held = lease is not None and lease.state.is_held and lease.wanted
+    runs = lease is not None and lease.state is LeaseState.RUNNING and lease.power is Power.RUNNING
+    still_open = await session.scalar(select(func.count()).select_from(Lease).where(of_instance(instance.id), OPEN))
+    return AttemptFacts(
+        id=attempt.id,
+        number=attempt.number,
+        state=attempt.state,
+        end=attempt.end,
+        instance_id=instance.id,
+        instance_status=instance.status,
+        instance_wanted=instance.desired is not Desired.DESTROYED,
+        instance_ran=instance.running_at is not None,
+        machine_up=held and runs and instance.status is InstanceStatus.RUNNING,
+        is_released=still_open == 0 and instance.status.is_over,
+        lease_id=instance.lease_id,
+        machine_held=held,
+        power=Power.RUNNING if lease is None else lease.power,
+        start_refused=lease is not None and lease.start_refused is not None,
+        aside=await _aside(session, attempt),
+        restore=instance.restore_snapshot_id,
+    )
+
+
+async def _aside(session: AsyncSession, attempt: JobAttempt) -> Aside | None:
+    if attempt.collect_at is None or attempt.aside_until is None:
+        return None
+    present = await now(session)
+    due, over = attempt.collect_at - present, attempt.aside_until - present
+    seconds = max(0.0, min(due, over).total_seconds())
+    return Aside(is_due=due <= timedelta(0), is_over=over <= timedelta(0), seconds=seconds)
+
+
+def waiting_before(job: Job) -> ColumnElement[bool]:
+    """The condition that a job of the same user is queued before this one."""
+    queued = (Job.user_id == job.user_id) & (Job.status == JobStatus.QUEUED) & Job.wanted
+    return queued & (Job.number < job.number)
+
+
+def _holding_up() -> ColumnElement[bool]:
+    """Not tried yet, or waiting for what later jobs would take away."""
+    return or_(Job.waiting.is_(None), Job.waiting.in_([each for each in Waiting if each.holds_up_others]))
+
+
+async def place_in_queue(session: AsyncSession, job: Job) -> int:
+    """1: it is the next of its user's."""
+    before = await session.scalar(select(func.count()).select_from(Job).where(waiting_before(job)))
+    return (before or 0) + 1
+
+
+async def next_in_queue(session: AsyncSession, user_id: int) -> str | None:
+    """The job of a user's that should be tried when something became free."""
+    first = select(Job.id).where(Job.user_id == user_id, Job.status == JobStatus.QUEUED, Job.wanted, _holding_up())
+    return await session.scalar(first.order_by(Job.number).limit(1))
+
+
+async def next_without_offer(session: AsyncSession, provider_key_id: int) -> Sequence[str]:
+    """The jobs, of whichever user, that a machine given back on this key may help: the oldest few."""
+    waiting = Job.status == JobStatus.QUEUED, Job.waiting == Waiting.NO_OFFERS, Job.wanted
+    first = select(Job.id).where(Job.provider_key_id == provider_key_id, *waiting).order_by(Job.number)
+    return (await session.scalars(first.limit(CALLED_AT_ONCE))).all()
+
+
+async def admit(
+    session: AsyncSession, job: Job, account_id: int, offers: Sequence[Offer], keys: tuple[str, str], limits: Limits
+) -> tuple[JobAttempt, Lease]:
+    """Give a queued job its next attempt: an instance of its own, and the lease that gets it a machine.
+
+    One at a time for a user, in the order of arrival. The caller holds the job's row; all is taken back when it raises.
+
+    Raises:
+        NotItsTurn, SpendingCapReached, GpuLimitReached, NoOfferFree
+    """
+    # `key_share`: who writes a row that points at the user (a lease, an event) is not held up, and no cycle comes of it
+    await session.execute(select(User.id).where(User.id == job.user_id).with_for_update(key_share=True))
+    ahead = await session.scalar(select(func.count()).select_from(Job).where(waiting_before(job), _holding_up()))
+    if ahead:
+        raise NotItsTurn(f"{ahead} earlier job(s) of yours wait for the same limits.")
+    spec = JobSpec.model_validate(job.spec)
+    last = await last_attempt(session, job.id)
+    number = 1 if last is None else last.number + 1
+    checkpoint = await last_checkpoint(session, job)
+    wanted = InstanceSpec(query=query_of(spec), image=spec.image, disk_size=spec.disk_size)
+    instance = Instance(
+        user_id=job.user_id,
+        provider_key_id=job.provider_key_id,
+        purpose=InstancePurpose.JOB,
+        label=f"{job.name} ({job.id})"[:200],
+        spec=wanted.model_dump(mode="json"),
+        restore_snapshot_id=None if checkpoint is None else checkpoint.id,
+    )
+    session.add(instance)
+    await session.flush()
+    attempt = JobAttempt(id=f"{job.id}.{number}", job_id=job.id, number=number, instance_id=instance.id)
+    session.add(attempt)
+    lease = await reserve(session, instance, account_id, offers, keys, limits)
+    job.status, job.waiting, job.message = JobStatus.PROVISIONING, None, "Renting a machine and waiting until it is up."
+    await say(session, job, JobStatus.PROVISIONING, f"Attempt {number}, on {lease.gpu_name}, instance {instance.id}.")
+    return attempt, lease
+
+
+async def instances_of_job(session: AsyncSession, job_id: str) -> Sequence[Instance]:
+    """One for each attempt, the first one first."""
+    mine = select(Instance).join(JobAttempt, JobAttempt.instance_id == Instance.id).where(JobAttempt.job_id == job_id)
+    return (await session.scalars(mine.order_by(JobAttempt.number))).all()
+
+
+async def last_checkpoint(session: AsyncSession, job: Job) -> Snapshot | None:
+    """The newest state of `/workspace` that is in the vault, whichever attempt it is of."""
+    if job.spec.get("checkpoint_minutes") is None:
+        return None
+    for instance in reversed(await instances_of_job(session, job.id)):
+        if (found := await snapshots.newest(session, instance)) is not None:
+            return found
+    return None
+
+
+async def leases_of_job(session: AsyncSession, job_id: str) -> Sequence[Lease]:
+    """Every offer tried for any of its attempts, the first one first."""
+    found = [await leases_of_instance(session, each.id) for each in await instances_of_job(session, job_id)]
+    return [lease for each in found for lease in each]
+
+
+def open_jobs() -> Select[Job]:
+    return select(Job).where(Job.status.not_in(OVER))
+
+
+async def cancel_job(session: AsyncSession, job: Job) -> bool:
+    """Its owner wants it no longer. True: its workflow has work to do; a job without a machine is over at once.
+
+    The caller holds the row, and has seen that it is not over.
+    """
+    if not job.wanted:
+        return True
+    job.wanted = False
+    attempt = await last_attempt(session, job.id)
+    if job.status is JobStatus.QUEUED and (attempt is None or attempt.state is AttemptState.OVER):
+        await conclude(session, job, JobStatus.CANCELLED, "Cancelled by its owner.", keep_for=None)
+        return False
+    await say(session, job, "cancelling", "Its owner cancelled it.")
+    return True
+
+
+async def conclude(
+    session: AsyncSession, job: Job, status: JobStatus, reason: str, *, keep_for: timedelta | None
+) -> None:
+    """The job is over, and nobody begins with its checkpoints any more. `keep_for`: how long its artifacts are kept."""
+    for instance in await instances_of_job(session, job.id):
+        await snapshots.delete_all(session, instance.id)
+    job.status, job.message, job.waiting = status, reason, None
+    job.completed_at = func.clock_timestamp()
+    if keep_for is not None:
+        job.expires_at = func.clock_timestamp() + keep_for
+    await say(session, job, status, reason or "Done.")

@@ -1,0 +1,258 @@
+"""The ledger of leases: the transactions of the lease protocol (design section 5). Times are the database's."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.accounts.tables import Account
+from db.instances.tables import Instance
+from db.machines.tables import Lease
+from db.tables import Installation
+from db.usage.costs import committed_usd
+from db.usage.spending import Limits
+from domain.ids import new_id
+from domain.instances.instances import InstanceSpec
+from domain.instances.phases import InstancePurpose
+from domain.machines.labels import Label
+from domain.machines.phases import LeaseOutcome, LeaseState, SshWay
+from domain.market.offers import Offer
+from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
+
+RECENT_FAILURE = timedelta(minutes=30)
+"""A host that failed one of ours is left alone for so long."""
+
+TRIED_LATELY = timedelta(hours=3)
+"""An instance does not take an offer again that failed it, for as long as one search for a machine may last."""
+
+OPEN = Lease.state != LeaseState.CLOSED
+
+
+async def installation_id(session: AsyncSession) -> str:
+    return (await session.scalars(select(Installation.uid))).one()
+
+
+def open_leases() -> Select[Lease]:
+    return select(Lease).where(OPEN)
+
+
+async def check_limits(session: AsyncSession, user_id: int, offer: Offer, limits: Limits) -> None:
+    """Refuse when this machine, for one hour, would pass the user's daily cap, or is more GPUs than they may hold."""
+    committed = await committed_usd(session, user_id)
+    if committed + offer.dph_total > limits.usd_per_day:
+        raise SpendingCapReached(committed, offer.dph_total, limits.usd_per_day)
+    in_use = OPEN, Lease.wanted, Lease.state != LeaseState.STOPPED
+    held = await session.scalar(select(func.sum(Lease.num_gpus)).where(Lease.user_id == user_id, *in_use))
+    if (held or 0) + offer.num_gpus > limits.gpus:
+        raise GpuLimitReached(held or 0, offer.num_gpus, limits.gpus)
+
+
+async def reserve(
+    session: AsyncSession,
+    instance: Instance,
+    account_id: int,
+    offers: Sequence[Offer],
+    keys: tuple[str, str],
+    limits: Limits,
+) -> Lease:
+    """Write the lease for the best free offer, or for none. One at a time per account, so no offer is taken twice.
+
+    An instance whose lease is still good keeps it: a repeated call never makes a second one beside it. The caller holds
+    the instance's row.
+
+    `offers`: best first. `keys`: the machine's public and sealed private SSH key.
+
+    Raises:
+        SpendingCapReached, GpuLimitReached: the user's limits would be passed.
+        NoOfferFree: every offer is reserved by another flow, was tried for this instance, or its host failed lately.
+    """
+    present = None if instance.lease_id is None else await session.get(Lease, instance.lease_id)
+    if present is not None and _is_good(present):
+        return present
+    await session.execute(select(Account.id).where(Account.id == account_id).with_for_update())
+    shunned_offers, shunned_hosts = await _shunned(session, account_id, instance.id)
+    free = [each for each in offers if each.id not in shunned_offers and each.machine_id not in shunned_hosts]
+    if not free:
+        raise NoOfferFree
+    await check_limits(session, instance.user_id, free[0], limits)
+    lease = _lease(await installation_id(session), instance, account_id, free[0], keys)
+    session.add(lease)
+    instance.lease_id = lease.id
+    await session.flush()
+    return lease
+
+
+def _is_good(lease: Lease) -> bool:
+    """One whose machine cannot be started again is still held, for its files, but no reason not to take another."""
+    over = not lease.wanted or lease.state in (LeaseState.RELEASING, LeaseState.CLOSED)
+    return not over and lease.start_refused is None
+
+
+async def _shunned(session: AsyncSession, account_id: int, instance_id: int) -> tuple[set[int], set[int]]:
+    """Offers that are taken, or failed this instance lately; hosts that failed one of ours lately."""
+    lately = func.coalesce(Lease.closed_at, func.now()) > func.now() - TRIED_LATELY
+    tried = and_(of_instance(instance_id), Lease.outcome != LeaseOutcome.SERVED, lately)
+    taken_or_tried = or_(and_(Lease.account_id == account_id, OPEN), tried)
+    failed = and_(
+        func.coalesce(Lease.closed_at, func.now()) > func.now() - RECENT_FAILURE,
+        Lease.outcome.in_([LeaseOutcome.BOOT_FAILED, LeaseOutcome.LOST]),
+    )
+    rows = await session.execute(
+        select(Lease.offer_id, Lease.machine_id, taken_or_tried, failed).where(or_(taken_or_tried, failed))
+    )
+    offers, hosts = set(), set()
+    for offer_id, machine_id, is_taken, has_failed in rows:
+        offers |= {offer_id} if is_taken else set()
+        hosts |= {machine_id} if has_failed else set()
+    return offers, hosts
+
+
+def _lease(installation: str, instance: Instance, account_id: int, offer: Offer, keys: tuple[str, str]) -> Lease:
+    lease_id = new_id("lease")
+    public_key, sealed_private_key = keys
+    return Lease(
+        id=lease_id,
+        account_id=account_id,
+        provider_key_id=instance.provider_key_id,
+        user_id=instance.user_id,
+        holder_kind="instance",
+        holder_id=str(instance.id),
+        label=str(Label(installation, lease_id)),
+        offer_id=offer.id,
+        machine_id=offer.machine_id,
+        gpu_name=offer.gpu_name,
+        num_gpus=offer.num_gpus,
+        dph_total=offer.dph_total,
+        offer=offer.model_dump(mode="json"),
+        storage_dph=offer.storage_dph * InstanceSpec.model_validate(instance.spec).disk_size,
+        keeps_files=instance.purpose is InstancePurpose.INTERACTIVE,
+        public_key=public_key,
+        sealed_private_key=sealed_private_key,
+    )
+
+
+def of_instance(instance_id: int) -> ColumnElement[bool]:
+    """The condition that a lease serves, or served, this instance."""
+    return and_(Lease.holder_kind == "instance", Lease.holder_id == str(instance_id))
+
+
+async def leases_of_instance(session: AsyncSession, instance_id: int) -> Sequence[Lease]:
+    """Every attempt made for an instance, the first one first."""
+    return (await session.scalars(select(Lease).where(of_instance(instance_id)).order_by(Lease.created_at))).all()
+
+
+async def mark_asked(session: AsyncSession, lease_id: str) -> bool:
+    """Compare-and-set right before the cloud is asked. False: somebody asked before, so look instead of asking."""
+    asked = await session.execute(
+        update(Lease)
+        .where(Lease.id == lease_id, Lease.asked_at.is_(None), Lease.state == LeaseState.RESERVED, Lease.wanted)
+        .values(asked_at=func.clock_timestamp(), state=LeaseState.ASKED)
+        .returning(Lease.id)
+    )
+    return asked.scalar() is not None
+
+
+async def seconds_since_asked(session: AsyncSession, lease_id: str) -> float:
+    """By the database's clock, as all times of a lease are."""
+    age = func.extract("epoch", func.clock_timestamp() - Lease.asked_at)
+    return float(await session.scalar(select(age).where(Lease.id == lease_id)) or 0.0)
+
+
+async def mark_rented(session: AsyncSession, lease_id: str, cloud_id: int) -> None:
+    """The cloud's id is known. A lease that is being released keeps its state, and its machine will be released."""
+    await session.execute(
+        update(Lease)
+        .where(Lease.id == lease_id, Lease.cloud_id.is_(None))
+        .values(cloud_id=cloud_id, rented_at=func.coalesce(Lease.asked_at, func.clock_timestamp()))
+    )
+    await session.execute(
+        update(Lease).where(Lease.id == lease_id, Lease.state == LeaseState.ASKED).values(state=LeaseState.RENTED)
+    )
+
+
+async def mark_running(session: AsyncSession, lease_id: str, host_key: str) -> None:
+    """SSH answered with this host key, and the GPU works. From now on only that key is accepted."""
+    await session.execute(
+        update(Lease)
+        .where(Lease.id == lease_id, Lease.state == LeaseState.RENTED)
+        .values(
+            state=LeaseState.RUNNING,
+            outcome=LeaseOutcome.WORKING,
+            host_key=host_key,
+            running_at=func.coalesce(Lease.running_at, func.clock_timestamp()),
+        )
+    )
+
+
+async def note_way(session: AsyncSession, lease_id: str, way: SshWay) -> None:
+    """By which of its two ways the machine was reached over SSH."""
+    await session.execute(update(Lease).where(Lease.id == lease_id).values(ssh_way=way))
+
+
+async def mark_releasing(session: AsyncSession, lease_id: str, outcome: LeaseOutcome, reason: str) -> None:
+    """From here the lease can only close. The first outcome and reason stand."""
+    await session.execute(
+        update(Lease)
+        .where(Lease.id == lease_id, Lease.state.not_in([LeaseState.RELEASING, LeaseState.CLOSED]))
+        .values(
+            state=LeaseState.RELEASING,
+            outcome=outcome,
+            reason=reason,
+            wanted=False,
+            releasing_at=func.clock_timestamp(),
+        )
+    )
+
+
+async def mark_closed(session: AsyncSession, lease_id: str) -> None:
+    """The cloud said that it is gone."""
+    await session.execute(
+        update(Lease)
+        .where(Lease.id == lease_id, Lease.state == LeaseState.RELEASING)
+        .values(state=LeaseState.CLOSED, closed_at=func.clock_timestamp())
+    )
+
+
+async def unwant(session: AsyncSession, lease_id: str, holder: tuple[str, str]) -> None:
+    """The holder lets go. Ignored when the lease has another holder by now."""
+    kind, holder_id = holder
+    await session.execute(
+        update(Lease)
+        .where(Lease.id == lease_id, Lease.holder_kind == kind, Lease.holder_id == holder_id)
+        .values(wanted=False)
+    )
+
+
+async def unmark_asked(session: AsyncSession, lease_id: str) -> None:
+    """The request surely never happened, so it may be made again. Only who asked may say so."""
+    await session.execute(
+        update(Lease)
+        .where(Lease.id == lease_id, Lease.state == LeaseState.ASKED, Lease.cloud_id.is_(None))
+        .values(asked_at=None, state=LeaseState.RESERVED)
+    )
+
+
+async def hand_over(session: AsyncSession, lease_id: str, old: tuple[str, str], new: tuple[str, str]) -> bool:
+    """Compare-and-set of the holder, `(kind, id)`. False: the lease has another holder by now, or is being released.
+
+    The new holder exists before this is called; from here a late release by the old one is ignored.
+    """
+    handed = await session.execute(
+        update(Lease)
+        .where(
+            Lease.id == lease_id,
+            Lease.holder_kind == old[0],
+            Lease.holder_id == old[1],
+            Lease.wanted,
+            Lease.state.not_in([LeaseState.RELEASING, LeaseState.CLOSED]),
+        )
+        .values(holder_kind=new[0], holder_id=new[1])
+        .returning(Lease.id)
+    )
+    return handed.scalar() is not None
+
+
+async def mark_seen(session: AsyncSession, lease_id: str, seen: dict[str, Any]) -> None:
+    await session.execute(update(Lease).where(Lease.id == lease_id).values(seen=seen))

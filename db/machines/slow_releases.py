@@ -1,0 +1,30 @@
+"""A machine that the cloud does not let go of for long: its owner is told, for it is paid for meanwhile."""
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.alarms import close_alarms, raise_alarm
+from db.machines.tables import Lease
+
+SLOW_ALARM = "release_slow"
+
+
+async def tell_if_slow(session: AsyncSession, lease: Lease, after_seconds: float) -> None:
+    """Raise the alarm once the release is under way for longer than that, by the database's clock."""
+    age = func.extract("epoch", func.clock_timestamp() - Lease.releasing_at)
+    seconds = await session.scalar(select(age).where(Lease.id == lease.id))
+    if seconds is not None and float(seconds) > after_seconds:
+        await raise_alarm(session, SLOW_ALARM, _words(lease), user_id=lease.user_id)
+
+
+async def no_longer_slow(session: AsyncSession, lease: Lease) -> None:
+    """It is gone: whatever was told of it is over."""
+    await close_alarms(session, SLOW_ALARM, _words(lease))
+
+
+def _words(lease: Lease) -> str:
+    """The same from try to try, whatever is found out or answered meanwhile, so that it is one alarm."""
+    return (
+        f"The machine labelled {lease.label} was to be given back, and the cloud does not say that it is gone. It may "
+        f"cost up to {lease.dph_total:.3f} USD/h. The cloud is asked again and again; look in its own console too."
+    )

@@ -1,0 +1,165 @@
+"""What one needs to name a workflow: ids, inputs, signals, progress. For api, gateway, activities and workflows."""
+
+from datetime import timedelta
+
+from pydantic import BaseModel
+
+from domain.endpoints.phases import DeploymentStage, DeploymentStatus
+from domain.instances.phases import InstanceStatus
+from domain.machines.machines import MachineSeen
+from domain.machines.phases import LeaseState, Power
+from domain.snapshots.phases import SnapshotStatus
+
+TASK_QUEUE = "dumont"
+
+
+def machine_workflow_id(lease_id: str) -> str:
+    return f"machine-{lease_id}"
+
+
+def instance_workflow_id(instance_id: int) -> str:
+    return f"instance-{instance_id}"
+
+
+def deploy_workflow_id(deployment_id: str) -> str:
+    return f"deploy-{deployment_id}"
+
+
+def job_workflow_id(job_id: str) -> str:
+    return f"job-{job_id}"
+
+
+def snapshot_workflow_id(snapshot_id: str) -> str:
+    return f"snapshot-{snapshot_id}"
+
+
+def tidy_workflow_id(instance_id: int) -> str:
+    return f"tidy-vault-{instance_id}"
+
+
+def watch_workflow_id(account_id: int) -> str:
+    return f"watch-account-{account_id}"
+
+
+REAP_SCHEDULE_ID = "reap"
+REAP_WORKFLOW_ID = "reap"
+RECONCILE_SCHEDULE_ID = "reconcile"
+RECONCILE_WORKFLOW_ID = "reconcile"
+EXPIRE_SCHEDULE_ID = "expire"
+EXPIRE_WORKFLOW_ID = "expire"
+
+MACHINE_WORKFLOW = "MachineWorkflow"
+INSTANCE_WORKFLOW = "InstanceWorkflow"
+DEPLOY_WORKFLOW = "DeployWorkflow"
+WATCH_WORKFLOW = "WatchWorkflow"
+JOB_WORKFLOW = "JobWorkflow"
+SNAPSHOT_WORKFLOW = "SnapshotWorkflow"
+TIDY_WORKFLOW = "TidyVaultWorkflow"
+"""Workflow types by name, for those who start them without importing the workflows' room."""
+
+SIGNAL_CHANGED = "changed"
+"""To any of ours: a row that you live by has changed, read it again. May be sent twice, or late."""
+
+SIGNAL_SEEN = "seen"
+"""To a MachineWorkflow from the account's watch: the machine was seen in a new state."""
+
+QUERY_PROGRESS = "progress"
+
+
+class MachineInput(BaseModel):
+    lease_id: str
+    summary: str = ""
+    """The machine and its price, for people who look at the flow."""
+    boot_deadline: timedelta = timedelta(minutes=15)
+    patience: timedelta = timedelta(seconds=60)
+    stall: timedelta = timedelta(minutes=3)
+    """A start of a stopped machine that shows no change for so long is given up."""
+
+
+class LeaseView(BaseModel):
+    """What a MachineWorkflow knows of its lease."""
+
+    state: LeaseState
+    wanted: bool
+    account_id: int
+    instance_id: int
+    seen: MachineSeen
+    keeps_files: bool = False
+    power: Power = Power.RUNNING
+    start_refused: bool = False
+
+
+class MachineProgress(BaseModel):
+    """Answer of a MachineWorkflow's `progress` query."""
+
+    state: LeaseState = LeaseState.RESERVED
+    message: str = ""
+    seen: MachineSeen = MachineSeen()
+
+
+class InstanceInput(BaseModel):
+    instance_id: int
+    snapshot_budget: timedelta = timedelta(hours=1)
+    """A pause waits no longer for its snapshot; then it is unprotected."""
+
+
+class InstanceProgress(BaseModel):
+    """Answer of an InstanceWorkflow's `progress` query."""
+
+    status: InstanceStatus = InstanceStatus.PROVISIONING
+    message: str = ""
+    lease_id: str | None = None
+    attempts: int = 0
+
+
+class DeployInput(BaseModel):
+    deployment_id: str
+    instance_id: int
+    model_deadline: timedelta = timedelta(minutes=30)
+
+
+class DeployProgress(BaseModel):
+    """Answer of a DeployWorkflow's `progress` query."""
+
+    status: DeploymentStatus = DeploymentStatus.DEPLOYING
+    stage: DeploymentStage = DeploymentStage.PROVISIONING
+    message: str = ""
+    phase_timings_ms: dict[str, int] = {}
+
+
+class JobInput(BaseModel):
+    """`collect_patience`: for how long a machine waits whose artifacts cannot be collected.
+
+    `queue_pause`: between two looks whether a queued job has its turn now, when nobody says so.
+    """
+
+    job_id: str
+    collect_patience: timedelta = timedelta(minutes=30)
+    queue_pause: timedelta = timedelta(seconds=15)
+
+
+class JobProgress(BaseModel):
+    """Answer of a JobWorkflow's `progress` query."""
+
+    step: str = ""
+    message: str = ""
+
+
+class WatchInput(BaseModel):
+    account_id: int
+
+
+class SnapshotInput(BaseModel):
+    snapshot_id: str
+    instance_id: int
+
+
+class SnapshotProgress(BaseModel):
+    """Answer of a SnapshotWorkflow's `progress` query."""
+
+    status: SnapshotStatus = SnapshotStatus.CREATING
+    message: str = ""
+
+
+class TidyInput(BaseModel):
+    instance_id: int

@@ -1,0 +1,52 @@
+"""`python3 -I -S agent.pyz`: the agent's life. Ends with 0 when it was told to, or when another agent runs."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import traceback
+from typing import Any
+
+from machine.agent import VERSION, lock, log
+from machine.agent.dead_man import DeadMan
+from machine.agent.reporter import Courier
+from machine.agent.settings import read
+from machine.agent.watcher import Watcher
+
+
+def main() -> None:
+    held = lock.hold()
+    if held is None:
+        return
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        _live()
+    except Exception:
+        log.note(traceback.format_exc(limit=5))
+        raise
+
+
+def _live() -> None:
+    """Report at once (a machine that woke is waited for), then at every interval."""
+    settings = read()
+    log.note(f"agent {VERSION} of instance {settings.instance_id} begins")
+    watcher, courier, switch = Watcher(settings.instance_id), Courier(settings), DeadMan(settings)
+    while True:
+        if courier.fetched():
+            watcher.heard()
+            switch.contact()
+        if courier.is_due() and courier.deliver(watcher.report()):
+            watcher.heard()
+            switch.contact()
+        if did := switch.check(watcher.idle_seconds()):
+            log.note(did)
+        time.sleep(settings.interval)
+        watcher.look()
+
+
+def _end(*_: Any) -> None:
+    sys.exit(0)
+
+
+main()

@@ -1,0 +1,26 @@
+"""One agent a machine: who holds the lock is it, and its process number stands in the file."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import IO
+
+from machine.agent.settings import FOLDER
+
+FILE = os.path.join(FOLDER, "lock")
+
+
+def hold(path: str = FILE) -> IO[str] | None:
+    """The held lock, free again when this process ends, however it ends; None: another agent has it."""
+    file = open(path, "a+")  # noqa: SIM115 - held for life
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    file.seek(0)
+    file.truncate()
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file

@@ -1,0 +1,1 @@
+"""The runner of a job's script, in POSIX sh."""

@@ -1,0 +1,1 @@
+"""Starting workflows, and telling them that their rows changed."""

@@ -1,0 +1,242 @@
+"""Starting flows and telling them that their rows changed. Every call may be made twice, or by two at once."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain import workflow_contracts
+from domain.endpoints.phases import DeploymentStage
+from domain.instances.phases import InstanceStatus
+from domain.machines.machines import MachineSeen
+from domain.workflow_contracts import (
+    DeployInput,
+    DeployProgress,
+    InstanceInput,
+    JobInput,
+    MachineInput,
+    SnapshotInput,
+    TidyInput,
+    WatchInput,
+)
+from failpoints import Point, reach
+from settings import Settings
+
+KIND = SearchAttributeKey.for_keyword("DumontKind")
+PHASE = SearchAttributeKey.for_keyword("DumontPhase")
+INSTANCE_ID = SearchAttributeKey.for_int("DumontInstanceId")
+
+RPC_DEADLINE = timedelta(seconds=10)
+AFTER_THE_MACHINE = timedelta(milliseconds=150)
+"""Who only waits for a machine begins a little later than it, so that the rent request has the worker to itself."""
+QUERY_DEADLINE = timedelta(seconds=1)
+
+
+class Flows:
+    """Our workflows by their ids. Needs no workflow code, so any room below may hold it."""
+
+    def __init__(self, temporal: Client, settings: Settings) -> None:
+        self._temporal = temporal
+        self._settings = settings
+
+    async def start_machine(self, lease_id: str, summary: str = "", instance_id: int | None = None) -> None:
+        """Serve an open lease."""
+        settings = self._settings
+        machine = MachineInput(
+            lease_id=lease_id,
+            summary=summary,
+            boot_deadline=timedelta(seconds=settings.boot_deadline_seconds),
+            patience=timedelta(seconds=3 * settings.settle_seconds),
+            stall=timedelta(seconds=settings.wake_stall_seconds),
+        )
+        await self._start(
+            workflow_contracts.MACHINE_WORKFLOW,
+            machine,
+            workflow_contracts.machine_workflow_id(lease_id),
+            "machine",
+            summary,
+            instance_id,
+        )
+        await reach(Point.MACHINE_STARTED)
+
+    async def start_instance(self, instance_id: int, summary: str = "") -> None:
+        """Serve an instance that is not over."""
+        workflow_id = workflow_contracts.instance_workflow_id(instance_id)
+        instance = self._instance(instance_id)
+        phase = InstanceStatus.PROVISIONING
+        await self._start(
+            workflow_contracts.INSTANCE_WORKFLOW, instance, workflow_id, "instance", summary, instance_id, phase
+        )
+
+    def _instance(self, instance_id: int) -> InstanceInput:
+        budget = timedelta(seconds=self._settings.snapshot_budget_seconds)
+        return InstanceInput(instance_id=instance_id, snapshot_budget=budget)
+
+    async def tell_instance(self, instance_id: int) -> None:
+        """Have an instance's workflow read its rows again; one that does not run is started."""
+        await self._temporal.start_workflow(
+            workflow_contracts.INSTANCE_WORKFLOW,
+            self._instance(instance_id),
+            id=workflow_contracts.instance_workflow_id(instance_id),
+            task_queue=workflow_contracts.TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=workflow_contracts.SIGNAL_CHANGED,
+            search_attributes=_attributes("instance", instance_id, InstanceStatus.PROVISIONING),
+            rpc_timeout=RPC_DEADLINE,
+        )
+
+    async def start_deploy(self, deployment_id: str, instance_id: int, summary: str = "") -> None:
+        """Bring a deployment to ready, or to failed with everything released."""
+        deploy = DeployInput(
+            deployment_id=deployment_id,
+            instance_id=instance_id,
+            model_deadline=timedelta(seconds=self._settings.model_deadline_seconds),
+        )
+        workflow_id = workflow_contracts.deploy_workflow_id(deployment_id)
+        phase = DeploymentStage.PROVISIONING
+        await self._start(
+            workflow_contracts.DEPLOY_WORKFLOW, deploy, workflow_id, "deploy", summary, instance_id, phase
+        )
+
+    async def start_job(self, job_id: str, summary: str = "") -> None:
+        """Serve a job that is not over; one that is served already is told to look at its rows."""
+        settings = self._settings
+        job = JobInput(
+            job_id=job_id,
+            collect_patience=timedelta(seconds=settings.collect_seconds),
+            queue_pause=timedelta(seconds=settings.queue_seconds),
+        )
+        await self._temporal.start_workflow(
+            workflow_contracts.JOB_WORKFLOW,
+            job,
+            id=workflow_contracts.job_workflow_id(job_id),
+            task_queue=workflow_contracts.TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=workflow_contracts.SIGNAL_CHANGED,
+            search_attributes=_attributes("job", None, "queued"),
+            static_summary=summary[:200] or None,
+            rpc_timeout=RPC_DEADLINE,
+        )
+
+    async def start_snapshot(self, snapshot_id: str, instance_id: int) -> None:
+        """Take a snapshot whose row is there."""
+        snapshot = SnapshotInput(snapshot_id=snapshot_id, instance_id=instance_id)
+        workflow_id = workflow_contracts.snapshot_workflow_id(snapshot_id)
+        summary = f"Snapshot {snapshot_id} of instance {instance_id}"
+        await self._start(workflow_contracts.SNAPSHOT_WORKFLOW, snapshot, workflow_id, "snapshot", summary, instance_id)
+
+    async def cancel_snapshot(self, snapshot_id: str) -> None:
+        """Its owner wants it no longer; the row says so already."""
+        handle: WorkflowHandle[Any, Any] = self._temporal.get_workflow_handle(
+            workflow_contracts.snapshot_workflow_id(snapshot_id)
+        )
+        try:
+            await handle.cancel(rpc_timeout=RPC_DEADLINE)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
+    async def tidy_vault(self, instance_id: int) -> None:
+        """Have the vault forget what is deleted or too old of an instance."""
+        workflow_id = workflow_contracts.tidy_workflow_id(instance_id)
+        summary = f"Tidy the vault of instance {instance_id}"
+        await self._start(
+            workflow_contracts.TIDY_WORKFLOW,
+            TidyInput(instance_id=instance_id),
+            workflow_id,
+            "tidy",
+            summary,
+            instance_id,
+        )
+
+    async def watch(self, account_id: int) -> None:
+        """Have an account's machines looked at now, and often while any is moving."""
+        await self._temporal.start_workflow(
+            workflow_contracts.WATCH_WORKFLOW,
+            WatchInput(account_id=account_id),
+            id=workflow_contracts.watch_workflow_id(account_id),
+            task_queue=workflow_contracts.TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal=workflow_contracts.SIGNAL_CHANGED,
+            search_attributes=_attributes("watch", None),
+            static_summary="Looks at the machines of one cloud account",
+            rpc_timeout=RPC_DEADLINE,
+        )
+
+    async def changed(self, workflow_id: str) -> None:
+        """Tell a workflow to read its rows again. One that is not running reads them when it starts."""
+        await self._signal(workflow_id, workflow_contracts.SIGNAL_CHANGED)
+
+    async def seen(self, lease_id: str, seen: MachineSeen) -> None:
+        """Tell a MachineWorkflow what its machine looks like now."""
+        await self._signal(workflow_contracts.machine_workflow_id(lease_id), workflow_contracts.SIGNAL_SEEN, seen)
+
+    async def progress_of_deploy(self, deployment_id: str) -> DeployProgress | None:
+        """What the running deploy says of itself; None when nobody answers within a second."""
+        handle: WorkflowHandle[Any, Any] = self._temporal.get_workflow_handle(
+            workflow_contracts.deploy_workflow_id(deployment_id)
+        )
+        try:
+            answer: DeployProgress = await handle.query(
+                workflow_contracts.QUERY_PROGRESS, result_type=DeployProgress, rpc_timeout=QUERY_DEADLINE
+            )
+            return answer
+        except (RPCError, WorkflowQueryFailedError):
+            return None
+
+    async def _signal(self, workflow_id: str, name: str, *arguments: Any) -> None:
+        handle: WorkflowHandle[Any, Any] = self._temporal.get_workflow_handle(workflow_id)
+        try:
+            await handle.signal(name, args=arguments, rpc_timeout=RPC_DEADLINE)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
+    async def _start(
+        self,
+        kind: str,
+        input: Any,
+        workflow_id: str,
+        word: str,
+        summary: str,
+        instance_id: int | None,
+        phase: str | None = None,
+    ) -> None:
+        await self._temporal.start_workflow(
+            kind,
+            input,
+            id=workflow_id,
+            task_queue=workflow_contracts.TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=_attributes(word, instance_id, phase),
+            static_summary=summary[:200] or None,
+            start_delay=None if word == "machine" else AFTER_THE_MACHINE,
+            rpc_timeout=RPC_DEADLINE,
+        )
+
+
+def _attributes(kind: str, instance_id: int | None, phase: str | None = None) -> TypedSearchAttributes:
+    pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(KIND, kind)]
+    if phase is not None:
+        pairs.append(SearchAttributePair(PHASE, phase))
+    if instance_id is not None:
+        pairs.append(SearchAttributePair(INSTANCE_ID, instance_id))
+    return TypedSearchAttributes(pairs)
+
+
+async def connect(settings: Settings, runtime: Runtime | None = None, *, lazy: bool = False) -> Client:
+    """The one way to reach Temporal: every process must agree on how inputs are written.
+
+    `lazy`: connect at the first call, so that a process can start while Temporal is away.
+    """
+    return await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=pydantic_data_converter,
+        runtime=runtime,
+        lazy=lazy,
+    )
