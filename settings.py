@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     )
     reap_seconds: float = Field(default=60.0, description="Between two sweeps for machines that nobody should hold.")
     reap_apart_seconds: float = Field(default=30.0, description="Between the two listings that a verdict needs.")
-    stray_grace_seconds: float = Field(
+    orphan_grace_seconds: float = Field(
         default=86_400.0, description="From stopping an unknown machine of ours to its end."
     )
     pairing_seconds: float = Field(default=600.0, description="Between renewals of what pairs our two databases.")
@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     wake_stall_seconds: float = Field(
         default=180.0, description="A wake without any progress for so long tries the next way."
     )
-    fruitless_wakes: int = Field(default=3, description="Wakes in a row that may fail before nobody tries by itself.")
+    failed_wakes: int = Field(default=3, description="Wakes in a row that may fail before nobody tries by itself.")
 
     vault_url: str | None = Field(
         default=None, description="The vault's address as rented machines reach it. None: over our SSH to them."
@@ -161,7 +161,7 @@ class Settings(BaseSettings):
     queue_seconds: float = Field(default=15.0, description="Between two tries of a queued job, if nobody calls it.")
     expire_seconds: float = Field(default=3600.0, description="Between two sweeps for what jobs may keep no longer.")
 
-    points_dir: Path | None = Field(default=None, description="For drills: see failpoints.py.")
+    failpoints_dir: Path | None = Field(default=None, description="For drills: see failpoints.py.")
     metrics_token: SecretStr | None = None
     data_dir: Path = Path(".dumont")
 

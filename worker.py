@@ -25,7 +25,7 @@ from activities.instances.power import SleepActivities
 from activities.jobs.artifacts import ArtifactActivities
 from activities.jobs.checkpoints import CheckpointActivities
 from activities.jobs.jobs import JobActivities
-from activities.jobs.parking import AsideActivities
+from activities.jobs.parking import ParkingActivities
 from activities.jobs.shell import JobShellActivities
 from activities.machines.agents import AgentActivities
 from activities.machines.leases import LeaseActivities
@@ -47,7 +47,7 @@ from db.sealing import Sealer
 from db.session import Database
 from domain.workflow_contracts import TASK_QUEUE
 from settings import Settings
-from workflow_client.client import Flows, connect
+from workflow_client.client import WorkflowClient, connect
 from workflow_client.schedules import make_sure_of_schedules
 from workflows.deploy import DeployWorkflow
 from workflows.expire import ExpireWorkflow
@@ -82,39 +82,39 @@ def build_activities(
     temporal: Client, database: Database, clouds: Clouds, settings: Settings
 ) -> list[Callable[..., Any]]:
     """Every activity, each room's with the few things that it needs."""
-    flows = Flows(temporal, settings)
+    workflows = WorkflowClient(temporal, settings)
     machines = MachineActivities(clouds)
     probes = ProbeActivities(clouds, machines)
-    leases = LeaseActivities(database, flows)
+    leases = LeaseActivities(database, workflows)
     market = Market(database, clouds)
-    instances = InstanceActivities(clouds, market, flows)
-    jobs = JobActivities(clouds, market, flows)
+    instances = InstanceActivities(clouds, market, workflows)
+    jobs = JobActivities(clouds, market, workflows)
     job_shell = JobShellActivities(database, clouds.sealer, machines)
     artifacts = ArtifactActivities(database, ObjectStore(settings.artifact_address), machines, settings)
-    asides = AsideActivities(database, flows, settings)
-    checkpoints = CheckpointActivities(database, flows)
+    asides = ParkingActivities(database, workflows, settings)
+    checkpoints = CheckpointActivities(database, workflows)
     power = PowerActivities(clouds)
-    sleeping = SleepActivities(database, flows, settings)
+    sleeping = SleepActivities(database, workflows, settings)
     shell = ShellActivities(database, machines)
     models = ModelActivities(database, clouds.sealer, machines)
     vault = VaultActivities(database, clouds.sealer, settings, machines)
     restores = RestoreActivities(database, clouds.sealer, settings, machines)
     agents = AgentActivities(database, clouds.sealer, settings, machines)
-    watching = WatchActivities(clouds, flows)
-    reconciling = ReconcileActivities(database, temporal, flows)
+    watching = WatchActivities(clouds, workflows)
+    reconciling = ReconcileActivities(database, temporal, workflows)
     reaping = ReapActivities(clouds)
     return [
         machines.rent_machine,
         machines.attach_key,
         probes.probe_machine,
         machines.release_machine,
-        sleeping.wish_power,
+        sleeping.request_power,
         sleeping.change_mind,
         sleeping.warn,
-        sleeping.settle_home,
-        sleeping.return_home,
-        sleeping.let_go_others,
-        sleeping.give_machine_up,
+        sleeping.record_data_machine,
+        sleeping.return_to_data_machine,
+        sleeping.release_others,
+        sleeping.release_if_saved,
         sleeping.pause_idle,
         sleeping.hibernate_when_due,
         sleeping.conclude_wake,
@@ -132,8 +132,8 @@ def build_activities(
         instances.look_at_instance,
         instances.reserve_machine,
         instances.start_machine,
-        instances.let_go,
-        instances.wish_destroyed,
+        instances.request_release,
+        instances.request_destroy,
         instances.record_instance,
         agents.install_agent,
         agents.judge_idle,
@@ -147,15 +147,15 @@ def build_activities(
         jobs.look_at_job,
         jobs.seconds_left,
         jobs.admit_job,
-        jobs.give_up_machine,
-        jobs.let_machine_go,
+        jobs.end_attempt,
+        jobs.release_attempt,
         jobs.conclude_job,
         job_shell.start_job,
         job_shell.follow_job,
         job_shell.stop_job,
         job_shell.end_unheard,
-        asides.set_aside,
-        asides.take_up,
+        asides.park,
+        asides.unpark,
         checkpoints.checkpoint_when_due,
         checkpoints.note_restored,
         checkpoints.note_not_restored,
@@ -223,8 +223,8 @@ async def give_signs_of_life(database: Database, name: str) -> None:
 
 async def main() -> None:
     settings = Settings()
-    if settings.points_dir is not None:
-        failpoints.install(failpoints.obey_files(settings.points_dir))
+    if settings.failpoints_dir is not None:
+        failpoints.install(failpoints.obey_files(settings.failpoints_dir))
     database = Database(settings.database_url, pool_size=20)
     clouds = Clouds(database, Sealer(settings.secret_keys.get_secret_value()), settings)
     temporal = await connect(settings)

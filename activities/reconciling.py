@@ -23,7 +23,7 @@ from domain import workflow_contracts
 from domain.endpoints.phases import DeploymentStatus
 from domain.instances.phases import Desired, InstanceStatus
 from domain.machines.phases import LeaseState, Power
-from workflow_client.client import Flows
+from workflow_client.client import WorkflowClient
 
 OVER = [InstanceStatus.DESTROYED, InstanceStatus.FAILED]
 
@@ -37,10 +37,10 @@ _ON_THE_WAY_TO = {
 
 
 class ReconcileActivities:
-    def __init__(self, database: Database, temporal: Client, starting: Flows) -> None:
+    def __init__(self, database: Database, temporal: Client, starting: WorkflowClient) -> None:
         self._database = database
         self._temporal = temporal
-        self._flows = starting
+        self._workflows = starting
 
     @activity.defn
     async def start_what_rows_demand(self) -> int:
@@ -60,16 +60,16 @@ class ReconcileActivities:
         started = await self._start_machines(leases, running) + await self._start_instances(instances, running)
         for deploy in deploys:
             if workflow_contracts.deploy_workflow_id(deploy.id) not in running:
-                await self._flows.start_deploy(deploy.id, deploy.instance_id)
+                await self._workflows.start_deploy(deploy.id, deploy.instance_id)
                 started += 1
         for job in jobs:
             served = workflow_contracts.job_workflow_id(job.id) in running
             if not served or not job.wanted:  # whoever cancelled it may have died before telling of it
-                await self._flows.start_job(job.id, job.name)
+                await self._workflows.start_job(job.id, job.name)
                 started += not served
         for account_id in {lease.account_id for lease in leases if lease.asked_at is not None}:
             if workflow_contracts.watch_workflow_id(account_id) not in running:
-                await self._flows.watch(account_id)
+                await self._workflows.watch(account_id)
                 started += 1
         return started + await self._start_snapshots(running)
 
@@ -80,26 +80,26 @@ class ReconcileActivities:
             empty = await snapshots.left_to_remove(session)
         missing = [row for row in rows if workflow_contracts.snapshot_workflow_id(row.id) not in running]
         for row in missing:
-            await self._flows.start_snapshot(row.id, row.instance_id)
+            await self._workflows.start_snapshot(row.id, row.instance_id)
         for instance_id in empty:
-            await self._flows.tidy_vault(instance_id)
+            await self._workflows.tidy_vault(instance_id)
         return len(missing) + len(empty)
 
     async def _tell_closed(self, open_ones: set[str], running: set[str]) -> None:
         """A lease was closed behind its workflow's back (a restored or copied database): let it look."""
         for workflow_id in running:
             if workflow_id.startswith("machine-") and workflow_id not in open_ones:
-                await self._flows.changed(workflow_id)
+                await self._workflows.changed(workflow_id)
 
     async def _start_machines(self, leases: Iterable[Lease], running: set[str]) -> int:
         started = 0
         for lease in leases:
             workflow_id = workflow_contracts.machine_workflow_id(lease.id)
             if workflow_id not in running:
-                await self._flows.start_machine(lease.id, machine_summary(lease), int(lease.holder_id))
+                await self._workflows.start_machine(lease.id, machine_summary(lease), int(lease.holder_id))
                 started += 1
             elif _waits_for_a_word(lease):
-                await self._flows.changed(workflow_id)
+                await self._workflows.changed(workflow_id)
         return started
 
     async def _start_instances(
@@ -109,10 +109,10 @@ class ReconcileActivities:
         for instance_id, status, desired in instances:
             workflow_id = workflow_contracts.instance_workflow_id(instance_id)
             if workflow_id not in running:
-                await self._flows.start_instance(instance_id)
+                await self._workflows.start_instance(instance_id)
                 started += 1
             elif status not in _ON_THE_WAY_TO[desired]:
-                await self._flows.changed(workflow_id)  # whoever wrote the wish died before telling of it
+                await self._workflows.changed(workflow_id)  # whoever wrote the wish died before telling of it
         return started
 
     async def _running(self) -> set[str]:

@@ -3,7 +3,7 @@
 import asyncio
 from difflib import get_close_matches
 
-from api.app_state import Parts
+from api.app_state import AppState
 from api.errors import Conflict, Invalid, PaymentNeeded
 from api.health import require_temporal
 from db.accounts.tables import ProviderKey, UserSettings
@@ -15,7 +15,7 @@ from domain.refusals import GpuLimitReached, SpendingCapReached
 BALANCE_AGE_SECONDS = 60.0
 
 
-async def price_limit(app: Parts, user_id: int, asked: float | None) -> float:
+async def price_limit(app: AppState, user_id: int, asked: float | None) -> float:
     """USD/h: as asked, else the user's default, else ours."""
     if asked is not None:
         return asked
@@ -24,7 +24,7 @@ async def price_limit(app: Parts, user_id: int, asked: float | None) -> float:
     return float((row.settings if row else {}).get("default_max_price") or DEFAULT_MAX_PRICE)
 
 
-async def find_offers(app: Parts, key: ProviderKey, query: OfferQuery, memory_gb: float | None) -> list[Offer]:
+async def find_offers(app: AppState, key: ProviderKey, query: OfferQuery, memory_gb: float | None) -> list[Offer]:
     """Offers for the query with room for the model, cheapest first; at least one, and money for an hour of it.
 
     Raises:
@@ -46,7 +46,7 @@ async def find_offers(app: Parts, key: ProviderKey, query: OfferQuery, memory_gb
     return affordable
 
 
-async def check_market(app: Parts, key: ProviderKey, query: OfferQuery, limits: Limits) -> None:
+async def check_market(app: AppState, key: ProviderKey, query: OfferQuery, limits: Limits) -> None:
     """For those who can wait for an offer: it has to be one that exists, at a price and within limits that allow it.
 
     That all such offers are taken now is no reason to refuse.
@@ -73,7 +73,7 @@ async def check_market(app: Parts, key: ProviderKey, query: OfferQuery, limits: 
         raise PaymentNeeded("balance_too_low", _too_poor(user.credit, affordable[0]))
 
 
-async def _check_exists(app: Parts, key: ProviderKey, query: OfferQuery) -> None:
+async def _check_exists(app: AppState, key: ProviderKey, query: OfferQuery) -> None:
     if query.gpu_name is not None:
         _check_known(query.gpu_name, await app.market.gpu_names(key))
     if query.offer_id is not None:
@@ -91,7 +91,7 @@ def memory_of(offer: Offer) -> float:
     return offer.gpu_ram * offer.num_gpus
 
 
-async def _in_market(app: Parts, key: ProviderKey, query: OfferQuery) -> list[Offer]:
+async def _in_market(app: AppState, key: ProviderKey, query: OfferQuery) -> list[Offer]:
     """What there is at any price, so that a refusal can say what it would cost."""
     offers = await app.market.offers(key, query.model_copy(update={"max_price": None}))
     if offers:
@@ -106,7 +106,7 @@ def _check_known(wanted: str, names: set[str]) -> None:
         raise Invalid("unknown_gpu", "gpu_type", f"No GPU of this name is known. Did you mean {' or '.join(close)}?")
 
 
-async def _too_large(app: Parts, key: ProviderKey, query: OfferQuery, needed: float, available: float) -> Invalid:
+async def _too_large(app: AppState, key: ProviderKey, query: OfferQuery, needed: float, available: float) -> Invalid:
     gpu = query.gpu_name or "the largest GPU"
     message = f"The model needs about {needed:g} GB of GPU memory, and {gpu} has {available:g} GB. "
     wider = _with_memory(OfferQuery(num_gpus=query.num_gpus, min_disk=query.min_disk), needed)

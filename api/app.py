@@ -17,7 +17,7 @@ from temporalio.service import RPCError
 
 from api import VERSION, health, metrics, openapi
 from api.accounts import api_keys, auth, balance, ssh_keys, user_settings
-from api.app_state import running_parts
+from api.app_state import running_app_state
 from api.endpoints import catalogue, deploy, logs, models
 from api.errors import Conflict, Down, Invalid, PaymentNeeded, Problem, answer, invalid
 from api.instances import actions, create, instances, keep_awake
@@ -70,8 +70,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running_parts(settings) as parts:
-            app.state.parts = parts
+        async with running_app_state(settings) as app_state:
+            app.state.app_state = app_state
             yield
 
     app = FastAPI(

@@ -20,13 +20,13 @@ from clouds.connections import Clouds
 from clouds.offers import Market
 from db.accounts.users import add_user, user_by_email
 from db.installation_identity import ensure_installation
-from db.listening import InstanceNews
+from db.listening import ChangeListener
 from db.notify import JOBS_CHANNEL
 from db.sealing import Sealer
 from db.session import Database
 from domain.refusals import Refusal
 from settings import Settings
-from workflow_client.client import Flows, connect
+from workflow_client.client import WorkflowClient, connect
 
 _AGAIN_SECONDS = 2.0
 
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Parts:
+class AppState:
     """Made once a process, handed to every request."""
 
     settings: Settings
@@ -47,24 +47,24 @@ class Parts:
     http: httpx.AsyncClient
     clouds: Clouds
     market: Market
-    flows: Flows
+    workflows: WorkflowClient
     passwords: Passwords
     tokens: Tokens
-    news: InstanceNews
-    job_news: InstanceNews
+    news: ChangeListener
+    job_news: ChangeListener
     artifacts: ObjectStore
     prepared: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the first rows are there: the installation, its key, the demo login."""
 
 
 @asynccontextmanager
-async def running_parts(settings: Settings) -> AsyncIterator[Parts]:
+async def running_app_state(settings: Settings) -> AsyncIterator[AppState]:
     """Connect what connects by itself later, and keep making sure of the first rows until they are there."""
     database, sealer = Database(settings.database_url), Sealer(settings.secret_keys.get_secret_value())
     clouds = Clouds(database, sealer, settings)
     temporal = await connect(settings, lazy=True)
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as http:
-        parts = Parts(
+        app_state = AppState(
             settings=settings,
             database=database,
             sealer=sealer,
@@ -72,16 +72,16 @@ async def running_parts(settings: Settings) -> AsyncIterator[Parts]:
             http=http,
             clouds=clouds,
             market=Market(database, clouds),
-            flows=Flows(temporal, settings),
+            workflows=WorkflowClient(temporal, settings),
             passwords=Passwords(),
             tokens=Tokens(sealer.signing_keys),
-            news=InstanceNews(database),
-            job_news=InstanceNews(database, JOBS_CHANNEL),
+            news=ChangeListener(database),
+            job_news=ChangeListener(database, JOBS_CHANNEL),
             artifacts=ObjectStore(settings.artifact_address),
         )
-        listening = [parts.news.run(), parts.job_news.run()]
-        beside = [asyncio.create_task(each) for each in (_first_rows(parts), *listening)]
-        yield parts
+        listening = [app_state.news.run(), app_state.job_news.run()]
+        beside = [asyncio.create_task(each) for each in (_first_rows(app_state), *listening)]
+        yield app_state
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
@@ -89,37 +89,37 @@ async def running_parts(settings: Settings) -> AsyncIterator[Parts]:
         await database.close()
 
 
-async def _first_rows(parts: Parts) -> None:
+async def _first_rows(app_state: AppState) -> None:
     """The installation, its key and the demo login. A database that is not up yet is waited for."""
     while True:
         try:
-            await make_first_rows(parts)
-            return parts.prepared.set()
+            await make_first_rows(app_state)
+            return app_state.prepared.set()
         except (SQLAlchemyError, Refusal) as error:
             log.warning("not all first rows are there yet: %s", type(error).__name__)
         await asyncio.sleep(_AGAIN_SECONDS)
 
 
-async def make_first_rows(parts: Parts) -> None:
+async def make_first_rows(app_state: AppState) -> None:
     """Idempotent, and safe from several replicas at once."""
-    settings = parts.settings
-    async with parts.database.begin() as session:
+    settings = app_state.settings
+    async with app_state.database.begin() as session:
         await ensure_installation(session)
     if settings.local:
-        await _make_demo_user(parts)
+        await _make_demo_user(app_state)
     if settings.vast_api_key is not None:
-        await parts.clouds.keys.keep(None, settings.vast_api_key.get_secret_value())
+        await app_state.clouds.keys.keep(None, settings.vast_api_key.get_secret_value())
 
 
-async def _make_demo_user(parts: Parts) -> None:
-    email = parts.settings.demo_email.lower()
-    async with parts.database.begin() as session:
+async def _make_demo_user(app_state: AppState) -> None:
+    email = app_state.settings.demo_email.lower()
+    async with app_state.database.begin() as session:
         known = await user_by_email(session, email)
     if known is None:
-        hashed = await parts.passwords.hash(parts.settings.demo_password.get_secret_value())
-        async with parts.database.begin() as session:
+        hashed = await app_state.passwords.hash(app_state.settings.demo_password.get_secret_value())
+        async with app_state.database.begin() as session:
             await add_user(session, email, "Demo", hashed)
     keys = await asyncio.to_thread(operators_keys, Path.home())
-    async with parts.database.begin() as session:
+    async with app_state.database.begin() as session:
         if (demo := await user_by_email(session, email)) is not None:
             await register_keys(session, demo.id, keys)

@@ -7,7 +7,7 @@ from fastapi import Depends, Path, Request
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.app_state import Parts
+from api.app_state import AppState
 from api.errors import NotFound
 from api.guard import Caller
 from db.endpoints.tables import Deployment
@@ -18,9 +18,9 @@ from domain.ids import is_id
 _MAX_INSTANCE_ID = 2**31 - 1
 
 
-async def _parts(request: Request) -> Parts:
-    parts: Parts = request.app.state.parts
-    return parts
+async def _app_state(request: Request) -> AppState:
+    app_state: AppState = request.app.state.app_state
+    return app_state
 
 
 async def _caller(request: Request) -> Caller:
@@ -28,7 +28,7 @@ async def _caller(request: Request) -> Caller:
     return caller
 
 
-App = Annotated[Parts, Depends(_parts)]
+App = Annotated[AppState, Depends(_app_state)]
 Me = Annotated[Caller, Depends(_caller)]
 
 

@@ -11,66 +11,66 @@ from db.endpoints.tables import Deployment
 from db.instances.tables import Instance
 from db.machines.tables import Lease
 from domain.workflow_contracts import deploy_workflow_id, instance_workflow_id
-from workflow_client.client import Flows
+from workflow_client.client import WorkflowClient
 
 log = logging.getLogger(__name__)
 
 
-async def start_flows(flows: Flows, instance: Instance, deployment: Deployment, lease: Lease) -> None:
+async def start_flows(workflows: WorkflowClient, instance: Instance, deployment: Deployment, lease: Lease) -> None:
     """Start what was just committed; the machine first, for it is what everybody waits for.
 
     What cannot be started now is started by the reconciler.
     """
     summary = machine_summary(lease)
     model = f"{deployment.model_id} on instance {instance.id}"
-    first = await asyncio.gather(flows.start_machine(lease.id, summary, instance.id), return_exceptions=True)
+    first = await asyncio.gather(workflows.start_machine(lease.id, summary, instance.id), return_exceptions=True)
     others = await asyncio.gather(
-        flows.start_instance(instance.id, summary),
-        flows.start_deploy(deployment.id, instance.id, model),
+        workflows.start_instance(instance.id, summary),
+        workflows.start_deploy(deployment.id, instance.id, model),
         return_exceptions=True,
     )
     for error in filter(None, [*first, *others]):
         log.warning("instance %s is left to the reconciler: %s", instance.id, type(error).__name__)
 
 
-async def start_instance_flows(flows: Flows, instance: Instance, lease: Lease) -> None:
+async def start_instance_flows(workflows: WorkflowClient, instance: Instance, lease: Lease) -> None:
     """The same for an instance without a model."""
     summary = machine_summary(lease)
-    first = await asyncio.gather(flows.start_machine(lease.id, summary, instance.id), return_exceptions=True)
-    second = await asyncio.gather(flows.start_instance(instance.id, summary), return_exceptions=True)
+    first = await asyncio.gather(workflows.start_machine(lease.id, summary, instance.id), return_exceptions=True)
+    second = await asyncio.gather(workflows.start_instance(instance.id, summary), return_exceptions=True)
     for error in filter(None, [*first, *second]):
         log.warning("instance %s is left to the reconciler: %s", instance.id, type(error).__name__)
 
 
-async def tell_changed(flows: Flows, instance_id: int, deployment_ids: list[str]) -> None:
+async def tell_changed(workflows: WorkflowClient, instance_id: int, deployment_ids: list[str]) -> None:
     """Wake the workflows of an instance and its deployments, after the commit."""
     names = [instance_workflow_id(instance_id), *map(deploy_workflow_id, deployment_ids)]
     for name in names:
         try:
-            await flows.changed(name)
+            await workflows.changed(name)
         except TEMPORAL_DOWN as error:
             log.warning("%s is left to the reconciler: %s", name, type(error).__name__)
 
 
-async def start_job_flow(flows: Flows, job_id: str, name: str) -> None:
+async def start_job_flow(workflows: WorkflowClient, job_id: str, name: str) -> None:
     """Start a job's workflow, or have it read its rows again, after the commit."""
-    await _told(f"job {job_id}", flows.start_job(job_id, name))
+    await _told(f"job {job_id}", workflows.start_job(job_id, name))
 
 
-async def start_snapshot(flows: Flows, snapshot_id: str, instance_id: int) -> None:
+async def start_snapshot(workflows: WorkflowClient, snapshot_id: str, instance_id: int) -> None:
     """Take a snapshot whose row is committed."""
-    await _told(f"snapshot {snapshot_id}", flows.start_snapshot(snapshot_id, instance_id))
+    await _told(f"snapshot {snapshot_id}", workflows.start_snapshot(snapshot_id, instance_id))
 
 
-async def tell_instance(flows: Flows, instance_id: int) -> None:
+async def tell_instance(workflows: WorkflowClient, instance_id: int) -> None:
     """Wake an instance's workflow, after the commit; one that does not run is started."""
-    await _told(f"instance {instance_id}", flows.tell_instance(instance_id))
+    await _told(f"instance {instance_id}", workflows.tell_instance(instance_id))
 
 
-async def tell_deleted(flows: Flows, snapshot_id: str, instance_id: int) -> None:
+async def tell_deleted(workflows: WorkflowClient, snapshot_id: str, instance_id: int) -> None:
     """A snapshot is deleted: end who takes it, and have its room given back."""
-    await _told(f"snapshot {snapshot_id}", flows.cancel_snapshot(snapshot_id))
-    await _told(f"the vault of instance {instance_id}", flows.tidy_vault(instance_id))
+    await _told(f"snapshot {snapshot_id}", workflows.cancel_snapshot(snapshot_id))
+    await _told(f"the vault of instance {instance_id}", workflows.tidy_vault(instance_id))
 
 
 async def _told(what: str, telling: Coroutine[Any, Any, None]) -> None:

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from api.accounts.tokens import Claims
-from api.app_state import Parts
+from api.app_state import AppState
 from api.errors import Unauthorized
 from db.accounts.tables import User
 from db.accounts.users import user_by_key, user_by_token
@@ -55,23 +55,23 @@ async def authenticate(request: Request) -> Caller:
         Unauthorized: nobody we know.
     """
     credential = bearer_of(request)
-    parts: Parts = request.app.state.parts
+    app_state: AppState = request.app.state.app_state
     if credential.startswith(API_KEY_PREFIX):
-        return await _by_key(parts, credential)
-    return await _by_token(parts, credential)
+        return await _by_key(app_state, credential)
+    return await _by_token(app_state, credential)
 
 
-async def _by_key(parts: Parts, key: str) -> Caller:
-    async with parts.database.begin() as session:
+async def _by_key(app_state: AppState, key: str) -> Caller:
+    async with app_state.database.begin() as session:
         found = await user_by_key(session, hash_key(key))
     if found is None:
         raise Unauthorized("This API key is not valid (any more).")
     return Caller(found[0], key_id=found[1])
 
 
-async def _by_token(parts: Parts, token: str) -> Caller:
-    claims = parts.tokens.read(token)
-    async with parts.database.begin() as session:
+async def _by_token(app_state: AppState, token: str) -> Caller:
+    claims = app_state.tokens.read(token)
+    async with app_state.database.begin() as session:
         user = await user_by_token(session, claims.user_id, claims.jti, claims.issued)
     if user is None:
         raise Unauthorized("This token was revoked. Log in again.")

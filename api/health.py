@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from sqlalchemy import text
 
 from api import SERVICE, VERSION
-from api.app_state import TEMPORAL_DOWN, Parts
+from api.app_state import TEMPORAL_DOWN, AppState
 from api.deps import App
 from api.errors import RETRY_SECONDS, Down
 from api.schemas import Answer
@@ -73,27 +73,27 @@ async def _part(asked: Awaitable[bool]) -> Part:
     return "ok" if asking.exception() is None and asking.result() else "down"
 
 
-async def _database(app: Parts) -> bool:
+async def _database(app: AppState) -> bool:
     """It answers, and this process has found or made its first rows there: without them nobody can log in."""
     async with app.database.begin() as session:
         return bool(await session.scalar(text("SELECT 1"))) and app.prepared.is_set()
 
 
-async def _temporal(app: Parts) -> bool:
+async def _temporal(app: AppState) -> bool:
     return await app.temporal.service_client.check_health(timeout=timedelta(seconds=DEADLINE_SECONDS))
 
 
-async def _worker(app: Parts) -> bool:
+async def _worker(app: AppState) -> bool:
     async with app.database.begin() as session:
         return await is_alive(session, "worker")
 
 
-async def _gateway(app: Parts) -> bool:
+async def _gateway(app: AppState) -> bool:
     answer = await app.http.get(app.settings.gateway_health, timeout=DEADLINE_SECONDS)
     return answer.is_success
 
 
-async def require_temporal(app: Parts) -> None:
+async def require_temporal(app: AppState) -> None:
     """For those who are about to write what only a workflow can serve.
 
     Raises:

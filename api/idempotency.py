@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.app_state import Parts
+from api.app_state import AppState
 from api.errors import Conflict, Invalid
 from api.guard import Guarded, know
 from db.idempotency import Claim, answered, keep, take
@@ -80,14 +80,14 @@ def _digest(body: bytes) -> str:
 
 
 async def _kept(request: Request, claim: Claim) -> Response | None:
-    parts: Parts = request.app.state.parts
-    async with parts.database.begin() as session:
+    app_state: AppState = request.app.state.app_state
+    async with app_state.database.begin() as session:
         found = await answered(session, claim)
     if found is None:
         return None
     if found.body_hash != claim.body_hash:
         raise Conflict("idempotency_key_reused", f"This {HEADER} was used with another body. Use a new one.")
-    return _again(found, parts.sealer)
+    return _again(found, app_state.sealer)
 
 
 def _again(found: Idempotency, sealer: Sealer) -> Response:
@@ -101,8 +101,8 @@ async def _once(
         str | None, Header(alias=HEADER, description="The same key and body: the same answer, for 24 h.")
     ] = None,
 ) -> Once:
-    parts: Parts = request.app.state.parts
-    return Once(getattr(request.state, "claim", None), parts.sealer)
+    app_state: AppState = request.app.state.app_state
+    return Once(getattr(request.state, "claim", None), app_state.sealer)
 
 
 OnlyOnce = Annotated[Once, Depends(_once)]

@@ -5,6 +5,6 @@ from api.app import create_app
 from settings import Settings
 
 settings = Settings()
-if settings.points_dir is not None:
-    failpoints.install(failpoints.obey_files(settings.points_dir))
+if settings.failpoints_dir is not None:
+    failpoints.install(failpoints.obey_files(settings.failpoints_dir))
 app = create_app(settings)

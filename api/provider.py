@@ -1,11 +1,11 @@
 """The provider key that a caller's requests work with."""
 
-from api.app_state import Parts
+from api.app_state import AppState
 from api.errors import Down
 from db.accounts.tables import ProviderKey
 
 
-async def working_key(app: Parts, user_id: int) -> tuple[ProviderKey, int]:
+async def working_key(app: AppState, user_id: int) -> tuple[ProviderKey, int]:
     """The key and its account, known to the cloud.
 
     Raises:

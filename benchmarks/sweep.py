@@ -45,7 +45,7 @@ async def _sweeps(addresses: dict[str, Any]) -> list[float]:
         began = time.monotonic()
         sweep = await ActivityEnvironment().run(reaping.sweep_account, account_id)
         samples.append(1000 * (time.monotonic() - began))
-        if sweep.listed != LEASES or sweep.suspects:
+        if sweep.listed != LEASES or sweep.candidates:
             raise RuntimeError(f"an odd sweep: {sweep}")
     await database.close()
     return samples

@@ -26,7 +26,7 @@ app.command("cli.leases.command:leases", name="leases", help="What is rented, wh
 app.command("cli.leases.adopt:adopt", name="adopt", help="After a restored backup: let the reaper act again.")
 app.command(
     "cli.leases.strays:strays",
-    name="strays",
+    name="orphans",
     help="Machines of ours that nobody holds; let the reaper go on with them.",
 )
 app.command(

@@ -12,7 +12,7 @@ from clients.vast import VastClient
 from clients.vast_errors import VastKeyRefused, VastThrottled
 from clients.vast_types import VastUser
 from clouds.keys import KEY_PURPOSE, Keys, account_of, remember_user
-from clouds.rate_limits import PENALTY_SPACINGS, Endpoint, Urgency
+from clouds.rate_limits import PENALTY_SPACINGS, ApiQuota, Urgency
 from db.accounts.provider_keys import serving_key
 from db.accounts.tables import Account, ProviderKey
 from db.alarms import close_alarms, raise_alarm
@@ -49,7 +49,7 @@ class Clouds:
         await self._http.aclose()
 
     @asynccontextmanager
-    async def calling(self, provider_key_id: int, endpoint: Endpoint) -> AsyncIterator[VastClient]:
+    async def calling(self, provider_key_id: int, endpoint: ApiQuota) -> AsyncIterator[VastClient]:
         """A client for one activity's requests, its errors as Temporal should see them.
 
         `endpoint`: the one that is left alone for a while when the cloud asks to slow down.
@@ -95,7 +95,7 @@ class Clouds:
         return self._clients[provider_key_id]
 
     async def seconds_to_wait(
-        self, account_id: int, endpoint: Endpoint, urgency: Urgency | None = None, attempt: int = 1
+        self, account_id: int, endpoint: ApiQuota, urgency: Urgency | None = None, attempt: int = 1
     ) -> float:
         """Take our turn at an endpoint; 0.0 when it is ours now.
 
@@ -107,7 +107,7 @@ class Clouds:
         async with self.database.begin() as session:
             return await take_slot(session, account_id, endpoint.value[0], spacing, endpoint.burst, idle)
 
-    async def told_to_slow_down(self, account_id: int, endpoint: Endpoint) -> float:
+    async def told_to_slow_down(self, account_id: int, endpoint: ApiQuota) -> float:
         """A 429: the endpoint is left alone for a while, by all of us. Returns the seconds."""
         pause = endpoint.spacing * self.settings.cloud_pace * PENALTY_SPACINGS
         async with self.database.begin() as session:
@@ -121,7 +121,7 @@ class Clouds:
         """
 
         async def turn() -> None:
-            while wait := await self.seconds_to_wait(account_id, Endpoint.LIST):  # noqa: ASYNC110 - no event tells
+            while wait := await self.seconds_to_wait(account_id, ApiQuota.LIST):  # noqa: ASYNC110 - no event tells
                 await asyncio.sleep(wait)
 
         return turn

@@ -14,7 +14,7 @@ from clients.vast_errors import VastThrottled
 from clients.vast_types import VastOffer
 from clouds.connections import Clouds
 from clouds.keys import account_of
-from clouds.rate_limits import Endpoint
+from clouds.rate_limits import ApiQuota
 from db.accounts.tables import ProviderKey
 from db.market.tables import OfferSearch
 from db.session import Database
@@ -109,7 +109,7 @@ class Market:
     async def _fetch(
         self, key: ProviderKey, filters: dict[str, Any], kind: MachineType, order: str, query: str
     ) -> tuple[datetime, list[Any]]:
-        if await self._clouds.seconds_to_wait(account_of(key), Endpoint.SEARCH):
+        if await self._clouds.seconds_to_wait(account_of(key), ApiQuota.SEARCH):
             stale = await self._cached(key.url, query, STALE_BUT_USABLE)
             if stale is not None:
                 return stale
@@ -127,7 +127,7 @@ class Market:
             VastThrottled: too many others wait.
         """
         until = time.monotonic() + PATIENCE_SECONDS
-        while wait := await self._clouds.seconds_to_wait(account_of(key), Endpoint.SEARCH):
+        while wait := await self._clouds.seconds_to_wait(account_of(key), ApiQuota.SEARCH):
             if time.monotonic() + wait > until:
                 raise VastThrottled("our own budget of searches is spent", wait)
             await asyncio.sleep(wait)

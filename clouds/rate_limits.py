@@ -4,7 +4,7 @@ from datetime import timedelta
 from enum import Enum
 
 
-class Endpoint(Enum):
+class ApiQuota(Enum):
     """Published seconds between requests, per key, and how many may come at once (clouds.md A6).
 
     A tenth is added to each: requests do not arrive as evenly as they leave, and one that comes too early is not only

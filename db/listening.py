@@ -31,7 +31,7 @@ async def heard(database: Database, *channels: str) -> AsyncIterator[Notify | No
             yield notice
 
 
-class InstanceNews:
+class ChangeListener:
     """Tells waiters that an instance's row may have changed. A hint only: what is missed is found by looking again."""
 
     def __init__(self, database: Database, channel: str = INSTANCES_CHANNEL) -> None:

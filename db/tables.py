@@ -61,10 +61,10 @@ class Alarm(Table):
     closed_at: Mapped[datetime | None]
 
 
-class Beat(Table):
+class ProcessHeartbeat(Table):
     """When a process that nobody can ask last said that it is alive."""
 
-    __tablename__ = "beats"
+    __tablename__ = "process_heartbeats"
     process: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(server_default=func.now())
 

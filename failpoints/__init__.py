@@ -1,8 +1,8 @@
-"""Named points in our own code where a drill may stop a process, so that each moment is really hit and not hoped for.
+"""Failpoints: named places in our own code where a drill may stop a process, so that each moment is really hit.
 
-Nothing happens at a point unless a handler is installed: in production none is. With `DUMONT_POINTS_DIR` set, a file
-named like the point says what to do when the next process gets there: `kill` (SIGKILL) or `stop` (SIGSTOP). The file is
-renamed to `<point>.reached` first, so each order is carried out once and a drill can wait for it.
+Nothing happens at one unless a handler is installed: in production none is. With `DUMONT_FAILPOINTS_DIR` set, a file
+named like the failpoint says what to do when the next process gets there: `kill` (SIGKILL) or `stop` (SIGSTOP). The
+file is renamed to `<failpoint>.reached` first, so each order is carried out once and a drill can wait for it.
 """
 
 import os
@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 
-class Point(StrEnum):
+class Failpoint(StrEnum):
     """Every point, in the order of a machine's life."""
 
     DEPLOY_COMMITTED = "deploy-committed"
@@ -34,9 +34,9 @@ class Point(StrEnum):
     STOP_ASKED = "stop-asked"
     START_MARKED = "start-marked"
     START_ASKED = "start-asked"
-    POWER_WISHED = "power-wished"
-    SETTLED_HOME = "settled-home"
-    LET_GO = "let-go"
+    POWER_REQUESTED = "power-requested"
+    DATA_MACHINE_RECORDED = "data-machine-recorded"
+    REQUEST_RELEASE = "release-requested"
     SNAPSHOT_BEGUN = "snapshot-begun"
     SNAPSHOT_SENT = "snapshot-sent"
     SNAPSHOT_RECORDED = "snapshot-recorded"
@@ -56,19 +56,19 @@ class Point(StrEnum):
     JOB_COLLECTING = "job-collecting"
     JOB_STORED = "job-stored"
     JOB_COLLECTED = "job-collected"
-    JOB_LET_GO = "job-let-go"
+    JOB_RELEASE_REQUESTED = "job-release-requested"
     JOB_CONCLUDED = "job-concluded"
-    SET_ASIDE = "set-aside"
-    TAKEN_UP = "taken-up"
+    PARK = "parked"
+    UNPARKED = "unparked"
     CHECKPOINT_BEGUN = "checkpoint-begun"
 
 
-Handler = Callable[[Point], Awaitable[None]]
+Handler = Callable[[Failpoint], Awaitable[None]]
 _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 _installed: list[Handler] = []
 
 
-async def reach(point: Point) -> None:
+async def hit(point: Failpoint) -> None:
     for handler in _installed:
         await handler(point)
 
@@ -81,7 +81,7 @@ def install(handler: Handler | None) -> None:
 def obey_files(folder: Path) -> Handler:
     """The handler that carries out orders left as files."""
 
-    async def obey(point: Point) -> None:
+    async def obey(point: Failpoint) -> None:
         order = folder / point.value
         try:
             order.rename(folder / f"{point.value}.reached")

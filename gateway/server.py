@@ -24,7 +24,7 @@ from gateway.route_feed import RouteFeed
 from gateway.routes import Route, RouteTable
 from gateway.ssh.service import SshSide
 from settings import Settings
-from workflow_client.client import Flows, connect
+from workflow_client.client import WorkflowClient, connect
 
 DRAIN_SECONDS = 8.0
 """What is in flight gets this long after SIGTERM; less than the 10 s that container runtimes give."""
@@ -66,7 +66,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     table = RouteTable(follow)
     access = Access(Owners(database, sealer.signing_keys))
     feed = RouteFeed(database, table, access.forget)
-    ssh = SshSide(settings, database, sealer, Flows(await connect(settings, lazy=True), settings))
+    ssh = SshSide(settings, database, sealer, WorkflowClient(await connect(settings, lazy=True), settings))
     app = make_app(settings, Endpoints(feed, access, upstream, health, meters), table, meters, ssh)
     feeds = [
         asyncio.create_task(feed.run(), name="route-feed"),

@@ -1,13 +1,13 @@
 """The named points of our code by who passes them (failpoints.py)."""
 
-from failpoints import Point
+from failpoints import Failpoint
 
 _OF_SLEEPERS = ("instance-", "power-", "stop-", "start-", "settled-")
 _OF_FILES = ("snapshot-", "restored", "checkpoint-")
-_OF_JOBS = ("job-", "set-aside", "taken-up")
+_OF_JOBS = ("job-", "parked", "unparked")
 _OF_MODELS = ("deploy-", "probe-", "server-", "model-", "published")
 
-OF_DEPLOYS = [point for point in Point if not point.value.startswith((*_OF_SLEEPERS, *_OF_FILES, *_OF_JOBS))]
+OF_DEPLOYS = [point for point in Failpoint if not point.value.startswith((*_OF_SLEEPERS, *_OF_FILES, *_OF_JOBS))]
 """Every deploy gets to these; tests/system/test_sleep_faults.py, tests/vault and the tests of jobs do to the others."""
 
 OF_LEASES = [point for point in OF_DEPLOYS if not point.value.startswith(_OF_MODELS)]

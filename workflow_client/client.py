@@ -23,7 +23,7 @@ from domain.workflow_contracts import (
     TidyInput,
     WatchInput,
 )
-from failpoints import Point, reach
+from failpoints import Failpoint, hit
 from settings import Settings
 
 KIND = SearchAttributeKey.for_keyword("DumontKind")
@@ -36,7 +36,7 @@ AFTER_THE_MACHINE = timedelta(milliseconds=150)
 QUERY_DEADLINE = timedelta(seconds=1)
 
 
-class Flows:
+class WorkflowClient:
     """Our workflows by their ids. Needs no workflow code, so any room below may hold it."""
 
     def __init__(self, temporal: Client, settings: Settings) -> None:
@@ -61,7 +61,7 @@ class Flows:
             summary,
             instance_id,
         )
-        await reach(Point.MACHINE_STARTED)
+        await hit(Failpoint.MACHINE_STARTED)
 
     async def start_instance(self, instance_id: int, summary: str = "") -> None:
         """Serve an instance that is not over."""

@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.errors import Fault
     from activities.jobs.artifacts import ArtifactActivities
-    from activities.jobs.parking import AsideActivities
+    from activities.jobs.parking import ParkingActivities
     from domain.jobs.steps import AttemptFacts, JobFacts, JobStep, waits_for_files
     from domain.workflow_contracts import JobInput
 
@@ -37,9 +37,9 @@ class Collecting:
         self._job = job
         self.steps: dict[JobStep, Callable[[], Awaitable[None]]] = {
             JobStep.COLLECT: self._collect,
-            JobStep.SET_ASIDE: self._set_aside,
-            JobStep.WAIT_ASIDE: self._wait_aside,
-            JobStep.TAKE_UP: self._take_up,
+            JobStep.PARK: self._park,
+            JobStep.WAIT_PARKED: self._wait_parked,
+            JobStep.UNPARK: self._unpark,
             JobStep.GIVE_UP_FILES: self._give_up_files,
         }
 
@@ -56,19 +56,19 @@ class Collecting:
         if fault is Fault.NOT_COLLECTED and workflow.patched("machines-wait-stopped"):
             await self._job.look()
             if waits_for_files(self._job.facts):
-                return await self._set_aside()
+                return await self._park()
         await self._give_up_files()
 
-    async def _set_aside(self) -> None:
-        await workflow.execute_local_activity_method(AsideActivities.set_aside, self._job.input.job_id, **RECORD)
+    async def _park(self) -> None:
+        await workflow.execute_local_activity_method(ParkingActivities.park, self._job.input.job_id, **RECORD)
 
-    async def _wait_aside(self) -> None:
+    async def _wait_parked(self) -> None:
         """Until the next try, or until its owner wants one now, or none any more."""
-        aside = self._job.attempt.aside
-        await self._job.await_news(timedelta(seconds=0 if aside is None else aside.seconds))
+        parked = self._job.attempt.parked
+        await self._job.await_news(timedelta(seconds=0 if parked is None else parked.seconds))
 
-    async def _take_up(self) -> None:
-        await workflow.execute_local_activity_method(AsideActivities.take_up, self._job.input.job_id, **RECORD)
+    async def _unpark(self) -> None:
+        await workflow.execute_local_activity_method(ParkingActivities.unpark, self._job.input.job_id, **RECORD)
 
     async def _give_up_files(self) -> None:
         await workflow.execute_activity_method(

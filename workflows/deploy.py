@@ -100,7 +100,7 @@ class DeployWorkflow:
         self._progress.message = sentence_of(error)
         show_phase("releasing", f"**{self._facts.summary}**: {self._progress.message}")
         await workflow.execute_local_activity_method(
-            InstanceActivities.wish_destroyed, self._input.instance_id, **RECORD
+            InstanceActivities.request_destroy, self._input.instance_id, **RECORD
         )
         await self._await_released(workflow.now() + RELEASE_PATIENCE)
         ending = DeployEnding(

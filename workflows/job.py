@@ -60,7 +60,7 @@ class JobWorkflow:
             JobStep.RESTORE: self._restore,
             JobStep.START: self._start,
             JobStep.FOLLOW: self._follow,
-            JobStep.GIVE_UP_MACHINE: self._give_up_machine,
+            JobStep.END_ATTEMPT: self._end_attempt,
             JobStep.RELEASE: self._release,
             JobStep.CONCLUDE: self._conclude,
             **Collecting(self).steps,
@@ -109,7 +109,7 @@ class JobWorkflow:
         elif isinstance(came, ActivityError) and next_job_step(self.facts) is JobStep.RESTORE:
             failure = RestoreFailure(attempt_id=attempt.id, snapshot_id=order.snapshot_id, reason=sentence_of(came))
             await workflow.execute_local_activity_method(CheckpointActivities.note_not_restored, failure, **RECORD)
-            await self._give_up_machine()
+            await self._end_attempt()
 
     async def _start(self) -> None:
         """A machine that never takes the job is given up: nothing of the script has run on it, as far as we know."""
@@ -122,7 +122,7 @@ class JobWorkflow:
             )
         except ActivityError as error:
             workflow.logger.info("the script was not started: %s", sentence_of(error))
-            await self._give_up_machine()
+            await self._end_attempt()
 
     async def _follow(self) -> None:
         """Until the attempt has ended; in between, its owner may want it no longer, or its time may be over."""
@@ -182,14 +182,14 @@ class JobWorkflow:
         if isinstance(came, ActivityError) and fault_of(came) is not Fault.NOT_WANTED:
             await self.look()
             if self._is_on_machine():
-                await self._give_up_machine()
+                await self._end_attempt()
 
-    async def _give_up_machine(self) -> None:
-        await workflow.execute_local_activity_method(JobActivities.give_up_machine, self.input.job_id, **RECORD)
+    async def _end_attempt(self) -> None:
+        await workflow.execute_local_activity_method(JobActivities.end_attempt, self.input.job_id, **RECORD)
 
     async def _release(self) -> None:
         """Let go of the machine, and wait until the cloud says that it is gone, though not for ever."""
-        await workflow.execute_local_activity_method(JobActivities.let_machine_go, self.input.job_id, **RECORD)
+        await workflow.execute_local_activity_method(JobActivities.release_attempt, self.input.job_id, **RECORD)
         until = workflow.now() + RELEASE_PATIENCE
         while next_job_step(self.facts) is JobStep.RELEASE and workflow.now() < until:
             await self.await_news(until - workflow.now())

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.machines.leases import LeaseActivities, LeaseEnding
     from activities.machines.machines import MachineActivities
     from activities.machines.probing import ProbeActivities
-    from domain.machines.machines import MachineSeen, Verdict, boot_verdict, is_lost
+    from domain.machines.machines import BootDecision, MachineSeen, boot_decision, is_lost
     from domain.machines.phases import LeaseOutcome, LeaseState
     from domain.workflow_contracts import LeaseView, MachineInput, MachineProgress, instance_workflow_id
 
@@ -108,11 +108,13 @@ class MachineWorkflow:
             workflow.logger.info("the platform does not keep our key: %s", sentence_of(error))
 
     async def _await_up(self, deadline: datetime) -> None:
-        while (verdict := boot_verdict(self._progress.seen, workflow.now(), self.input.patience)) is Verdict.WAIT:
+        while (
+            decision := boot_decision(self._progress.seen, workflow.now(), self.input.patience)
+        ) is BootDecision.WAIT:
             if workflow.now() >= deadline:
                 raise final(Fault.BOOT_FAILED, f"not up within {self.input.boot_deadline}: {self.seen_words()}")
             await self.await_change(self.settles_at(deadline))
-        if verdict is Verdict.FAILED:
+        if decision is BootDecision.FAILED:
             raise final(Fault.BOOT_FAILED, f"the machine did not start: {self.seen_words()}")
 
     async def probe(self, deadline: datetime) -> None:

@@ -36,7 +36,12 @@ class ReapWorkflow:
             )
             if not may_act:
                 return 0
-            return sum([await self._carry_out(Execution(account_id=account_id, sentence=s)) for s in sweep.sentences])
+            return sum(
+                [
+                    await self._carry_out(Execution(account_id=account_id, action_request=s))
+                    for s in sweep.action_requests
+                ]
+            )
         except ActivityError as error:
             workflow.logger.warning("account %s is left to the next sweep: %s", account_id, sentence_of(error))
             return 0
@@ -45,6 +50,6 @@ class ReapWorkflow:
         return await workflow.execute_activity_method(
             ReapActivities.carry_out,
             execution,
-            summary=f"{execution.sentence.action} {execution.sentence.cloud_id}",
+            summary=f"{execution.action_request.action} {execution.action_request.cloud_id}",
             **within(CLOUD, PATIENCE),
         )

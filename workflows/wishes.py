@@ -9,7 +9,7 @@ from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.instances.instances import InstanceActivities
-    from domain.instances.steps import InstanceSituation
+    from domain.instances.steps import InstanceFacts
 
 from workflows.options import RECORD
 
@@ -26,7 +26,7 @@ class Wishes:
     def __init__(self, instance_id: int) -> None:
         self._id = instance_id
         self.changed = True
-        self._last: InstanceSituation
+        self._last: InstanceFacts
 
     async def wait(self, timeout: timedelta | None) -> None:
         """Until something changed, or the time is over."""
@@ -34,7 +34,7 @@ class Wishes:
             await workflow.wait_condition(lambda: self.changed, timeout=timeout)
         self.changed = False
 
-    async def look(self) -> InstanceSituation:
+    async def look(self) -> InstanceFacts:
         self._last = await workflow.execute_local_activity_method(
             InstanceActivities.look_at_instance, self._id, **RECORD
         )
@@ -59,8 +59,8 @@ class Wishes:
                 raise Interrupted
 
 
-def _is_otherwise(before: InstanceSituation, now: InstanceSituation) -> bool:
-    if now.desired is not before.desired or now.restore_wished != before.restore_wished:
+def _is_otherwise(before: InstanceFacts, now: InstanceFacts) -> bool:
+    if now.desired is not before.desired or now.restore_requested != before.restore_requested:
         return True
     if before.lease is None or now.lease is None:
         return before.lease is not now.lease

@@ -18,7 +18,7 @@ from domain.endpoints.models import ServePlan
 from domain.endpoints.phases import DeploymentStage, DeploymentStatus
 from domain.instances.phases import InstanceStatus
 from domain.machines.phases import LeaseState
-from failpoints import Point, reach
+from failpoints import Failpoint, hit
 
 SSH_DEADLINE = 15.0
 HEALTH_PAUSE = 0.3
@@ -82,7 +82,7 @@ class ModelActivities:
                     done = await run(connection, installing(plan), input=key, timeout=SSH_DEADLINE)
                 except CommandTimedOut as error:
                     raise NotYet("the machine is slow to start the model server", 1.0) from error
-        await reach(Point.SERVER_STARTED)
+        await hit(Failpoint.SERVER_STARTED)
         if done.exit_code != 0:
             raise Final(Fault.MODEL_FAILED, f"the model server could not be started: {done.stderr.strip()[-300:]}")
 
@@ -94,7 +94,7 @@ class ModelActivities:
         with ssh_errors(HEALTH_PAUSE):
             async with await connect(target, timeout=SSH_DEADLINE) as connection:
                 if await _is_healthy(connection, plan, key):
-                    return await reach(Point.MODEL_HEALTHY)
+                    return await hit(Failpoint.MODEL_HEALTHY)
                 said = await run(connection, f"{SCRIPT} status", timeout=SSH_DEADLINE)
         if said.stdout.startswith("exited"):
             raise Final(Fault.MODEL_FAILED, f"the model server ended: {_last_line(said.stdout)}")
@@ -109,7 +109,7 @@ class ModelActivities:
             deployment.phase_timings_ms = dict(news.phase_timings_ms)
             if instance.lease_id is None or not await publish(session, deployment.id, instance.lease_id):
                 raise Final(Fault.NOT_WANTED, "no longer wanted")
-        await reach(Point.PUBLISHED)
+        await hit(Failpoint.PUBLISHED)
 
     @activity.defn
     async def record_stage(self, news: DeployNews) -> None:

@@ -14,7 +14,7 @@ from clouds.offers import Market
 from db.accounts.tables import ProviderKey
 from db.endpoints.deployments import deployments_of_instance, end_deployment
 from db.events import record_event
-from db.instances.facts import situation_of
+from db.instances.facts import instance_facts
 from db.instances.ssh_ports import free_port
 from db.instances.tables import Instance
 from db.jobs.tables import JobAttempt
@@ -28,14 +28,14 @@ from domain.accounts.phases import KeyStatus
 from domain.endpoints.phases import DeploymentStatus
 from domain.instances.instances import InstanceSpec
 from domain.instances.phases import Desired, InstanceStatus
-from domain.instances.steps import InstanceSituation
+from domain.instances.steps import InstanceFacts
 from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
 from domain.workflow_contracts import deploy_workflow_id, instance_workflow_id, job_workflow_id, machine_workflow_id
-from failpoints import Point, reach
-from workflow_client.client import Flows
+from failpoints import Failpoint, hit
+from workflow_client.client import WorkflowClient
 
 
-class InstanceNews(BaseModel):
+class StatusChange(BaseModel):
     """A change of an instance that people are told about."""
 
     instance_id: int
@@ -43,7 +43,7 @@ class InstanceNews(BaseModel):
     message: str = ""
 
 
-class Parting(BaseModel):
+class ReleaseRequest(BaseModel):
     """Which holder lets go of which lease."""
 
     lease_id: str
@@ -51,23 +51,23 @@ class Parting(BaseModel):
 
 
 class InstanceActivities:
-    def __init__(self, clouds: Clouds, market: Market, flows: Flows) -> None:
+    def __init__(self, clouds: Clouds, market: Market, workflows: WorkflowClient) -> None:
         self._clouds = clouds
         self._database = clouds.database
         self._market = market
-        self._flows = flows
+        self._workflows = workflows
 
     @activity.defn
-    async def look_at_instance(self, instance_id: int) -> InstanceSituation:
+    async def look_at_instance(self, instance_id: int) -> InstanceFacts:
         """Read everything that the next step depends on."""
         settings = self._clouds.settings
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, instance_id)
-            return await situation_of(
+            return await instance_facts(
                 session,
                 instance,
                 attempts_allowed=settings.attempts_per_instance,
-                wakes_allowed=settings.fruitless_wakes,
+                wakes_allowed=settings.failed_wakes,
             )
 
     @activity.defn
@@ -100,35 +100,35 @@ class InstanceActivities:
                 raise Final(Fault.NO_OFFERS, str(error)) from error
             except (SpendingCapReached, GpuLimitReached) as error:
                 raise Final(Fault.SPENDING_CAP, str(error)) from error
-        await reach(Point.RESERVED_AGAIN)
+        await hit(Failpoint.RESERVED_AGAIN)
 
     @activity.defn
     async def start_machine(self, lease_id: str) -> None:
         """See that the lease's MachineWorkflow runs."""
         async with self._database.begin() as session:
             lease = await session.get_one(Lease, lease_id)
-        await self._flows.start_machine(lease_id, machine_summary(lease), int(lease.holder_id))
+        await self._workflows.start_machine(lease_id, machine_summary(lease), int(lease.holder_id))
 
     @activity.defn
-    async def let_go(self, parting: Parting) -> None:
+    async def request_release(self, parting: ReleaseRequest) -> None:
         """The instance wants this lease no longer: say so in the row, then to its MachineWorkflow.
 
         Ignored when the lease serves another holder by now.
         """
         async with self._database.begin() as session:
-            await leases.unwant(session, parting.lease_id, ("instance", str(parting.instance_id)))
-        await reach(Point.LET_GO)
-        await self._flows.changed(machine_workflow_id(parting.lease_id))
+            await leases.request_release(session, parting.lease_id, ("instance", str(parting.instance_id)))
+        await hit(Failpoint.REQUEST_RELEASE)
+        await self._workflows.changed(machine_workflow_id(parting.lease_id))
 
     @activity.defn
-    async def wish_destroyed(self, instance_id: int) -> None:
+    async def request_destroy(self, instance_id: int) -> None:
         """Nobody needs the instance any more: the wish goes to its row first, then to its workflow."""
         async with self._database.begin() as session:
             await session.execute(update(Instance).where(Instance.id == instance_id).values(desired=Desired.DESTROYED))
-        await self._flows.changed(instance_workflow_id(instance_id))
+        await self._workflows.changed(instance_workflow_id(instance_id))
 
     @activity.defn
-    async def record_instance(self, news: InstanceNews) -> None:
+    async def record_instance(self, news: StatusChange) -> None:
         """Write an instance's new status, end what hung on it when it is over, and tell its deploys."""
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, news.instance_id, with_for_update=True)
@@ -143,9 +143,9 @@ class InstanceActivities:
                         await end_deployment(session, deployment.id, *_ending(deployment.wanted, news))
         for deployment in deployments:
             if deployment.status is DeploymentStatus.DEPLOYING:
-                await self._flows.changed(deploy_workflow_id(deployment.id))
+                await self._workflows.changed(deploy_workflow_id(deployment.id))
         if job_id is not None:
-            await self._flows.changed(job_workflow_id(job_id))
+            await self._workflows.changed(job_workflow_id(job_id))
 
 
 def lease_keys(sealer: Sealer) -> tuple[str, str]:
@@ -158,7 +158,7 @@ def machine_summary(lease: Lease) -> str:
     return f"{lease.num_gpus}x {lease.gpu_name} at {lease.dph_total:.3f} USD/h, offer {lease.offer_id}"
 
 
-async def _write_news(session: AsyncSession, instance: Instance, news: InstanceNews) -> None:
+async def _write_news(session: AsyncSession, instance: Instance, news: StatusChange) -> None:
     present = await now(session)
     if instance.status is not news.status:
         await record_event(session, instance.user_id, f"instance:{instance.id}", news.status.value, news.message)
@@ -176,7 +176,7 @@ async def _write_news(session: AsyncSession, instance: Instance, news: InstanceN
         await free_port(session, instance.id)
 
 
-def _ending(wanted: bool, news: InstanceNews) -> tuple[DeploymentStatus, str]:
+def _ending(wanted: bool, news: StatusChange) -> tuple[DeploymentStatus, str]:
     if news.status is InstanceStatus.FAILED and wanted:
         return DeploymentStatus.FAILED, news.message
     return DeploymentStatus.STOPPED, "Stopped; its machine is released."

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from db.events import record_event
-from db.instances.desired_state import wish
+from db.instances.desired_state import request_action
 from db.instances.facts import holds_all
 from db.instances.idle_policy import hibernate_after
 from db.instances.tables import Instance
@@ -19,19 +19,19 @@ from db.notify import notify_instance
 from db.session import Database, now
 from db.snapshots.snapshots import newest
 from db.snapshots.tables import Snapshot
-from domain.instances.actions import Verb
+from domain.instances.actions import InstanceAction
 from domain.instances.phases import Desired, InstanceStatus
 from domain.instances.wakes import WakeReport
 from domain.machines.phases import LeaseState, Power
 from domain.workflow_contracts import machine_workflow_id
-from failpoints import Point, reach
+from failpoints import Failpoint, hit
 from settings import Settings
-from workflow_client.client import Flows
+from workflow_client.client import WorkflowClient
 
 IDLE_CLOCK = "the idle clock"
 
 
-class PowerWish(BaseModel):
+class PowerRequest(BaseModel):
     """An instance's machine shall run, or stop."""
 
     instance_id: int
@@ -49,10 +49,10 @@ class ChangeOfMind(BaseModel):
     seen: Desired
     desired: Desired
     why: str
-    fruitless: bool = False
+    failed_wake: bool = False
 
 
-class Homecoming(BaseModel):
+class DataMachine(BaseModel):
     """Where the files are from now on. `snapshot_id`: they came from there, so what was elsewhere before is void."""
 
     instance_id: int
@@ -81,24 +81,24 @@ class WakeEnding(BaseModel):
 
 
 class SleepActivities:
-    def __init__(self, database: Database, flows: Flows, settings: Settings) -> None:
+    def __init__(self, database: Database, workflows: WorkflowClient, settings: Settings) -> None:
         self._database = database
-        self._flows = flows
+        self._workflows = workflows
         self._settings = settings
 
     @activity.defn
-    async def wish_power(self, order: PowerWish) -> bool:
+    async def request_power(self, order: PowerRequest) -> bool:
         """Write what the machine shall be, then tell its flow. False: the instance's owner wants otherwise by now."""
         async with self._database.begin() as session:
             instance = await self._locked(session, order.instance_id)
             if order.power is Power.RUNNING:
-                wished = await power.wish_started(session, instance, order.lease_id)
+                wished = await power.request_start(session, instance, order.lease_id)
             else:
                 ran_until = await _ran_until(session, order) if order.ran else None
-                wished = await power.wish_stopped(session, instance, order.lease_id, ran_until)
-        await reach(Point.POWER_WISHED)
+                wished = await power.request_stop(session, instance, order.lease_id, ran_until)
+        await hit(Failpoint.POWER_REQUESTED)
         if wished:
-            await self._flows.changed(machine_workflow_id(order.lease_id))
+            await self._workflows.changed(machine_workflow_id(order.lease_id))
         return wished
 
     @activity.defn
@@ -106,12 +106,12 @@ class SleepActivities:
         """What was wished cannot be: wish what can, and say so where the user looks."""
         async with self._database.begin() as session:
             instance = await self._locked(session, change.instance_id)
-            instance.fruitless_wakes += change.fruitless
+            instance.failed_wakes += change.failed_wake
             if instance.desired is not change.seen:
                 return
-            instance.desired, instance.wished_at = change.desired, func.clock_timestamp()
-            instance.wished_by = "Dumont Cloud"
-            instance.restore_snapshot_id = None if change.fruitless else instance.restore_snapshot_id
+            instance.desired, instance.requested_at = change.desired, func.clock_timestamp()
+            instance.requested_by = "Dumont Cloud"
+            instance.restore_snapshot_id = None if change.failed_wake else instance.restore_snapshot_id
             await _warn(session, instance, change.why)
 
     @activity.defn
@@ -121,46 +121,46 @@ class SleepActivities:
             instance = await self._locked(session, warning.instance_id)
             if warning.restore_failed:
                 instance.restore_snapshot_id = None
-                instance.fruitless_wakes += 1
+                instance.failed_wakes += 1
             await _warn(session, instance, warning.text)
 
     @activity.defn
-    async def settle_home(self, home: Homecoming) -> None:
+    async def record_data_machine(self, home: DataMachine) -> None:
         """The files are on this lease's machine, and nowhere newer."""
         async with self._database.begin() as session:
             instance = await self._locked(session, home.instance_id)
             if home.snapshot_id is not None and _is_news(instance, home):
                 instance.epoch += 1
                 await _take_along(session, instance, home.snapshot_id)
-            instance.home_lease_id, instance.restore_snapshot_id = home.lease_id, None
+            instance.data_lease_id, instance.restore_snapshot_id = home.lease_id, None
             await notify_instance(session, instance.id)
-        await reach(Point.SETTLED_HOME)
+        await hit(Failpoint.DATA_MACHINE_RECORDED)
 
     @activity.defn
-    async def return_home(self, instance_id: int) -> None:
+    async def return_to_data_machine(self, instance_id: int) -> None:
         """Give the machine back that was to be moved to, if it is not home, and live on the old one again."""
         async with self._database.begin() as session:
             instance = await self._locked(session, instance_id)
-            left, instance.lease_id = instance.lease_id, instance.home_lease_id
-            if left is not None and left != instance.home_lease_id:
-                await leases.unwant(session, left, _holder(instance_id))
+            left, instance.lease_id = instance.lease_id, instance.data_lease_id
+            if left is not None and left != instance.data_lease_id:
+                await leases.request_release(session, left, _holder(instance_id))
         if left is not None:
-            await self._flows.changed(machine_workflow_id(left))
+            await self._workflows.changed(machine_workflow_id(left))
 
     @activity.defn
-    async def let_go_others(self, instance_id: int) -> None:
+    async def release_others(self, instance_id: int) -> None:
         """Give back every machine but the present one."""
         async with self._database.begin() as session:
             instance = await self._locked(session, instance_id)
             every = await leases.leases_of_instance(session, instance_id)
             others = [each for each in every if each.wanted and each.state.is_open and each.id != instance.lease_id]
             for each in others:
-                await leases.unwant(session, each.id, _holder(instance_id))
+                await leases.request_release(session, each.id, _holder(instance_id))
         for each in others:
-            await self._flows.changed(machine_workflow_id(each.id))
+            await self._workflows.changed(machine_workflow_id(each.id))
 
     @activity.defn
-    async def give_machine_up(self, instance_id: int) -> None:
+    async def release_if_saved(self, instance_id: int) -> None:
         """Let go of the stopped machine, if its files are safe elsewhere and it has not run since."""
         async with self._database.begin() as session:
             instance = await self._locked(session, instance_id)
@@ -170,9 +170,9 @@ class SleepActivities:
             safe = snapshot is not None and snapshot.verified and holds_all(snapshot, lease)
             if instance.desired is not Desired.HIBERNATED or not asleep or not safe:
                 return
-            await leases.unwant(session, lease.id, _holder(instance_id))
-        await reach(Point.LET_GO)
-        await self._flows.changed(machine_workflow_id(lease.id))
+            await leases.request_release(session, lease.id, _holder(instance_id))
+        await hit(Failpoint.REQUEST_RELEASE)
+        await self._workflows.changed(machine_workflow_id(lease.id))
 
     @activity.defn
     async def pause_idle(self, pause: IdlePause) -> None:
@@ -180,7 +180,7 @@ class SleepActivities:
         async with self._database.begin() as session:
             instance = await self._locked(session, pause.instance_id)
             if instance.desired is Desired.RUNNING and instance.status is InstanceStatus.RUNNING:
-                await wish(session, instance, Verb.PAUSE, by=IDLE_CLOCK, told=pause.why)
+                await request_action(session, instance, InstanceAction.PAUSE, by=IDLE_CLOCK, told=pause.why)
 
     @activity.defn
     async def hibernate_when_due(self, instance_id: int) -> float | None:
@@ -204,7 +204,7 @@ class SleepActivities:
             if left > 0:
                 return float(left)
             told = f"Paused for {window.total_seconds() / 60:g} minutes: its machine is given back."
-            await wish(session, instance, Verb.HIBERNATE, by=IDLE_CLOCK, told=told)
+            await request_action(session, instance, InstanceAction.HIBERNATE, by=IDLE_CLOCK, told=told)
             return 0.0
 
     @activity.defn
@@ -217,7 +217,7 @@ class SleepActivities:
             report = await report_of(session, instance, worked=ending.worked, reason=ending.reason)
             instance.last_wake = report.model_dump(mode="json")
             if ending.worked:
-                instance.fruitless_wakes = 0
+                instance.failed_wakes = 0
             await notify_instance(session, instance.id)
 
     async def _locked(self, session: AsyncSession, instance_id: int) -> Instance:
@@ -226,16 +226,17 @@ class SleepActivities:
 
 def _is_reported(instance: Instance) -> bool:
     """Nobody woke it (a restore while it runs, or at its making), or what came of that wish is reported already."""
-    if instance.wished_at is None:
+    if instance.requested_at is None:
         return True
     return (
-        instance.last_wake is not None and WakeReport.model_validate(instance.last_wake).began_at == instance.wished_at
+        instance.last_wake is not None
+        and WakeReport.model_validate(instance.last_wake).began_at == instance.requested_at
     )
 
 
-def _is_news(instance: Instance, home: Homecoming) -> bool:
+def _is_news(instance: Instance, home: DataMachine) -> bool:
     """Not when an earlier attempt has written it already."""
-    return instance.home_lease_id != home.lease_id or instance.restore_snapshot_id is not None
+    return instance.data_lease_id != home.lease_id or instance.restore_snapshot_id is not None
 
 
 async def _take_along(session: AsyncSession, instance: Instance, snapshot_id: str) -> None:
@@ -244,7 +245,7 @@ async def _take_along(session: AsyncSession, instance: Instance, snapshot_id: st
     await session.execute(update(Snapshot).where(*mine).values(epoch=instance.epoch))
 
 
-async def _ran_until(session: AsyncSession, order: PowerWish) -> datetime:
+async def _ran_until(session: AsyncSession, order: PowerRequest) -> datetime:
     """What was written later than this is in no snapshot."""
     snapshot = None if order.snapshot_id is None else await session.get(Snapshot, order.snapshot_id)
     return (None if snapshot is None else snapshot.taken_at) or await now(session)

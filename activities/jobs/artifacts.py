@@ -25,7 +25,7 @@ from db.session import Database
 from domain.jobs.phases import AttemptEnd, AttemptState, JobStatus, Stream
 from domain.jobs.spec import JobSpec
 from domain.machines.phases import LeaseState
-from failpoints import Point, reach
+from failpoints import Failpoint, hit
 from settings import Settings
 
 SSH_DEADLINE = 15.0
@@ -59,7 +59,7 @@ class ArtifactActivities:
             return
         if lease is None:
             raise Final(Fault.MACHINE_LOST, "the machine is gone")
-        await reach(Point.JOB_COLLECTING)
+        await hit(Failpoint.JOB_COLLECTING)
         try:
             with ssh_errors(PAUSE), _store_errors():
                 found, said = await self._fetch(job, attempt, lease)
@@ -69,9 +69,9 @@ class ArtifactActivities:
                 raise Final(Fault.NOT_COLLECTED, f"its files could not be collected: {error.message}") from error
             await self._note_failing(job.id)
             raise
-        await reach(Point.JOB_STORED)
+        await hit(Failpoint.JOB_STORED)
         await self._write(attempt_id, found, said)
-        await reach(Point.JOB_COLLECTED)
+        await hit(Failpoint.JOB_COLLECTED)
 
     async def _fetch(self, job: Job, attempt: JobAttempt, lease: Lease) -> tuple[Unpacked, list[str]]:
         folder = folder_of(attempt.id)

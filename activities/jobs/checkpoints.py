@@ -17,8 +17,8 @@ from domain.jobs.phases import AttemptState
 from domain.jobs.spec import JobSpec
 from domain.snapshots.phases import SnapshotStatus
 from domain.snapshots.snapshots import CHECKPOINT_TAG, WORKSPACE, NothingRuns
-from failpoints import Point, reach
-from workflow_client.client import Flows
+from failpoints import Failpoint, hit
+from workflow_client.client import WorkflowClient
 
 
 class CheckpointRestored(BaseModel):
@@ -34,9 +34,9 @@ class RestoreFailure(BaseModel):
 
 
 class CheckpointActivities:
-    def __init__(self, database: Database, flows: Flows) -> None:
+    def __init__(self, database: Database, workflows: WorkflowClient) -> None:
         self._database = database
-        self._flows = flows
+        self._workflows = workflows
 
     @activity.defn
     async def checkpoint_when_due(self, job_id: str) -> float:
@@ -59,8 +59,8 @@ class CheckpointActivities:
                 row = await snapshots.begin(session, new_id("snap"), instance, paths=[WORKSPACE], tags=[CHECKPOINT_TAG])
             except NothingRuns:
                 return every.total_seconds()
-        await reach(Point.CHECKPOINT_BEGUN)
-        await self._flows.start_snapshot(row.id, instance.id)
+        await hit(Failpoint.CHECKPOINT_BEGUN)
+        await self._workflows.start_snapshot(row.id, instance.id)
         return every.total_seconds()
 
     @activity.defn

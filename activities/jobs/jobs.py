@@ -20,7 +20,7 @@ from db.jobs.jobs import (
     NotItsTurn,
     admit,
     conclude,
-    facts_of,
+    job_facts,
     last_attempt,
     leases_of_job,
     next_in_queue,
@@ -41,8 +41,8 @@ from domain.jobs.steps import JobFacts, after_attempt, end_without_a_word
 from domain.market.offers import Offer
 from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
 from domain.workflow_contracts import instance_workflow_id, job_workflow_id, machine_workflow_id
-from failpoints import Point, reach
-from workflow_client.client import Flows
+from failpoints import Failpoint, hit
+from workflow_client.client import WorkflowClient
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _WAITS = {
@@ -62,16 +62,16 @@ class JobEnding(BaseModel):
 
 
 class JobActivities:
-    def __init__(self, clouds: Clouds, market: Market, flows: Flows) -> None:
+    def __init__(self, clouds: Clouds, market: Market, workflows: WorkflowClient) -> None:
         self._clouds = clouds
         self._database = clouds.database
         self._market = market
-        self._flows = flows
+        self._workflows = workflows
 
     @activity.defn
     async def look_at_job(self, job_id: str) -> JobFacts:
         async with self._database.begin() as session:
-            return await facts_of(session, await session.get_one(Job, job_id))
+            return await job_facts(session, await session.get_one(Job, job_id))
 
     @activity.defn
     async def seconds_left(self, job_id: str) -> float:
@@ -106,10 +106,10 @@ class JobActivities:
             lease = await self._admit(job_id, key, offers)
         except (NotItsTurn, GpuLimitReached, SpendingCapReached, NoOfferFree) as error:
             return await self._wait(job_id, _WAITS[type(error)], str(error))
-        await reach(Point.JOB_ADMITTED)
+        await hit(Failpoint.JOB_ADMITTED)
         if lease is not None:
-            await self._flows.start_machine(lease.id, machine_summary(lease), int(lease.holder_id))
-            await self._flows.start_instance(int(lease.holder_id), machine_summary(lease))
+            await self._workflows.start_machine(lease.id, machine_summary(lease), int(lease.holder_id))
+            await self._workflows.start_instance(int(lease.holder_id), machine_summary(lease))
             await self._call_next(job.user_id)
         return True
 
@@ -142,25 +142,25 @@ class JobActivities:
         async with self._database.begin() as session:
             following = await next_in_queue(session, user_id)
         if following is not None:
-            await self._flows.changed(job_workflow_id(following))
+            await self._workflows.changed(job_workflow_id(following))
 
     @activity.defn
-    async def give_up_machine(self, job_id: str) -> None:
+    async def end_attempt(self, job_id: str) -> None:
         """The attempt's machine is lost, never came, or is not wanted: the attempt ends without a word from it."""
         async with self._database.begin() as session:
             job = await session.get_one(Job, job_id, with_for_update=True)
             attempt = await last_attempt(session, job_id, lock=True)
-            facts = await facts_of(session, job)
+            facts = await job_facts(session, job)
             if attempt is None or attempt.state not in (AttemptState.PROVISIONING, AttemptState.RUNNING):
                 return
             end = end_without_a_word(facts)
             instance = await session.get_one(Instance, attempt.instance_id)
             message = await _of_machine(session, instance, end)
             await say_end(session, job, attempt, end, message=message)
-        await reach(Point.JOB_ENDED)
+        await hit(Failpoint.JOB_ENDED)
 
     @activity.defn
-    async def let_machine_go(self, job_id: str) -> None:
+    async def release_attempt(self, job_id: str) -> None:
         """The attempt needs its machine no longer: its instance's wish and its lease first, then their workflows."""
         async with self._database.begin() as session:
             attempt = await last_attempt(session, job_id)
@@ -172,11 +172,11 @@ class JobActivities:
                 await session.scalars(select(Lease.id).where(leases.of_instance(instance.id), leases.OPEN))
             ).all()
             for lease_id in open_ones:
-                await leases.unwant(session, lease_id, ("instance", str(instance.id)))
-        await reach(Point.JOB_LET_GO)
+                await leases.request_release(session, lease_id, ("instance", str(instance.id)))
+        await hit(Failpoint.JOB_RELEASE_REQUESTED)
         for lease_id in open_ones:
-            await self._flows.changed(machine_workflow_id(lease_id))
-        await self._flows.changed(instance_workflow_id(instance.id))
+            await self._workflows.changed(machine_workflow_id(lease_id))
+        await self._workflows.changed(instance_workflow_id(instance.id))
 
     @activity.defn
     async def conclude_job(self, job_id: str) -> JobEnding:
@@ -189,10 +189,10 @@ class JobActivities:
                 await _write_ending(session, job, ending, timedelta(days=settings.artifact_days))
             ending = JobEnding(status=job.status, reason=job.message)
             helped = await next_without_offer(session, job.provider_key_id)
-        await reach(Point.JOB_CONCLUDED)
+        await hit(Failpoint.JOB_CONCLUDED)
         await self._call_next(job.user_id)
         for job_id in helped:
-            await self._flows.changed(job_workflow_id(job_id))
+            await self._workflows.changed(job_workflow_id(job_id))
         return ending
 
 

@@ -14,20 +14,20 @@ from db.session import Database, now
 from domain.instances.phases import Desired
 from domain.jobs.phases import AttemptState
 from domain.workflow_contracts import machine_workflow_id
-from failpoints import Point, reach
+from failpoints import Failpoint, hit
 from settings import Settings
-from workflow_client.client import Flows
+from workflow_client.client import WorkflowClient
 
 
-class AsideActivities:
-    def __init__(self, database: Database, flows: Flows, settings: Settings) -> None:
+class ParkingActivities:
+    def __init__(self, database: Database, workflows: WorkflowClient, settings: Settings) -> None:
         self._database = database
-        self._flows = flows
+        self._workflows = workflows
         self._again = timedelta(minutes=settings.collect_again_minutes)
         self._longest = timedelta(hours=settings.collect_hours)
 
     @activity.defn
-    async def set_aside(self, job_id: str) -> None:
+    async def park(self, job_id: str) -> None:
         """A try has failed: the machine stops until the next one. Its disk is all there is of the files."""
         async with self._database.begin() as session:
             if (waiting := await _locked(session, job_id)) is None:
@@ -35,19 +35,19 @@ class AsideActivities:
             job, attempt, instance = waiting
             lease = await session.get_one(Lease, instance.lease_id or "", with_for_update=True)
             present = await now(session)
-            attempt.aside_until = attempt.aside_until or present + self._longest
+            attempt.parked_until = attempt.parked_until or present + self._longest
             attempt.collect_at = present + self._again
             lease.keeps_files = True
             if instance.desired is not Desired.DESTROYED:
                 instance.desired = Desired.PAUSED
-            await power.wish_stopped(session, instance, lease.id, None)
+            await power.request_stop(session, instance, lease.id, None)
             job.message = _waits(attempt)
-            await say(session, job, "set_aside", job.message)
-        await reach(Point.SET_ASIDE)
-        await self._flows.changed(machine_workflow_id(lease.id))
+            await say(session, job, "parked", job.message)
+        await hit(Failpoint.PARK)
+        await self._workflows.changed(machine_workflow_id(lease.id))
 
     @activity.defn
-    async def take_up(self, job_id: str) -> None:
+    async def unpark(self, job_id: str) -> None:
         """It is time for the next try: the machine starts."""
         async with self._database.begin() as session:
             if (waiting := await _locked(session, job_id)) is None:
@@ -55,12 +55,12 @@ class AsideActivities:
             job, _, instance = waiting
             if instance.desired is Desired.PAUSED:
                 instance.desired = Desired.RUNNING
-            if not await power.wish_started(session, instance, instance.lease_id or ""):
+            if not await power.request_start(session, instance, instance.lease_id or ""):
                 return
             job.message = "Starting its machine, to fetch its files."
-            await say(session, job, "taken_up", job.message)
-        await reach(Point.TAKEN_UP)
-        await self._flows.changed(machine_workflow_id(instance.lease_id or ""))
+            await say(session, job, "unparked", job.message)
+        await hit(Failpoint.UNPARKED)
+        await self._workflows.changed(machine_workflow_id(instance.lease_id or ""))
 
 
 async def _locked(session: AsyncSession, job_id: str) -> tuple[Job, JobAttempt, Instance] | None:
@@ -73,5 +73,5 @@ async def _locked(session: AsyncSession, job_id: str) -> tuple[Job, JobAttempt, 
 
 
 def _waits(attempt: JobAttempt) -> str:
-    until, again = f"{attempt.aside_until:%Y-%m-%d %H:%M} UTC", f"{attempt.collect_at:%Y-%m-%d %H:%M} UTC"
+    until, again = f"{attempt.parked_until:%Y-%m-%d %H:%M} UTC", f"{attempt.collect_at:%Y-%m-%d %H:%M} UTC"
     return f"Its files could not be fetched. Its machine is stopped and keeps them until {until}; next try: {again}."

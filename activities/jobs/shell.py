@@ -35,7 +35,7 @@ from db.session import Database
 from domain.jobs.phases import AttemptEnd, AttemptState, Stream
 from domain.jobs.spec import JobSpec
 from domain.machines.phases import LeaseState
-from failpoints import Point, reach
+from failpoints import Failpoint, hit
 
 SSH_DEADLINE = 15.0
 START_DEADLINE = 60.0
@@ -84,12 +84,12 @@ class JobShellActivities:
         spec = JobSpec.model_validate(on.job.spec)
         limits = RunnerLimits(timeout=round(spec.timeout_minutes * 60))
         files = packed(attempt_id, spec, env_of_job(self._sealer, on.job), limits)
-        await reach(Point.JOB_BEGUN)
+        await hit(Failpoint.JOB_BEGUN)
         with ssh_errors(PAUSE):
             async with await connect(on.target, timeout=SSH_DEADLINE) as connection:
                 command = starting(folder_of(attempt_id))
                 code, _, stderr = await _run(connection, command, files, START_DEADLINE)
-        await reach(Point.JOB_STARTED)
+        await hit(Failpoint.JOB_STARTED)
         if code != 0:
             raise NotYet(f"the machine does not take the job: {stderr.strip()[-300:]}", 2.0)
         async with self._database.begin() as session:
@@ -112,7 +112,7 @@ class JobShellActivities:
             async with await connect(on.target, timeout=SSH_DEADLINE) as connection:
                 while time.monotonic() < until:
                     if await self._follow_once(connection, on):
-                        await reach(Point.JOB_ENDED)
+                        await hit(Failpoint.JOB_ENDED)
                         return True
         return False
 
@@ -132,7 +132,7 @@ class JobShellActivities:
             raise NotYet("the runner has not begun yet", PAUSE)
         await self._keep(on, offsets, said)
         if said.stdout or said.stderr:
-            await reach(Point.JOB_OUTPUT_KEPT)
+            await hit(Failpoint.JOB_OUTPUT_KEPT)
             await asyncio.sleep(0 if _more(offsets, said) else BETWEEN_WATCHED if watched else BETWEEN_UNWATCHED)
         return said.state != "running" and not _more(offsets, said)
 
@@ -156,7 +156,7 @@ class JobShellActivities:
         with ssh_errors(PAUSE):
             async with await connect(on.target, timeout=SSH_DEADLINE) as connection:
                 await _run(connection, stopping(folder_of(order.attempt_id), order.why), b"", SSH_DEADLINE)
-        await reach(Point.JOB_STOP_ASKED)
+        await hit(Failpoint.JOB_STOP_ASKED)
 
     @activity.defn
     async def end_unheard(self, order: StopOrder) -> None:

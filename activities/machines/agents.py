@@ -10,14 +10,14 @@ from activities.machines.agent_program import AgentSettings, installing
 from activities.machines.machines import MachineActivities
 from clients.ssh import CommandTimedOut, Completed, SshError, SshTarget, connect, run
 from db.accounts.tables import Account
-from db.instances.idleness import IdleDefaults, idle_facts, record_verdict
+from db.instances.idleness import IdleDefaults, idle_facts, record_decision
 from db.instances.tables import Instance
 from db.machines.agent_reports import record_report
 from db.machines.lease_tokens import AGENT, lease_token, living_lease
 from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.session import Database
-from domain.instances.idleness import IdleVerdict, judge, warning
+from domain.instances.idleness import IdleDecision, judge, warning
 from domain.machines.agents import AgentStatus
 from settings import Settings
 
@@ -108,7 +108,7 @@ class AgentActivities:
             await record_report(session, lease, status)
 
     @activity.defn
-    async def judge_idle(self, instance_id: int) -> IdleVerdict:
+    async def judge_idle(self, instance_id: int) -> IdleDecision:
         """Whether the instance is idle, and when to ask again; what is shown of it is written to its row."""
         settings = self._settings
         defaults = IdleDefaults(
@@ -121,9 +121,9 @@ class AgentActivities:
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, instance_id, with_for_update=True)
             facts = await idle_facts(session, instance, defaults)
-            verdict = IdleVerdict(why="There is nothing to pause.") if facts is None else judge(facts)
-            await record_verdict(session, instance, verdict)
-        return verdict
+            decision = IdleDecision(why="There is nothing to pause.") if facts is None else judge(facts)
+            await record_decision(session, instance, decision)
+        return decision
 
     @activity.defn
     async def warn_users(self, instance_id: int) -> bool:

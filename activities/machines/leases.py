@@ -10,7 +10,7 @@ from db.session import Database
 from domain.machines.machines import MachineSeen
 from domain.machines.phases import LeaseOutcome, LeaseState
 from domain.workflow_contracts import LeaseView
-from workflow_client.client import Flows
+from workflow_client.client import WorkflowClient
 
 
 class LeaseEnding(BaseModel):
@@ -33,9 +33,9 @@ def lease_view(lease: Lease) -> LeaseView:
 
 
 class LeaseActivities:
-    def __init__(self, database: Database, flows: Flows) -> None:
+    def __init__(self, database: Database, workflows: WorkflowClient) -> None:
         self._database = database
-        self._flows = flows
+        self._workflows = workflows
 
     @activity.defn
     async def look_at_lease(self, lease_id: str) -> LeaseView:
@@ -46,7 +46,7 @@ class LeaseActivities:
     @activity.defn
     async def watch_account(self, account_id: int) -> None:
         """Have the account's machines looked at, now and while they move."""
-        await self._flows.watch(account_id)
+        await self._workflows.watch(account_id)
 
     @activity.defn
     async def record_ending(self, ending: LeaseEnding) -> None:

@@ -15,7 +15,7 @@ from clients.vast import VastClient
 from clients.vast_errors import VastKeyRefused, VastNotSent, VastRefused, VastThrottled, VastUnavailable, is_offer_gone
 from clients.vast_types import RentRequest
 from clouds.connections import Clouds
-from clouds.rate_limits import Endpoint
+from clouds.rate_limits import ApiQuota
 from db.instances.instances import env_of
 from db.instances.tables import Instance
 from db.machines import leases
@@ -26,7 +26,7 @@ from domain.machines.machines import MachineSeen, ssh_address, ssh_ways
 from domain.machines.phases import LeaseState, SshWay
 from domain.market.offers import MachineType
 from domain.workflow_contracts import LeaseView
-from failpoints import Point, reach
+from failpoints import Failpoint, hit
 
 RENT_DEADLINE = 20.0
 """Seconds for the rent request; well below the activity's own deadline, so that no attempt outlives its retry."""
@@ -66,14 +66,14 @@ class MachineActivities:
     async def _ask(self, lease: Lease) -> None:
         client = await self._clouds.client(lease.provider_key_id)
         request = await self._rent_request(lease)
-        await self._turn(lease, Endpoint.RENT)
-        await reach(Point.RENT_BEGUN)
+        await self._turn(lease, ApiQuota.RENT)
+        await hit(Failpoint.RENT_BEGUN)
         if _late():
             raise NotYet("this attempt was held up; the next one asks", 0)
         async with self._database.begin() as session:
             if not await leases.mark_asked(session, lease.id):
                 raise NotYet("another attempt asked", LOOK_AGAIN)
-        await reach(Point.RENT_MARKED)
+        await hit(Failpoint.RENT_MARKED)
         await self._buy(client, lease, request)
 
     async def _buy(self, client: VastClient, lease: Lease, request: RentRequest) -> None:
@@ -81,7 +81,7 @@ class MachineActivities:
             cloud_id = await client.rent(lease.offer_id, request, timeout=RENT_DEADLINE)
         except VastThrottled as error:
             await self._unask(lease)
-            pause = await self._clouds.told_to_slow_down(lease.account_id, Endpoint.RENT)
+            pause = await self._clouds.told_to_slow_down(lease.account_id, ApiQuota.RENT)
             raise NotYet("the cloud asks us to slow down", error.retry_after or pause) from error
         except VastNotSent as error:
             await self._unask(lease)
@@ -96,16 +96,16 @@ class MachineActivities:
                 await self._rented(lease, error.new_contract)
             fault = Fault.OFFER_GONE if is_offer_gone(error) else Fault.REFUSED
             raise Final(fault, "the offer was taken by someone else" if is_offer_gone(error) else str(error)) from error
-        await reach(Point.RENT_ANSWERED)
+        await hit(Failpoint.RENT_ANSWERED)
         if cloud_id is None:
             raise NotYet("the cloud said yes without naming the machine; looking for it", LOOK_AGAIN)
         await self._rented(lease, cloud_id)
-        await reach(Point.RENT_RECORDED)
+        await hit(Failpoint.RENT_RECORDED)
 
     async def _look_up(self, lease: Lease) -> None:
         """Somebody asked before and the answer is not known: look for the machine by its label while it settles."""
-        await self._turn(lease, Endpoint.LIST)
-        async with self._clouds.calling(lease.provider_key_id, Endpoint.LIST) as client:
+        await self._turn(lease, ApiQuota.LIST)
+        async with self._clouds.calling(lease.provider_key_id, ApiQuota.LIST) as client:
             found = [each.id for each in await client.list_instances([lease.label]) if each.label == lease.label]
         if found:
             await self._rented(lease, min(found))
@@ -134,8 +134,8 @@ class MachineActivities:
         lease = await self._lease(lease_id)
         if lease.cloud_id is None:
             return
-        await self._turn(lease, Endpoint.SSH_KEYS)
-        async with self._clouds.calling(lease.provider_key_id, Endpoint.SSH_KEYS) as client:
+        await self._turn(lease, ApiQuota.SSH_KEYS)
+        async with self._clouds.calling(lease.provider_key_id, ApiQuota.SSH_KEYS) as client:
             await client.attach_ssh_key(lease.cloud_id, lease.public_key)
 
     @activity.defn
@@ -147,20 +147,20 @@ class MachineActivities:
         lease = await self._lease(lease_id)
         if lease.state is LeaseState.CLOSED:
             return
-        await reach(Point.RELEASE_BEGUN)
+        await hit(Failpoint.RELEASE_BEGUN)
         if lease.asked_at is not None:
             try:
-                async with self._clouds.calling(lease.provider_key_id, Endpoint.DESTROY) as client:
+                async with self._clouds.calling(lease.provider_key_id, ApiQuota.DESTROY) as client:
                     await self._destroy(client, lease)
             except NotYet:
                 async with self._database.begin() as session:
                     await tell_if_slow(session, lease, self._clouds.settings.release_alarm_seconds)
                 raise
-        await reach(Point.RELEASE_CONFIRMED)
+        await hit(Failpoint.RELEASE_CONFIRMED)
         async with self._database.begin() as session:
             await leases.mark_closed(session, lease_id)
             await no_longer_slow(session, lease)
-        await reach(Point.RELEASE_RECORDED)
+        await hit(Failpoint.RELEASE_RECORDED)
 
     async def _destroy(self, client: VastClient, lease: Lease) -> None:
         attempt = activity.info().attempt
@@ -175,20 +175,20 @@ class MachineActivities:
             raise NotYet("a late answer may still make a machine; looking a while longer", LOOK_AGAIN)
 
     async def _ask_to_destroy(self, client: VastClient, lease: Lease, cloud_id: int) -> None:
-        await self._turn(lease, Endpoint.DESTROY)
+        await self._turn(lease, ApiQuota.DESTROY)
         try:
             await client.destroy_instance(cloud_id)
         except VastRefused as error:
             pause = min(REFUSED_PAUSE_AT_MOST, LOOK_AGAIN * activity.info().attempt)
             raise NotYet(f"the cloud refuses to destroy it ({error})", pause) from error
-        await reach(Point.RELEASE_ASKED)
+        await hit(Failpoint.RELEASE_ASKED)
 
     async def _still_there(self, client: VastClient, lease: Lease) -> list[int]:
         """By label and by id: a listing may lag, and a machine may have been relabelled."""
-        await self._turn(lease, Endpoint.LIST)
+        await self._turn(lease, ApiQuota.LIST)
         listed = {each.id for each in await client.list_instances([lease.label]) if each.label == lease.label}
         if lease.cloud_id is not None and lease.cloud_id not in listed:
-            await self._turn(lease, Endpoint.SHOW)
+            await self._turn(lease, ApiQuota.SHOW)
             if await client.show_instance(lease.cloud_id) is not None:
                 listed.add(lease.cloud_id)
         return sorted(listed)
@@ -217,7 +217,7 @@ class MachineActivities:
         async with self._database.begin() as session:
             return await session.get_one(Lease, lease_id)
 
-    async def _turn(self, lease: Lease, endpoint: Endpoint) -> None:
+    async def _turn(self, lease: Lease, endpoint: ApiQuota) -> None:
         wait = await self._clouds.seconds_to_wait(lease.account_id, endpoint)
         if wait:
             raise NotYet(f"waiting for our turn to call the cloud ({endpoint.value[0]})", wait)

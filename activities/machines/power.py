@@ -6,11 +6,11 @@ from temporalio import activity
 from activities.errors import Fault, Final, NotYet
 from clients.vast_errors import VastRefused
 from clouds.connections import Clouds
-from clouds.rate_limits import Endpoint
+from clouds.rate_limits import ApiQuota
 from db.events import record_event
 from db.machines import power
 from db.machines.tables import Lease
-from failpoints import Point, reach
+from failpoints import Failpoint, hit
 
 ASK_AGAIN = 2.0
 NOT_THERE = 404
@@ -38,10 +38,10 @@ class PowerActivities:
         async with self._database.begin() as session:
             if not await power.mark_stopping(session, lease_id):
                 return
-        await reach(Point.STOP_MARKED)
+        await hit(Failpoint.STOP_MARKED)
         if refusal := await self._refusal_of(lease, "stopped"):
             raise NotYet(f"the cloud does not stop it ({refusal})", ASK_AGAIN)
-        await reach(Point.STOP_ASKED)
+        await hit(Failpoint.STOP_ASKED)
 
     @activity.defn
     async def switch_on(self, lease_id: str) -> None:
@@ -55,10 +55,10 @@ class PowerActivities:
         async with self._database.begin() as session:
             if not await power.mark_starting(session, lease_id):
                 return
-        await reach(Point.START_MARKED)
+        await hit(Failpoint.START_MARKED)
         if refusal := await self._refusal_of(lease, "running"):
             raise Final(Fault.START_REFUSED, _words(refusal))
-        await reach(Point.START_ASKED)
+        await hit(Failpoint.START_ASKED)
 
     @activity.defn
     async def give_up_start(self, failure: StartFailure) -> None:
@@ -95,7 +95,7 @@ class PowerActivities:
         """Ask for the state; None when the cloud takes it."""
         if lease.cloud_id is None:
             raise Final(Fault.MACHINE_LOST, "the lease has no machine")
-        async with self._clouds.calling(lease.provider_key_id, Endpoint.MANAGE) as client:
+        async with self._clouds.calling(lease.provider_key_id, ApiQuota.MANAGE) as client:
             try:
                 await client.set_state(lease.cloud_id, state)
             except VastRefused as refusal:
@@ -103,7 +103,7 @@ class PowerActivities:
         return None
 
     async def _turn(self, lease: Lease) -> None:
-        wait = await self._clouds.seconds_to_wait(lease.account_id, Endpoint.MANAGE)
+        wait = await self._clouds.seconds_to_wait(lease.account_id, ApiQuota.MANAGE)
         if wait:
             raise NotYet("waiting for our turn to call the cloud (manage)", wait)
 

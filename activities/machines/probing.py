@@ -15,7 +15,7 @@ from db.events import record_event
 from db.machines import leases, power
 from db.machines.tables import Lease
 from domain.machines.phases import LeaseState, SshWay
-from failpoints import Point, reach
+from failpoints import Failpoint, hit
 
 PAUSE = 0.3
 FIRST_PAUSE, FIRST_TRIES = 0.1, 20
@@ -44,10 +44,10 @@ class ProbeActivities:
             way, connection = await self._log_in(lease)
             async with connection:
                 host_key = host_key_of(connection)
-                await reach(Point.PROBE_LOGGED_IN)
+                await hit(Failpoint.PROBE_LOGGED_IN)
                 await _try_gpu(connection)
         await self._record(lease, host_key, way)
-        await reach(Point.PROBE_RECORDED)
+        await hit(Failpoint.PROBE_RECORDED)
 
     async def _log_in(self, lease: Lease) -> tuple[SshWay, SSHClientConnection]:
         """By the way in use; by the other one too once that has led nowhere for a while.

@@ -13,7 +13,7 @@ from clients.vast import VastClient
 from clients.vast_errors import VastRefused
 from clients.vast_types import VastInstance
 from clouds.connections import Clouds
-from clouds.rate_limits import Endpoint, Urgency
+from clouds.rate_limits import ApiQuota, Urgency
 from db.accounts.tables import ProviderKey
 from db.alarms import close_alarms, raise_alarm
 from db.machines import orphans
@@ -21,9 +21,18 @@ from db.machines.leases import OPEN
 from db.machines.tables import Lease
 from db.tables import Installation
 from domain.accounts.phases import KeyStatus
-from domain.machines.reaping import Action, Listed, Policy, Sentence, Suspect, braked, sentences, suspects
+from domain.machines.reaping import (
+    ActionRequest,
+    Candidate,
+    Listed,
+    Policy,
+    ReapAction,
+    action_requests,
+    candidates,
+    within_safety_limit,
+)
 
-BRAKE_ALARM = "reaper_brake"
+SAFETY_LIMIT_ALARM = "reaper_safety_limit"
 REFUSED_KEY_AGAIN = timedelta(minutes=5)
 
 
@@ -32,13 +41,13 @@ class Sweep(BaseModel):
 
     account_id: int
     listed: int
-    suspects: int = 0
-    sentences: list[Sentence] = []
+    candidates: int = 0
+    action_requests: list[ActionRequest] = []
 
 
 class Execution(BaseModel):
     account_id: int
-    sentence: Sentence
+    action_request: ActionRequest
 
 
 class ReapActivities:
@@ -47,7 +56,7 @@ class ReapActivities:
         self._database = clouds.database
         settings = clouds.settings
         self._policy = Policy.model_validate(
-            {"apart": settings.reap_apart_seconds, "grace": settings.stray_grace_seconds}
+            {"apart": settings.reap_apart_seconds, "grace": settings.orphan_grace_seconds}
         )
 
     @activity.defn
@@ -67,7 +76,7 @@ class ReapActivities:
         """List the account completely, then read the ledger, and say what is to be done.
 
         What is suspect is noted whatever comes of it; more than the brake allows is an alarm, and sentences only for
-        what a person has looked at (`dumont strays --go-on`).
+        what a person has looked at (`dumont orphans --go-on`).
 
         Raises:
             Final: KEY_REFUSED; a later sweep tries again.
@@ -76,27 +85,27 @@ class ReapActivities:
         async with self._database.begin() as session:
             home = (await session.scalars(select(Installation))).one()
             leases = await orphans.known_leases(session, [each.label for each in listing if each.label])
-            found = suspects(listing, leases, _ours(home))
-            await _tell_of_former(session, suspects(listing, {}, home.former_uids))
+            found = candidates(listing, leases, _ours(home))
+            await _tell_of_former(session, candidates(listing, {}, home.former_uids))
             before = await orphans.sightings(session, account_id)
             now = await orphans.database_time(session)
-            judged = sentences(found, before, now, self._policy)
+            judged = action_requests(found, before, now, self._policy)
             await orphans.note(session, account_id, found)
             live = await session.scalar(select(func.count()).where(OPEN, Lease.account_id == account_id))
-            done = braked(judged, before, now, live or 0)
+            done = within_safety_limit(judged, before, now, live or 0)
             tell = raise_alarm if len(done) < len(judged) else close_alarms
-            await tell(session, BRAKE_ALARM, _too_many(account_id))
-        return Sweep(account_id=account_id, listed=len(listing), suspects=len(found), sentences=done)
+            await tell(session, SAFETY_LIMIT_ALARM, _too_many(account_id))
+        return Sweep(account_id=account_id, listed=len(listing), candidates=len(found), action_requests=done)
 
     async def _listing(self, account_id: int) -> list[Listed]:
         attempt = activity.info().attempt
         key = await self._key_of(account_id)
         if attempt > 1 and key.status is KeyStatus.REFUSED:
             raise Final(Fault.KEY_REFUSED, "the cloud refuses every key of this account")
-        wait = await self._clouds.seconds_to_wait(account_id, Endpoint.LIST, Urgency.SWEEP, attempt)
+        wait = await self._clouds.seconds_to_wait(account_id, ApiQuota.LIST, Urgency.SWEEP, attempt)
         if wait:
             raise NotYet("waiting for our turn to list", wait)
-        async with self._clouds.calling(key.id, Endpoint.LIST) as client:
+        async with self._clouds.calling(key.id, ApiQuota.LIST) as client:
             return [_listed(instance) for instance in await client.list_instances(turn=self._clouds.pages(account_id))]
 
     @activity.defn
@@ -105,30 +114,30 @@ class ReapActivities:
 
         What the cloud refuses to do is told of and left to the next sweep; the other machines do not wait for it.
         """
-        sentence, account_id = execution.sentence, execution.account_id
-        async with self._clouds.calling((await self._key_of(account_id)).id, Endpoint.DESTROY) as client:
-            await self._turn(account_id, Endpoint.SHOW)
-            instance = await client.show_instance(sentence.cloud_id)
-            if instance is None or not await self._still_suspect(_listed(instance), sentence):
+        action_request, account_id = execution.action_request, execution.account_id
+        async with self._clouds.calling((await self._key_of(account_id)).id, ApiQuota.DESTROY) as client:
+            await self._turn(account_id, ApiQuota.SHOW)
+            instance = await client.show_instance(action_request.cloud_id)
+            if instance is None or not await self._is_still_candidate(_listed(instance), action_request):
                 return False
-            await self._turn(account_id, Endpoint.DESTROY)
-            refusal = await _ask(client, sentence)
+            await self._turn(account_id, ApiQuota.DESTROY)
+            refusal = await _ask(client, action_request)
         async with self._database.begin() as session:
             if refusal is not None:
-                await raise_alarm(session, "stray_refused", _not_done(sentence))
+                await raise_alarm(session, "orphan_refused", _not_done(action_request))
                 return False
-            await orphans.record_action(session, account_id, sentence.cloud_id, sentence.action)
-            await raise_alarm(session, "stray", _told(sentence))
-            await close_alarms(session, "stray_refused", _not_done(sentence))
+            await orphans.record_action(session, account_id, action_request.cloud_id, action_request.action)
+            await raise_alarm(session, "orphan", _told(action_request))
+            await close_alarms(session, "orphan_refused", _not_done(action_request))
         return True
 
-    async def _still_suspect(self, listed: Listed, sentence: Sentence) -> bool:
+    async def _is_still_candidate(self, listed: Listed, action_request: ActionRequest) -> bool:
         """A row may have been written, or an answer arrived, since the sweep."""
         async with self._database.begin() as session:
             home = (await session.scalars(select(Installation))).one()
-            leases = await orphans.known_leases(session, [sentence.label])
-        found: list[Suspect] = suspects([listed], leases, _ours(home))
-        return [each.label for each in found] == [sentence.label]
+            leases = await orphans.known_leases(session, [action_request.label])
+        found: list[Candidate] = candidates([listed], leases, _ours(home))
+        return [each.label for each in found] == [action_request.label]
 
     async def _key_of(self, account_id: int) -> ProviderKey:
         async with self._database.begin() as session:
@@ -139,19 +148,19 @@ class ReapActivities:
             key: ProviderKey = found.one()
             return key
 
-    async def _turn(self, account_id: int, endpoint: Endpoint) -> None:
+    async def _turn(self, account_id: int, endpoint: ApiQuota) -> None:
         wait = await self._clouds.seconds_to_wait(account_id, endpoint, Urgency.SWEEP, activity.info().attempt)
         if wait:
             raise NotYet(f"waiting for our turn to call the cloud ({endpoint.value[0]})", wait)
 
 
-async def _ask(client: VastClient, sentence: Sentence) -> VastRefused | None:
+async def _ask(client: VastClient, action_request: ActionRequest) -> VastRefused | None:
     """The cloud's refusal, if it refuses."""
     try:
-        if sentence.action is Action.DESTROY:
-            await client.destroy_instance(sentence.cloud_id)
+        if action_request.action is ReapAction.DESTROY:
+            await client.destroy_instance(action_request.cloud_id)
         else:
-            await client.set_state(sentence.cloud_id, "stopped")
+            await client.set_state(action_request.cloud_id, "stopped")
     except VastRefused as error:
         return error
     return None
@@ -161,7 +170,7 @@ def _ours(home: Installation) -> set[str]:
     return {home.uid, *home.adopted_uids}
 
 
-async def _tell_of_former(session: AsyncSession, found: list[Suspect]) -> None:
+async def _tell_of_former(session: AsyncSession, found: list[Candidate]) -> None:
     """Machines of the installation that we were copied from: if it is gone, nobody else would tell of them."""
     if not found:
         return await close_alarms(session, "former")
@@ -183,17 +192,23 @@ def _listed(instance: VastInstance) -> Listed:
 def _too_many(account_id: int) -> str:
     return (
         f"So many machines of account {account_id} look as if nobody held them that it is more likely our own mistake: "
-        "nothing is done to them. dumont strays shows them; dumont strays --go-on lets the reaper act on just those."
+        "nothing is done to them. dumont orphans shows them; dumont orphans --go-on lets the reaper act on just those."
     )
 
 
-def _told(sentence: Sentence) -> str:
-    what = "was destroyed" if sentence.action is Action.DESTROY else "was stopped, and is destroyed after a day"
-    return f"Machine {sentence.cloud_id} with label {sentence.label}, which no open lease accounts for, {what}."
+def _named(action_request: ActionRequest) -> str:
+    return f"Machine {action_request.cloud_id} with label {action_request.label}, which no open lease accounts for,"
 
 
-def _not_done(sentence: Sentence) -> str:
+def _told(action_request: ActionRequest) -> str:
+    what = (
+        "was destroyed" if action_request.action is ReapAction.DESTROY else "was stopped, and is destroyed after a day"
+    )
+    return f"{_named(action_request)} {what}."
+
+
+def _not_done(action_request: ActionRequest) -> str:
     return (
-        f"Machine {sentence.cloud_id} with label {sentence.label}, which no open lease accounts for, is to be "
-        f"{'destroyed' if sentence.action is Action.DESTROY else 'stopped'}, and the cloud refuses."
+        f"{_named(action_request)} is to be "
+        f"{'destroyed' if action_request.action is ReapAction.DESTROY else 'stopped'}, and the cloud refuses."
     )

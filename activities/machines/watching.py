@@ -9,13 +9,13 @@ from activities.errors import NotYet
 from clients.vast import PAGE, VastClient
 from clients.vast_types import VastInstance
 from clouds.connections import Clouds
-from clouds.rate_limits import Endpoint, Urgency
+from clouds.rate_limits import ApiQuota, Urgency
 from db.machines.leases import OPEN, mark_seen
 from db.machines.tables import Lease
 from domain.machines.machines import MachineSeen, Seen
 from domain.machines.phases import LeaseState
-from failpoints import Point, reach
-from workflow_client.client import Flows
+from failpoints import Failpoint, hit
+from workflow_client.client import WorkflowClient
 
 UP = {"running"}
 BOOTING = {None, "created", "loading", "rebooting"}
@@ -24,9 +24,9 @@ ABANDONED = "OCI runtime create failed"
 
 
 class WatchActivities:
-    def __init__(self, clouds: Clouds, flows: Flows) -> None:
+    def __init__(self, clouds: Clouds, workflows: WorkflowClient) -> None:
         self._clouds = clouds
-        self._flows = flows
+        self._workflows = workflows
 
     @activity.defn
     async def look_at_account(self, account_id: int) -> None:
@@ -38,13 +38,13 @@ class WatchActivities:
         if not held:
             return
         attempt = activity.info().attempt
-        wait = await self._clouds.seconds_to_wait(account_id, Endpoint.LIST, Urgency.MOVING, attempt)
+        wait = await self._clouds.seconds_to_wait(account_id, ApiQuota.LIST, Urgency.MOVING, attempt)
         if wait:
             raise NotYet("waiting for our turn to list", wait)
-        async with self._clouds.calling(held[0].provider_key_id, Endpoint.LIST) as client:
+        async with self._clouds.calling(held[0].provider_key_id, ApiQuota.LIST) as client:
             looked_at = _this_look(held, attempt)
             found = await client.list_instances([lease.label for lease in looked_at])
-            await reach(Point.WATCH_LISTED)
+            await hit(Failpoint.WATCH_LISTED)
             for lease in looked_at:
                 await self._tell(client, lease, {each.id: each for each in found})
         raise NotYet("machines are held", self._pause(held))
@@ -69,15 +69,15 @@ class WatchActivities:
         if new.same_as(old):
             return
         new.since = datetime.now(UTC) if new.state is not old.state else old.since
-        await self._flows.seen(lease.id, new)  # told first: dying in between tells it twice, never not at all
-        await reach(Point.WATCH_TOLD)
+        await self._workflows.seen(lease.id, new)  # told first: dying in between tells it twice, never not at all
+        await hit(Failpoint.WATCH_TOLD)
         lease.seen = new.model_dump(mode="json")
         async with self._clouds.database.begin() as session:
             await mark_seen(session, lease.id, lease.seen)
 
     async def _surely_absent(self, client: VastClient, lease: Lease) -> bool:
         """A listing without it is a hint; its own page without it is the second, independent word."""
-        if lease.cloud_id is None or await self._clouds.seconds_to_wait(lease.account_id, Endpoint.SHOW):
+        if lease.cloud_id is None or await self._clouds.seconds_to_wait(lease.account_id, ApiQuota.SHOW):
             return False
         return await client.show_instance(lease.cloud_id) is None
 

@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.errors import Fault, Final
 from activities.machines.machines import MachineActivities
 from activities.snapshots.transfer_progress import Noting, words
-from activities.snapshots.transfers import Copies
+from activities.snapshots.transfers import Transfers
 from activities.snapshots.vault import on_machine, wanted_snapshot
 from db.instances.tables import Instance
 from db.machines.lease_tokens import VAULT, lease_token
@@ -18,8 +18,8 @@ from db.sealing import Sealer
 from db.session import Database
 from db.snapshots.repositories import password_of
 from domain.snapshots.phases import SnapshotStatus
-from domain.snapshots.transfers import CopyKind, CopyOrder, CopyStatus
-from failpoints import Point, reach
+from domain.snapshots.transfers import TransferKind, TransferOrder, TransferStatus
+from failpoints import Failpoint, hit
 from settings import Settings
 
 
@@ -46,7 +46,7 @@ class RestoreActivities:
         self._sealer = sealer
         self._settings = settings
         self._machines = machines
-        self._copies = Copies(settings)
+        self._transfers = Transfers(settings)
 
     @activity.defn
     async def restore(self, order: RestoreOrder) -> Restored:
@@ -63,23 +63,23 @@ class RestoreActivities:
         if row.status is not SnapshotStatus.READY or row.restic_id is None or row.user_id != instance.user_id:
             raise Final(Fault.RESTORE_FAILED, "There is no such snapshot any more.")
         target = self._machines.target(on_machine(lease, Fault.RESTORE_FAILED))
-        job = CopyOrder(
+        job = TransferOrder(
             id=_job_of_this_activity(),
-            kind=CopyKind.RESTORE,
+            kind=TransferKind.RESTORE,
             restic="restic",
-            repository=self._copies.repository(row.instance_id),
+            repository=self._transfers.repository(row.instance_id),
             token=lease_token(self._sealer, order.lease_id, VAULT),
             password=password,
             stall_seconds=self._settings.snapshot_stall_seconds,
             snapshot=row.restic_id,
         )
-        status = await self._copies.work_off(target, job, self._saying(order.instance_id), Fault.RESTORE_FAILED)
-        await reach(Point.RESTORED)
+        status = await self._transfers.work_off(target, job, self._saying(order.instance_id), Fault.RESTORE_FAILED)
+        await hit(Failpoint.RESTORED)
         said = status.result
         return Restored(files=said.files, bytes=said.bytes, seconds=said.seconds, kept_aside=said.kept_aside)
 
     def _saying(self, instance_id: int) -> Noting:
-        async def say(status: CopyStatus) -> None:
+        async def say(status: TransferStatus) -> None:
             async with self._database.begin() as session:
                 change = update(Instance).where(Instance.id == instance_id)
                 await session.execute(change.values(message=f"restoring its files: {words(status)}"))

@@ -18,7 +18,7 @@ from activities.machines.tools import ToolMissing, prepare
 from activities.snapshots.transfer_program import program
 from clients.ssh import CommandTimedOut, SshError, SshTarget, connect, run
 from clients.ssh_streams import lines
-from domain.snapshots.transfers import CopyOrder, CopyState, CopyStatus
+from domain.snapshots.transfers import TransferOrder, TransferState, TransferStatus
 from settings import Settings
 
 SSH_DEADLINE = 15.0
@@ -30,10 +30,10 @@ BEGUN = ("started", "running", "over")
 VAULT_PORT_ON_MACHINE = 47812
 """Where a machine finds the vault when the vault has no address that it could reach."""
 
-Note = Callable[[CopyStatus], Awaitable[None]]
+Note = Callable[[TransferStatus], Awaitable[None]]
 
 
-class Copies:
+class Transfers:
     """Nothing is kept here: the machine knows its jobs, and the next attempt asks it."""
 
     def __init__(self, settings: Settings) -> None:
@@ -44,7 +44,7 @@ class Copies:
         base = self._settings.vault_url or f"http://127.0.0.1:{VAULT_PORT_ON_MACHINE}"
         return f"rest:{base.rstrip('/')}/{instance_id}/"
 
-    async def work_off(self, target: SshTarget, order: CopyOrder, note: Note, fault: Fault) -> CopyStatus:
+    async def work_off(self, target: SshTarget, order: TransferOrder, note: Note, fault: Fault) -> TransferStatus:
         """Start the job, or join one that runs, and follow it to its end. `note` hears of every change.
 
         Raises:
@@ -58,13 +58,15 @@ class Copies:
             raise Final(fault, f"{error}.") from error
         except (SshError, TimeoutError) as error:
             raise self._silence(fault) from error
-        if status is None or status.state is CopyState.LOST:
+        if status is None or status.state is TransferState.LOST:
             raise NotYet("the copy was interrupted; starting it again", AGAIN)
-        if status.state is not CopyState.DONE:
+        if status.state is not TransferState.DONE:
             raise Final(fault, f"{status.reason}.")
         return status
 
-    async def _followed(self, connection: SSHClientConnection, order: CopyOrder, note: Note) -> CopyStatus | None:
+    async def _followed(
+        self, connection: SSHClientConnection, order: TransferOrder, note: Note
+    ) -> TransferStatus | None:
         path, restic = await prepare(connection, program())
         command = f"python3 -I -S {shlex.quote(path)}"  # our own program: nothing of a user's Python takes part
         told = order.model_copy(update={"restic": restic}).model_dump_json()
@@ -74,7 +76,7 @@ class Copies:
             if (complaint := await asyncio.shield(begun)) is not None:
                 raise ToolMissing(f"the copy cannot be started on the machine: {complaint[-200:]}")
             async for line in said:
-                status = CopyStatus.model_validate_json(line)
+                status = TransferStatus.model_validate_json(line)
                 await note(status)
                 if status.is_over:
                     return status

@@ -11,7 +11,7 @@ from activities.errors import Fault, Final, NotYet
 from activities.machines.machines import MachineActivities
 from activities.snapshots.repositories import Repositories
 from activities.snapshots.transfer_progress import Noting, words
-from activities.snapshots.transfers import Copies
+from activities.snapshots.transfers import Transfers
 from clients.rclone import RcloneFailed
 from clients.restic import ResticError
 from db.events import record_event
@@ -26,8 +26,8 @@ from domain.machines.phases import LeaseState
 from domain.snapshots.manifests import Disagreement
 from domain.snapshots.phases import SnapshotStatus
 from domain.snapshots.snapshots import NothingRuns
-from domain.snapshots.transfers import CopyKind, CopyOrder, CopyStatus
-from failpoints import Point, reach
+from domain.snapshots.transfers import TransferKind, TransferOrder, TransferStatus
+from failpoints import Failpoint, hit
 from settings import Settings
 
 STORE_PAUSE = 5.0
@@ -66,7 +66,7 @@ class VaultActivities:
         self._settings = settings
         self._machines = machines
         self._repositories = Repositories(database, sealer, settings)
-        self._copies = Copies(settings)
+        self._transfers = Transfers(settings)
 
     @activity.defn
     async def begin_snapshot(self, order: SnapshotOrder) -> None:
@@ -89,7 +89,7 @@ class VaultActivities:
                 )
             except NothingRuns as error:
                 raise Final(Fault.SNAPSHOT_FAILED, str(error)) from error
-        await reach(Point.SNAPSHOT_BEGUN)
+        await hit(Failpoint.SNAPSHOT_BEGUN)
 
     @activity.defn
     async def take_snapshot(self, snapshot_id: str) -> SnapshotTaken:
@@ -107,11 +107,11 @@ class VaultActivities:
             password = await self._repositories.ready(row.instance_id, unlock=row.taken_at is None)
         async with self._database.begin() as session:
             await snapshots.mark_begun(session, snapshot_id)
-        order = CopyOrder(
+        order = TransferOrder(
             id=snapshot_id,
-            kind=CopyKind.SNAPSHOT,
+            kind=TransferKind.SNAPSHOT,
             restic="restic",
-            repository=self._copies.repository(row.instance_id),
+            repository=self._transfers.repository(row.instance_id),
             token=lease_token(self._sealer, row.lease_id, VAULT),
             password=password,
             stall_seconds=self._settings.snapshot_stall_seconds,
@@ -119,11 +119,11 @@ class VaultActivities:
             tags=row.tags,
             final=row.final,
         )
-        status = await self._copies.work_off(target, order, self._noting(snapshot_id), Fault.SNAPSHOT_FAILED)
-        await reach(Point.SNAPSHOT_SENT)
+        status = await self._transfers.work_off(target, order, self._noting(snapshot_id), Fault.SNAPSHOT_FAILED)
+        await hit(Failpoint.SNAPSHOT_SENT)
         return await self._recorded(row, status, time.monotonic() - began)
 
-    async def _recorded(self, row: Snapshot, status: CopyStatus, seconds: float) -> SnapshotTaken:
+    async def _recorded(self, row: Snapshot, status: TransferStatus, seconds: float) -> SnapshotTaken:
         """The machine says that it is there: believed when the repository says so too."""
         claimed = status.result.snapshot_id
         with self._store_errors():
@@ -139,7 +139,7 @@ class VaultActivities:
                 raise Final(Fault.NOT_WANTED, "The snapshot is not wanted any more.")
             text = f"Snapshot {row.id}: {said.files} files, {size / 1e6:.1f} MB, {added / 1e6:.1f} MB of it new."
             await record_event(session, row.user_id, f"instance:{row.instance_id}", "snapshot", text)
-        await reach(Point.SNAPSHOT_RECORDED)
+        await hit(Failpoint.SNAPSHOT_RECORDED)
         return SnapshotTaken(files=said.files, size_bytes=size, data_added_bytes=added, seconds=seconds)
 
     @activity.defn
@@ -163,7 +163,7 @@ class VaultActivities:
             raise Final(Fault.SNAPSHOT_FAILED, f"The snapshot is not as it should be: {error}.") from error
         async with self._database.begin() as session:
             await snapshots.mark_verified(session, snapshot_id)
-        await reach(Point.SNAPSHOT_VERIFIED)
+        await hit(Failpoint.SNAPSHOT_VERIFIED)
 
     @activity.defn
     async def fail_snapshot(self, failure: SnapshotFailure) -> None:
@@ -178,7 +178,7 @@ class VaultActivities:
             await self._repositories.tidy(instance_id)
 
     def _noting(self, snapshot_id: str) -> Noting:
-        async def note(status: CopyStatus) -> None:
+        async def note(status: TransferStatus) -> None:
             async with self._database.begin() as session:
                 await snapshots.mark_progress(session, snapshot_id, status.bytes_done, words(status))
 

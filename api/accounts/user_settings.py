@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.app_state import Parts
+from api.app_state import AppState
 from api.deps import App, Me, Session
 from api.errors import Invalid
 from api.guard import Guarded
@@ -120,7 +120,7 @@ def _checked(body: SettingsBody) -> dict[str, Any]:
     return body.settings | known.model_dump(exclude_unset=True)
 
 
-async def _change_key(app: Parts, user_id: int, key: SecretStr | None, *, strict: bool) -> None:
+async def _change_key(app: AppState, user_id: int, key: SecretStr | None, *, strict: bool) -> None:
     if key is None:
         async with app.database.begin() as session:
             without = update(UserSettings).where(UserSettings.user_id == user_id).values(provider_key_id=None)

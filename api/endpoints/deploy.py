@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.instances.instances import lease_keys, machine_summary
 from api.admission import find_offers, price_limit
-from api.app_state import Parts
+from api.app_state import AppState
 from api.deps import App, Me
 from api.dispatch import start_flows
 from api.endpoints.schemas import endpoint_url
@@ -29,7 +29,7 @@ from domain.endpoints.phases import AccessType, ModelType
 from domain.instances.instances import DEFAULT_DISK_GB, InstanceSpec
 from domain.market.offers import Offer, OfferQuery
 from domain.workflow_contracts import deploy_workflow_id
-from failpoints import Point, reach
+from failpoints import Failpoint, hit
 
 ESTIMATED_SECONDS = 300
 """What a real machine with a warm image and a small model takes."""
@@ -110,14 +110,14 @@ async def deploy(body: DeployBody, me: Me, app: App, once: OnlyOnce) -> DeployAn
     """Every refusal comes before anything is written or rented. Follow it at `GET /models/{id}/status`."""
     key, account_id = await working_key(app, me.id)
     _check_served(body)
-    plan, query = _wish(body, await price_limit(app, me.id, body.max_price))
+    plan, query = _plan_and_query(body, await price_limit(app, me.id, body.max_price))
     offers = await find_offers(app, key, query, plan.memory_needed_gb)
     async with app.database.begin() as session:
         await once.claim(session)
-        answer, rows = await _write(session, app, Place(me.id, key, account_id, query, offers), body)
+        answer, rows = await _write(session, app, RentalTarget(me.id, key, account_id, query, offers), body)
         await once.keep(session, 201, answer)
-    await reach(Point.DEPLOY_COMMITTED)
-    await start_flows(app.flows, *rows)
+    await hit(Failpoint.DEPLOY_COMMITTED)
+    await start_flows(app.workflows, *rows)
     return answer
 
 
@@ -127,7 +127,7 @@ def _check_served(body: DeployBody) -> None:
         raise Invalid("not_supported_yet", "model_type", "Speech models are not served yet; llm and embeddings are.")
 
 
-def _wish(body: DeployBody, max_price: float) -> tuple[ServePlan, OfferQuery]:
+def _plan_and_query(body: DeployBody, max_price: float) -> tuple[ServePlan, OfferQuery]:
     """What would serve the model, and the offers that would do but for their memory."""
     plan = _plan(body, body.num_gpus or 1)
     return plan, OfferQuery(
@@ -150,7 +150,7 @@ def _disk_gb(plan: ServePlan) -> float:
     return max(DEFAULT_DISK_GB, (plan.memory_needed_gb or 0.0) + DISK_BESIDE_WEIGHTS_GB)
 
 
-class Place(NamedTuple):
+class RentalTarget(NamedTuple):
     """Where and for whom to rent: whose wish, on which account, for what, and the offers that would do."""
 
     user_id: int
@@ -161,7 +161,7 @@ class Place(NamedTuple):
 
 
 async def _write(
-    session: AsyncSession, app: Parts, place: Place, body: DeployBody
+    session: AsyncSession, app: AppState, place: RentalTarget, body: DeployBody
 ) -> tuple[DeployAnswer, tuple[Instance, Deployment, Lease]]:
     """The rows that demand everything else, in one transaction."""
     num_gpus = place.offers[0].num_gpus
@@ -181,7 +181,9 @@ async def _write(
     return _answer(app, deployment, endpoint, lease, api_key), (instance, deployment, lease)
 
 
-def _answer(app: Parts, deployment: Deployment, endpoint: Endpoint, lease: Lease, api_key: str | None) -> DeployAnswer:
+def _answer(
+    app: AppState, deployment: Deployment, endpoint: Endpoint, lease: Lease, api_key: str | None
+) -> DeployAnswer:
     url = endpoint_url(app.settings, endpoint.path)
     return DeployAnswer(
         id=deployment.id,
@@ -202,5 +204,5 @@ def _answer(app: Parts, deployment: Deployment, endpoint: Endpoint, lease: Lease
 def _spec(query: OfferQuery, plan: ServePlan, num_gpus: int) -> InstanceSpec:
     """What later attempts rent by: the same wish, with the memory that the model needs on each GPU."""
     each = None if plan.memory_needed_gb is None else plan.memory_needed_gb / num_gpus
-    wish = query.model_copy(update={"min_gpu_ram": each, "num_gpus": num_gpus})
-    return InstanceSpec(query=wish, image=plan.image, disk_size=min(4096.0, query.min_disk or DEFAULT_DISK_GB))
+    query = query.model_copy(update={"min_gpu_ram": each, "num_gpus": num_gpus})
+    return InstanceSpec(query=query, image=plan.image, disk_size=min(4096.0, query.min_disk or DEFAULT_DISK_GB))

@@ -114,7 +114,7 @@ async def _live(app: App, deployment: Deployment) -> DeployProgress | None:
         return None
     with suppress(*TEMPORAL_DOWN, TimeoutError):
         async with asyncio.timeout(QUERY_SECONDS):  # the client's own deadline is one of each try, and it may try again
-            return await app.flows.progress_of_deploy(deployment.id)
+            return await app.workflows.progress_of_deploy(deployment.id)
     return None
 
 
@@ -152,7 +152,7 @@ async def stop_model(
     if found.status.is_over:
         response.status_code = 200
     await end_deployment(session, found.id, DeploymentStatus.STOPPED, "Stopped by its owner.")
-    after.add_task(tell_changed, app.flows, found.instance_id, [found.id])
+    after.add_task(tell_changed, app.workflows, found.instance_id, [found.id])
     return shown(app.settings, await one_row(session, found))
 
 

@@ -11,20 +11,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, BackgroundTasks, Query, Response, Security
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.app_state import Parts
+from api.app_state import AppState
 from api.deps import App, OwnInstance, Session
 from api.dispatch import tell_changed, tell_instance
 from api.guard import Guarded
-from api.instances.create import Wishes
+from api.instances.create import InstanceChanges
 from api.instances.schemas import InstanceAnswer, instance_rows, shown_instance
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer, problem
 from db.endpoints.deployments import deployments_of_instance, end_deployment
-from db.instances.desired_state import wish
+from db.instances.desired_state import request_action
 from db.instances.tables import Instance
 from db.notify import notify_instance
 from db.snapshots.snapshots import delete_all
 from domain.endpoints.phases import DeploymentStatus
-from domain.instances.actions import Verb
+from domain.instances.actions import InstanceAction
 from domain.instances.phases import InstanceStatus
 from domain.instances.wakes import WakeMethod
 
@@ -54,18 +54,18 @@ class WokenAnswer(InstanceAnswer):
 @router.post("/{id}/pause", summary="Stop the GPU, keep the disk", **_ACCEPTED)
 async def pause_instance(found: OwnInstance, app: App, session: Session, response: Response) -> InstanceAnswer:
     """Its files are saved, its programs ended, its machine stopped. 200 when it is paused already."""
-    return await _wish(found, Verb.PAUSE, app, session, response)
+    return await _request(found, InstanceAction.PAUSE, app, session, response)
 
 
 @router.post("/{id}/resume", summary="Start a paused machine again", **_ACCEPTED)
 async def resume_instance(found: OwnInstance, app: App, session: Session, response: Response) -> InstanceAnswer:
-    return await _wish(found, Verb.RESUME, app, session, response)
+    return await _request(found, InstanceAction.RESUME, app, session, response)
 
 
 @router.post("/{id}/hibernate", summary="Give the machine back, keep the files", **_ACCEPTED)
 async def hibernate_instance(found: OwnInstance, app: App, session: Session, response: Response) -> InstanceAnswer:
     """Only once a verified snapshot holds all its files; until then it is paused, and says so."""
-    return await _wish(found, Verb.HIBERNATE, app, session, response)
+    return await _request(found, InstanceAction.HIBERNATE, app, session, response)
 
 
 @router.post("/{id}/wake", summary="Have it running, whatever it takes", **_ACCEPTED)
@@ -82,16 +82,16 @@ async def wake_instance(
     200 when it runs, else 202 after `wait_seconds`. A caller that leaves cancels nothing, and many wait for one wake.
     """
     instance = await session.get_one(Instance, found.id, with_for_update=True, populate_existing=True)
-    news = await wish(session, instance, Verb.WAKE, by=OWNER)
+    news = await request_action(session, instance, InstanceAction.WAKE, by=OWNER)
     await session.commit()  # nobody who waits keeps a connection
     if news:
-        await tell_instance(app.flows, found.id)
+        await tell_instance(app.workflows, found.id)
     answer = await _awaited(app, found.id, wait_seconds if wait else 0.0)
     response.status_code = 200 if answer.status is InstanceStatus.RUNNING else 202
     return answer
 
 
-async def _awaited(app: Parts, instance_id: int, seconds: float) -> WokenAnswer:
+async def _awaited(app: AppState, instance_id: int, seconds: float) -> WokenAnswer:
     """The instance once it runs or has gone back to sleep, at the latest after so many seconds."""
     deadline = time.monotonic() + seconds
     while True:
@@ -108,7 +108,7 @@ async def _awaited(app: Parts, instance_id: int, seconds: float) -> WokenAnswer:
         await heard
 
 
-async def _woken(app: Parts, instance_id: int) -> WokenAnswer:
+async def _woken(app: AppState, instance_id: int) -> WokenAnswer:
     async with app.database.begin() as session:
         row = (await session.execute(instance_rows(Instance.id == instance_id))).one()
     shown = shown_instance(row[0], row[1], row[2])
@@ -119,7 +119,7 @@ async def _woken(app: Parts, instance_id: int) -> WokenAnswer:
 
 @router.patch("/{id}", summary="Change what can be changed", responses=NOT_FOUND)
 async def change_instance(
-    found: OwnInstance, body: Wishes, app: App, session: Session, after: BackgroundTasks
+    found: OwnInstance, body: InstanceChanges, app: App, session: Session, after: BackgroundTasks
 ) -> InstanceAnswer:
     """What is left out stays. `null` for a window: the account's own holds again."""
     instance = await session.get_one(Instance, found.id, with_for_update=True, populate_existing=True)
@@ -128,7 +128,7 @@ async def change_instance(
         if value is not None or name not in ("persist", "ssh_wake"):
             setattr(instance, name, value)
     await notify_instance(session, found.id)
-    after.add_task(tell_changed, app.flows, found.id, [])  # its windows may have changed
+    after.add_task(tell_changed, app.workflows, found.id, [])  # its windows may have changed
     return await _shown(session, found.id)
 
 
@@ -148,35 +148,37 @@ async def destroy_instance(
         response.status_code = 200
         return await _shown(session, found.id)
     instance = await session.get_one(Instance, found.id, with_for_update=True, populate_existing=True)
-    await wish(session, instance, Verb.DESTROY, by=OWNER)
+    await request_action(session, instance, InstanceAction.DESTROY, by=OWNER)
     deployments = await deployments_of_instance(session, found.id)
     for each in deployments:
         await end_deployment(session, each.id, DeploymentStatus.STOPPED, "Its instance was destroyed by its owner.")
-    after.add_task(tell_changed, app.flows, found.id, [each.id for each in deployments])
+    after.add_task(tell_changed, app.workflows, found.id, [each.id for each in deployments])
     return await _shown(session, found.id)
 
 
-async def _wish(found: Instance, verb: Verb, app: Parts, session: AsyncSession, response: Response) -> InstanceAnswer:
+async def _request(
+    found: Instance, action: InstanceAction, app: AppState, session: AsyncSession, response: Response
+) -> InstanceAnswer:
     """Write the wish, commit, and only then tell the instance's workflow."""
     instance = await session.get_one(Instance, found.id, with_for_update=True, populate_existing=True)
-    news = await wish(session, instance, verb, by=OWNER)
+    news = await request_action(session, instance, action, by=OWNER)
     answer = await _shown(session, found.id)
     await session.commit()
     if news:
-        await tell_instance(app.flows, found.id)
-    response.status_code = 200 if _is_there(verb, answer.status) else 202
+        await tell_instance(app.workflows, found.id)
+    response.status_code = 200 if _is_reached(action, answer.status) else 202
     return answer
 
 
-_THERE = {
-    Verb.PAUSE: InstanceStatus.PAUSED,
-    Verb.RESUME: InstanceStatus.RUNNING,
-    Verb.HIBERNATE: InstanceStatus.HIBERNATED,
+_REACHED = {
+    InstanceAction.PAUSE: InstanceStatus.PAUSED,
+    InstanceAction.RESUME: InstanceStatus.RUNNING,
+    InstanceAction.HIBERNATE: InstanceStatus.HIBERNATED,
 }
 
 
-def _is_there(verb: Verb, status: InstanceStatus) -> bool:
-    return _THERE[verb] is status
+def _is_reached(action: InstanceAction, status: InstanceStatus) -> bool:
+    return _REACHED[action] is status
 
 
 async def _shown(session: AsyncSession, instance_id: int) -> InstanceAnswer:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.instances.instances import lease_keys
 from api.admission import find_offers, price_limit
-from api.app_state import Parts
+from api.app_state import AppState
 from api.deps import App, Me
 from api.dispatch import start_instance_flows
 from api.idempotency import OnlyOnce, Starting
@@ -27,7 +27,7 @@ from db.usage.spending import limits_of
 from domain.instances.instances import DEFAULT_DISK_GB, DEFAULT_IMAGE, DEFAULT_PERSIST, InstanceSpec
 from domain.instances.phases import SshWake
 from domain.market.offers import Offer, OfferQuery
-from failpoints import Point, reach
+from failpoints import Failpoint, hit
 
 ENV_ENTRIES, ENV_ENTRY_LENGTH, MAX_PORTS, MAX_ONSTART = 100, 256, 32, 2500
 """Vast.ai's own limits (clouds.md A3), less what we need ourselves."""
@@ -67,7 +67,7 @@ PublicKey = Annotated[str, StringConstraints(max_length=20_000, strip_whitespace
 Minutes = Annotated[float, Field(gt=0, le=525_600)]
 
 
-class Wishes(Body):
+class InstanceChanges(Body):
     """What can be said when an instance is made and changed later."""
 
     label: Short | None = None
@@ -79,7 +79,7 @@ class Wishes(Body):
     ssh_wake: SshWake | None = Field(default=None, description="Whether a login over SSH wakes it.")
 
 
-class InstanceBody(Wishes):
+class InstanceBody(InstanceChanges):
     gpu_type: Short | None = Field(
         default=None, min_length=1, validation_alias=AliasChoices("gpu_type", "gpu_name"), examples=["RTX 4090"]
     )
@@ -122,12 +122,12 @@ async def make_instance(body: InstanceBody, me: Me, app: App, once: OnlyOnce) ->
         await session.refresh(instance)
         answer = shown_instance(instance, lease)
         await once.keep(session, 201, answer)
-    await reach(Point.INSTANCE_COMMITTED)
-    await start_instance_flows(app.flows, instance, lease)
+    await hit(Failpoint.INSTANCE_COMMITTED)
+    await start_instance_flows(app.workflows, instance, lease)
     return answer
 
 
-def _wanted(app: Parts, user_id: int, key: ProviderKey, body: InstanceBody, query: OfferQuery) -> NewInstance:
+def _wanted(app: AppState, user_id: int, key: ProviderKey, body: InstanceBody, query: OfferQuery) -> NewInstance:
     spec = InstanceSpec(
         query=query,
         image=body.image,
@@ -151,7 +151,7 @@ def _wanted(app: Parts, user_id: int, key: ProviderKey, body: InstanceBody, quer
 
 
 async def place_instance(
-    session: AsyncSession, app: Parts, wanted: NewInstance, account_id: int, offers: list[Offer]
+    session: AsyncSession, app: AppState, wanted: NewInstance, account_id: int, offers: list[Offer]
 ) -> tuple[Instance, Lease]:
     """Write an instance and its first lease, in the caller's transaction. The flows are to be started after it.
 

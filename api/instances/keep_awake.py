@@ -45,5 +45,5 @@ async def keep_awake(
     text = f"Kept awake for {body.minutes:g} minutes." if body.minutes else "Not kept awake any longer."
     await record_event(session, found.user_id, f"instance:{found.id}", "keep_awake", text)
     await session.refresh(found, ["keep_awake_until"])
-    after.add_task(tell_changed, app.flows, found.id, [])
+    after.add_task(tell_changed, app.workflows, found.id, [])
     return await show_instance(found, session)

@@ -24,7 +24,7 @@ from domain.instances.instances import DEFAULT_DISK_GB, DEFAULT_IMAGE
 from domain.jobs.artifacts import BadPath, output_path
 from domain.jobs.phases import JobStatus
 from domain.jobs.spec import DEFAULT_OUTPUT_PATH, DEFAULT_TIMEOUT_MINUTES, SPOT_RETRIES, JobSpec
-from failpoints import Point, reach
+from failpoints import Failpoint, hit
 
 MAX_SCRIPT = 1 << 20
 MAX_OUTPUT_PATHS, MAX_PACKAGES, ENV_ENTRIES, ENV_VALUE_LENGTH = 50, 200, 100, 16_384
@@ -141,8 +141,8 @@ async def run_job(body: JobBody, me: Me, app: App, once: OnlyOnce) -> JobAnswer:
         )
         answer = await shown_job(session, job)
         await once.keep(session, 201, answer)
-    await reach(Point.JOB_COMMITTED)
-    await start_job_flow(app.flows, job.id, job.name)
+    await hit(Failpoint.JOB_COMMITTED)
+    await start_job_flow(app.workflows, job.id, job.name)
     return answer
 
 
@@ -191,7 +191,7 @@ async def cancel(found: OwnJob, app: App, session: Session, response: Response, 
     await cancel_job(session, job)
     await session.flush()
     await session.refresh(job)
-    after.add_task(start_job_flow, app.flows, job.id, job.name)
+    after.add_task(start_job_flow, app.workflows, job.id, job.name)
     return await shown_job(session, job)
 
 
@@ -210,5 +210,5 @@ async def collect(found: OwnJob, app: App, session: Session, after: BackgroundTa
     attempt.collect_at = func.clock_timestamp()
     await session.flush()
     await session.refresh(attempt)
-    after.add_task(start_job_flow, app.flows, job.id, job.name)
+    after.add_task(start_job_flow, app.workflows, job.id, job.name)
     return await shown_job(session, job)

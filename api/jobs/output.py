@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Header, Query, Response, Security
 from fastapi.responses import StreamingResponse
 
-from api.app_state import Parts
+from api.app_state import AppState
 from api.deps import App, OwnJob, Session
 from api.guard import Guarded
 from api.jobs.artifacts import ArtifactAnswer, artifacts_of
@@ -63,7 +63,7 @@ async def job_output(
     if follow:
         await session.commit()
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        events = _events(app, found.id, Place.read(last_event_id))
+        events = _events(app, found.id, OutputPosition.read(last_event_id))
         return StreamingResponse(events, media_type="text/event-stream", headers=headers)
     await note_follower(session, found)
     attempt = await last_attempt(session, found.id)
@@ -92,7 +92,7 @@ async def job_logs(found: OwnJob, session: Session) -> JobLogs:
     )
 
 
-class Place(NamedTuple):
+class OutputPosition(NamedTuple):
     """How far a follower is: the attempt, and bytes of each stream. Written as an event's id, `2-1024-17`."""
 
     attempt: int = 0
@@ -100,7 +100,7 @@ class Place(NamedTuple):
     stderr: int = 0
 
     @classmethod
-    def read(cls, text: str | None) -> "Place":
+    def read(cls, text: str | None) -> "OutputPosition":
         words = (text or "").split("-")
         if len(words) != 3 or not all(word.isascii() and word.isdigit() and len(word) < 16 for word in words):
             return cls()
@@ -112,11 +112,11 @@ class Place(NamedTuple):
     def of(self, stream: Stream) -> int:
         return self.stdout if stream is Stream.STDOUT else self.stderr
 
-    def moved(self, stream: Stream, to: int) -> "Place":
+    def moved(self, stream: Stream, to: int) -> "OutputPosition":
         return self._replace(**{stream.value: to})
 
 
-async def _events(app: Parts, job_id: str, place: Place) -> AsyncIterator[str]:
+async def _events(app: AppState, job_id: str, place: OutputPosition) -> AsyncIterator[str]:
     """Until the job is over and all that is kept of its output was sent."""
     status: JobStatus | None = None
     while True:
@@ -143,14 +143,14 @@ def _has_ended(attempt: JobAttempt | None) -> bool:
 
 
 async def _new_output(
-    session: Session, attempt: JobAttempt | None, place: Place, *, ended: bool
-) -> tuple[list[str], Place]:
+    session: Session, attempt: JobAttempt | None, place: OutputPosition, *, ended: bool
+) -> tuple[list[str], OutputPosition]:
     """The events for what was printed since `place`, and the place after them."""
     events: list[str] = []
     if attempt is None:
         return events, place
     if attempt.number != place.attempt:
-        place = Place(attempt.number)
+        place = OutputPosition(attempt.number)
     for stream in Stream:
         begins, data = await read(session, attempt.id, stream, place.of(stream), PIECE)
         if begins != place.of(stream):
@@ -165,5 +165,5 @@ async def _new_output(
     return events, place
 
 
-def _event(kind: str, place: Place, data: dict[str, object]) -> str:
+def _event(kind: str, place: OutputPosition, data: dict[str, object]) -> str:
     return f"event: {kind}\nid: {place}\ndata: {json.dumps(data)}\n\n"

@@ -116,7 +116,7 @@ def _answer(
         last_checkpoint_at=None if checkpoint is None else checkpoint.taken_at,
         restored_from=None if attempt is None else attempt.restored_from,
         collect_again_at=None if waiting is None else waiting.collect_at,
-        files_wait_until=None if waiting is None else waiting.aside_until,
+        files_wait_until=None if waiting is None else waiting.parked_until,
         queue_position=place,
         waiting_for=job.waiting,
         instance_id=None if attempt is None else attempt.instance_id,

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy import select
 from starlette.exceptions import HTTPException
 
-from api.app_state import TEMPORAL_DOWN, Parts
+from api.app_state import TEMPORAL_DOWN, AppState
 from api.deps import App, Me, Session
 from api.errors import Unauthorized
 from api.guard import Guarded, bearer_of
@@ -26,7 +26,7 @@ from domain.instances.idleness import WARNED_BEFORE, still_idle, warning
 from domain.instances.phases import InstanceStatus
 from domain.machines.agents import AgentStatus
 from domain.machines.machines import MachineSeen
-from workflow_client.client import Flows
+from workflow_client.client import WorkflowClient
 
 MAX_REPORT_BYTES = 64 * 1024
 
@@ -49,11 +49,11 @@ class ByLeaseToken(APIRoute):
 
 
 async def _lease(request: Request) -> Lease:
-    parts: Parts = request.app.state.parts
-    lease_id = lease_of(parts.sealer, bearer_of(request), AGENT)
+    app_state: AppState = request.app.state.app_state
+    lease_id = lease_of(app_state.sealer, bearer_of(request), AGENT)
     if lease_id is None:
         raise Unauthorized("This is no machine's token.")
-    async with parts.database.begin() as session:
+    async with app_state.database.begin() as session:
         lease = await living_lease(session, lease_id)
     if lease is None:
         raise Unauthorized("The machine of this token is given back.")
@@ -109,7 +109,7 @@ async def report(body: Report, lease: CallingLease, app: App, after: BackgroundT
         recorded = await record_report(session, lease, body)
         instance = await session.get_one(Instance, int(lease.holder_id))
     if recorded.seen is not None:
-        after.add_task(_tell_up, app.flows, lease.id, recorded.seen)
+        after.add_task(_tell_up, app.workflows, lease.id, recorded.seen)
     return _answer(instance, recorded.at, in_use=recorded.in_use)
 
 
@@ -122,10 +122,10 @@ def _answer(instance: Instance, at: datetime, *, in_use: bool) -> ReportAnswer:
     return ReportAnswer(instance_id=instance.id, action=Action.PREPARE_HIBERNATE, message=warning(due))
 
 
-async def _tell_up(flows: Flows, lease_id: str, seen: MachineSeen) -> None:
+async def _tell_up(workflows: WorkflowClient, lease_id: str, seen: MachineSeen) -> None:
     """The account's watch tells it too, later: not being able to is no failure."""
     try:
-        await flows.seen(lease_id, seen)
+        await workflows.seen(lease_id, seen)
     except TEMPORAL_DOWN as error:
         log.warning("lease %s is left to the watch: %s", lease_id, type(error).__name__)
 

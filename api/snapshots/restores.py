@@ -7,7 +7,7 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.admission import find_offers
-from api.app_state import Parts
+from api.app_state import AppState
 from api.deps import App, Me, Session
 from api.dispatch import start_instance_flows, tell_instance
 from api.errors import Conflict
@@ -20,12 +20,12 @@ from api.snapshots.schemas import RestoreAnswer
 from api.snapshots.snapshots import WRONG_STATE, OwnSnapshot, my_instance
 from db.accounts.tables import ProviderKey
 from db.events import record_event
-from db.instances.desired_state import wish
+from db.instances.desired_state import request_action
 from db.instances.instances import NewInstance
 from db.instances.tables import Instance
 from db.notify import notify_instance
 from db.snapshots.tables import Snapshot
-from domain.instances.actions import Verb
+from domain.instances.actions import InstanceAction
 from domain.instances.instances import InstanceSpec
 from domain.market.offers import Offer
 from domain.snapshots.phases import SnapshotStatus
@@ -46,7 +46,7 @@ class RestoreBody(Body):
     instance_id: BigId | None = Field(default=None, description="Into this one, which is snapshotted first.")
 
 
-class Place(NamedTuple):
+class RestoreTarget(NamedTuple):
     """Where the new instance may live."""
 
     key: ProviderKey
@@ -73,7 +73,7 @@ async def restore_snapshot(
     answer = _restoring(instance, found)
     await once.keep(session, 202, answer)
     await session.commit()
-    await tell_instance(app.flows, instance.id)
+    await tell_instance(app.workflows, instance.id)
     return answer
 
 
@@ -83,7 +83,7 @@ async def _restore_in_place(session: AsyncSession, instance: Instance, snapshot:
     Raises:
         WrongState: the instance can have no files brought back as it is. NotForSleeping: it never can.
     """
-    await wish(session, instance, Verb.WAKE, by="Its owner")
+    await request_action(session, instance, InstanceAction.WAKE, by="Its owner")
     instance.restore_snapshot_id = snapshot.id
     text = f"Its owner wants the files of snapshot {snapshot.id} back."
     await record_event(session, instance.user_id, f"instance:{instance.id}", "restore", text)
@@ -91,36 +91,36 @@ async def _restore_in_place(session: AsyncSession, instance: Instance, snapshot:
 
 
 async def _restore_anew(
-    app: Parts, user_id: int, source: Instance, snapshot: Snapshot, body: RestoreBody, once: Once
+    app: AppState, user_id: int, source: Instance, snapshot: Snapshot, body: RestoreBody, once: Once
 ) -> RestoreAnswer:
     """A new instance like the one that the snapshot is of, with other keys to its door and its own address."""
-    place = await _place(app, user_id, source, body)
+    target = await _target(app, user_id, source, body)
     async with app.database.begin() as session:
         await once.claim(session)
         instance, lease = await place_instance(
-            session, app, _like(source, place, snapshot), place.account_id, place.offers
+            session, app, _like(source, target, snapshot), target.account_id, target.offers
         )
         answer = _restoring(instance, snapshot)
         await once.keep(session, 202, answer)
-    await start_instance_flows(app.flows, instance, lease)
+    await start_instance_flows(app.workflows, instance, lease)
     return answer
 
 
-async def _place(app: Parts, user_id: int, source: Instance, body: RestoreBody) -> Place:
+async def _target(app: AppState, user_id: int, source: Instance, body: RestoreBody) -> RestoreTarget:
     spec = InstanceSpec.model_validate(source.spec)
     query = spec.query.model_copy(update={"offer_id": None, "num_gpus": spec.query.num_gpus or 1})
     query.gpu_name = body.gpu_type or query.gpu_name
     query.max_price = body.max_price or query.max_price
     spec = spec.model_copy(update={"query": query})
     key, account_id = await working_key(app, user_id)
-    return Place(key, account_id, spec, await find_offers(app, key, spec.query, None))
+    return RestoreTarget(key, account_id, spec, await find_offers(app, key, spec.query, None))
 
 
-def _like(source: Instance, place: Place, snapshot: Snapshot) -> NewInstance:
+def _like(source: Instance, target: RestoreTarget, snapshot: Snapshot) -> NewInstance:
     return NewInstance(
         user_id=source.user_id,
-        provider_key_id=place.key.id,
-        spec=place.spec,
+        provider_key_id=target.key.id,
+        spec=target.spec,
         label=f"{source.label} restored"[:200] if source.label else None,
         persist=list(source.persist),
         ssh_public_keys=list(source.ssh_public_keys),

@@ -119,7 +119,7 @@ async def take_snapshot(
     await session.refresh(row)
     answer = shown_snapshot(row)
     await once.keep(session, 202, answer)
-    after.add_task(start_snapshot, app.flows, row.id, instance.id)
+    after.add_task(start_snapshot, app.workflows, row.id, instance.id)
     return answer
 
 
@@ -143,5 +143,5 @@ async def delete_snapshot(
     await snapshots.delete(session, found, instance, force=force)
     await session.flush()
     await session.refresh(found)
-    after.add_task(tell_deleted, app.flows, found.id, found.instance_id)
+    after.add_task(tell_deleted, app.workflows, found.id, found.instance_id)
     return shown_snapshot(found)

@@ -38,15 +38,15 @@ async def _adopt(settings: Settings, *, yes: bool, former: bool) -> None:
     try:
         async with database.begin() as session:
             why = (await session.scalars(select(Installation.needs_adoption))).one()
-            strays = await present(session)
+            orphans = await present(session)
         if why is None and not former:
             console.print("Nothing to adopt: PostgreSQL and Temporal belong together.")
             return
         console.print(
             why or "Machines of the installation that this one was copied from will be released.", markup=False
         )
-        for stray in strays:
-            console.print(told(stray), markup=False)
+        for orphan in orphans:
+            console.print(told(orphan), markup=False)
         if not yes and not Confirm.ask("Let the reaper act again?", default=False):
             raise Refused("Nothing was changed.")
         await PairingActivities(database, await connect(settings), settings).adopt(former=former)

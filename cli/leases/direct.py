@@ -5,8 +5,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from cli.places import data_dir as place
-from db.machines.tables import Stray
-from domain.machines.reaping import Verdict
+from db.machines.tables import Orphan
+from domain.machines.reaping import Finding
 from settings import Settings
 
 
@@ -17,12 +17,12 @@ def settings_of(data_dir: Path | None) -> Settings:
     return Settings(**{name.removeprefix(prefix).lower(): value for name, value in kept.items()})  # type: ignore[arg-type]
 
 
-def told(stray: Stray) -> str:
+def told(orphan: Orphan) -> str:
     """What the reaper has in mind for a machine, in a line."""
-    if stray.verdict == Verdict.RELEASE:
+    if orphan.finding == Finding.RELEASE:
         what = "its lease is closed or has another machine; it is to be destroyed"
-    elif stray.stopped_at is None:
+    elif orphan.stopped_at is None:
         what = "no lease is known; it is to be stopped, and destroyed a day later"
     else:
-        what = f"no lease is known; stopped at {stray.stopped_at:%Y-%m-%d %H:%M} UTC, to be destroyed a day after that"
-    return f"machine {stray.cloud_id}, label {stray.label}: {what}"
+        what = f"no lease is known; stopped at {orphan.stopped_at:%Y-%m-%d %H:%M} UTC, to be destroyed a day after that"
+    return f"machine {orphan.cloud_id}, label {orphan.label}: {what}"

@@ -1,4 +1,4 @@
-"""`dumont strays`: machines of ours that nobody holds, and a person's word that the reaper may act on just those."""
+"""`dumont orphans`: machines of ours that nobody holds, and a person's word that the reaper may act on just those."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from rich.prompt import Confirm
 from cli.errors import Refused
 from cli.leases.direct import settings_of, told
 from db.machines.orphans import WORD_HOLDS, permit, present
-from db.machines.tables import Stray
+from db.machines.tables import Orphan
 from db.session import Database
 
 
-def strays(*machines: int, go_on: bool = False, yes: bool = False, data_dir: Path | None = None) -> None:
+def orphans(*machines: int, go_on: bool = False, yes: bool = False, data_dir: Path | None = None) -> None:
     """Show the machines that carry our label and that no open lease accounts for, with what the reaper will do.
 
     When there are more of them than the reaper may act on by itself, it does nothing and raises an alarm. Who has
@@ -31,10 +31,10 @@ def strays(*machines: int, go_on: bool = False, yes: bool = False, data_dir: Pat
     data_dir
         The folder of the installation; its settings are used.
     """
-    asyncio.run(_strays(set(machines), settings_of(data_dir).database_url, go_on=go_on, yes=yes))
+    asyncio.run(_orphans(set(machines), settings_of(data_dir).database_url, go_on=go_on, yes=yes))
 
 
-async def _strays(machines: set[int], database_url: str, *, go_on: bool, yes: bool) -> None:
+async def _orphans(machines: set[int], database_url: str, *, go_on: bool, yes: bool) -> None:
     console, database = Console(), Database(database_url)
     try:
         async with database.begin() as session:
@@ -51,7 +51,7 @@ async def _strays(machines: set[int], database_url: str, *, go_on: bool, yes: bo
         await database.close()
 
 
-async def _go_on(console: Console, database: Database, shown: Sequence[Stray], *, yes: bool) -> None:
+async def _go_on(console: Console, database: Database, shown: Sequence[Orphan], *, yes: bool) -> None:
     if not yes and not Confirm.ask(f"Let the reaper act on these {len(shown)}?", default=False):
         raise Refused("Nothing was changed.")
     async with database.begin() as session:

@@ -115,10 +115,10 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._end_strays()
+        await self._end_orphans()
         self._folder.record({})
 
-    async def _end_strays(self) -> None:
+    async def _end_orphans(self) -> None:
         """Ends what our processes started and left, such as simulated machines."""
         deadline = time.monotonic() + STRAYS_SECONDS
         while (left := children()) and time.monotonic() < deadline:

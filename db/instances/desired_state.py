@@ -6,20 +6,26 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.events import record_event
 from db.instances.tables import Instance
 from db.notify import notify_instance
-from domain.instances.actions import Verb, check_sleeps, wanted_by
+from domain.instances.actions import InstanceAction, check_sleeps, wanted_by
 from domain.instances.phases import Desired
 
 _SENTENCES = {
-    Verb.PAUSE: "{by} wants it paused.",
-    Verb.RESUME: "{by} wants it running.",
-    Verb.WAKE: "{by} woke it.",
-    Verb.HIBERNATE: "{by} wants it hibernated.",
-    Verb.DESTROY: "{by} wants it destroyed.",
+    InstanceAction.PAUSE: "{by} wants it paused.",
+    InstanceAction.RESUME: "{by} wants it running.",
+    InstanceAction.WAKE: "{by} woke it.",
+    InstanceAction.HIBERNATE: "{by} wants it hibernated.",
+    InstanceAction.DESTROY: "{by} wants it destroyed.",
 }
 
 
-async def wish(
-    session: AsyncSession, instance: Instance, verb: Verb, *, by: str, told: str | None = None, by_itself: bool = False
+async def request_action(
+    session: AsyncSession,
+    instance: Instance,
+    action: InstanceAction,
+    *,
+    by: str,
+    told: str | None = None,
+    by_itself: bool = False,
 ) -> bool:
     """Have the instance become what the verb says. True: that is news, so its workflow has to be told after the commit.
 
@@ -29,15 +35,15 @@ async def wish(
     Raises:
         WrongState, NotForSleeping: nothing was written.
     """
-    if verb is not Verb.DESTROY:
+    if action is not InstanceAction.DESTROY:
         check_sleeps(instance.purpose)
-    wanted = wanted_by(verb, instance.status, instance.desired)
+    wanted = wanted_by(action, instance.status, instance.desired)
     if wanted is instance.desired:
         return False
-    instance.desired, instance.wished_by, instance.wished_at = wanted, by, func.clock_timestamp()
+    instance.desired, instance.requested_by, instance.requested_at = wanted, by, func.clock_timestamp()
     if wanted is Desired.RUNNING and not by_itself:
-        instance.fruitless_wakes = 0
-    text = told or _SENTENCES[verb].format(by=by)
-    await record_event(session, instance.user_id, f"instance:{instance.id}", verb.value, text)
+        instance.failed_wakes = 0
+    text = told or _SENTENCES[action].format(by=by)
+    await record_event(session, instance.user_id, f"instance:{instance.id}", action.value, text)
     await notify_instance(session, instance.id)
     return True

@@ -10,21 +10,21 @@ from db.machines.tables import Lease
 from db.snapshots.snapshots import newest
 from db.snapshots.tables import Snapshot
 from domain.instances.phases import InstancePurpose
-from domain.instances.steps import WORTHLESS, InstanceSituation, LeaseFacts, SnapshotFacts
+from domain.instances.steps import WORTHLESS, InstanceFacts, LeaseFacts, NewestSnapshot
 from domain.machines.phases import LeaseOutcome, LeaseState
 
 _WORKED = (LeaseOutcome.WORKING, LeaseOutcome.SERVED)
 
 
-async def situation_of(
+async def instance_facts(
     session: AsyncSession, instance: Instance, *, attempts_allowed: int, wakes_allowed: int
-) -> InstanceSituation:
+) -> InstanceFacts:
     tried = await leases_of_instance(session, instance.id)
     present = next((each for each in tried if each.id == instance.lease_id), None)
-    home = next((each for each in tried if each.id == instance.home_lease_id), None)
+    home = next((each for each in tried if each.id == instance.data_lease_id), None)
     keeps_files = instance.purpose is InstancePurpose.INTERACTIVE
     snapshot = await newest(session, instance) if keeps_files else None
-    return InstanceSituation(
+    return InstanceFacts(
         desired=instance.desired,
         status=instance.status,
         lease=None if present is None else _facts(present, snapshot),
@@ -33,12 +33,12 @@ async def situation_of(
         open_leases=sum(each.state.is_open for each in tried),
         was_running=instance.running_at is not None,
         keeps_files=keeps_files,
-        home_lease_id=instance.home_lease_id,
-        home_is_open=home is not None and home.state.is_open,
+        data_lease_id=instance.data_lease_id,
+        data_lease_is_open=home is not None and home.state.is_open,
         others_held=any(each.wanted and each.state.is_open for each in tried if each is not present),
-        snapshot=None if snapshot is None else SnapshotFacts(id=snapshot.id, is_verified=snapshot.verified),
-        restore_wished=instance.restore_snapshot_id,
-        wakes_left=wakes_allowed - instance.fruitless_wakes,
+        snapshot=None if snapshot is None else NewestSnapshot(id=snapshot.id, is_verified=snapshot.verified),
+        restore_requested=instance.restore_snapshot_id,
+        wakes_left=wakes_allowed - instance.failed_wakes,
     )
 
 

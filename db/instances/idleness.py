@@ -13,7 +13,7 @@ from db.instances.tables import Instance
 from db.machines.agent_reports import status_of
 from db.machines.tables import AgentReport, Lease
 from db.tables import Alarm
-from domain.instances.idleness import IdleFacts, IdlePolicy, IdleVerdict
+from domain.instances.idleness import IdleDecision, IdleFacts, IdlePolicy
 from domain.instances.phases import InstancePurpose, InstanceStatus
 from domain.machines.agents import latest
 from domain.machines.phases import LeaseState
@@ -96,20 +96,20 @@ async def _others(session: AsyncSession, lease_id: str) -> tuple[int, datetime |
     return int(count), heard_at
 
 
-async def record_verdict(session: AsyncSession, instance: Instance, verdict: IdleVerdict) -> None:
+async def record_decision(session: AsyncSession, instance: Instance, decision: IdleDecision) -> None:
     """Keep what is shown of it; tell the owner of a silent agent, once until it speaks again."""
-    instance.idle_since, instance.will_pause_at = verdict.idle_since, verdict.will_pause_at
-    if verdict.alarm:
-        await _tell_of_silence(session, instance, verdict)
-    elif not verdict.silent:
+    instance.idle_since, instance.will_pause_at = decision.idle_since, decision.will_pause_at
+    if decision.alarm:
+        await _tell_of_silence(session, instance, decision)
+    elif not decision.silent:
         await close_alarms(session, SILENT_AGENT, alarm_text(instance.id))
 
 
-async def _tell_of_silence(session: AsyncSession, instance: Instance, verdict: IdleVerdict) -> None:
+async def _tell_of_silence(session: AsyncSession, instance: Instance, decision: IdleDecision) -> None:
     text = alarm_text(instance.id)
     is_open = select(Alarm.id).where(Alarm.kind == SILENT_AGENT, Alarm.text == text, Alarm.closed_at.is_(None))
     if await session.scalar(is_open) is None:
-        await record_event(session, instance.user_id, f"instance:{instance.id}", SILENT_AGENT, verdict.why)
+        await record_event(session, instance.user_id, f"instance:{instance.id}", SILENT_AGENT, decision.why)
     await raise_alarm(session, SILENT_AGENT, text, user_id=instance.user_id)
 
 

@@ -61,7 +61,7 @@ async def create_instance(session: AsyncSession, sealer: Sealer, address: Addres
         idle_hibernate_minutes=wanted.idle_hibernate_minutes,
         warnings=wanted.warnings,
         restore_snapshot_id=wanted.restore_snapshot_id,
-        wished_by="its owner",
+        requested_by="its owner",
         ssh_host=address.host,
         ssh_host_key=public,
         sealed_ssh_host_key=sealed,

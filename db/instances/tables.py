@@ -42,18 +42,18 @@ class Instance(Table):
     """Paths that outlive the machine."""
     epoch: Mapped[int] = mapped_column(default=0, server_default="0")
     """Rises whenever the files move to another machine: what an older machine still says or sends is void."""
-    home_lease_id: Mapped[str | None]
+    data_lease_id: Mapped[str | None]
     """The lease whose machine holds the instance's files as they are now."""
     restore_snapshot_id: Mapped[str | None]
     """This snapshot has to be on the machine before the instance runs."""
-    wished_by: Mapped[str] = mapped_column(default="", server_default="")
-    wished_at: Mapped[datetime | None]
+    requested_by: Mapped[str] = mapped_column(default="", server_default="")
+    requested_at: Mapped[datetime | None]
     status_at: Mapped[datetime | None]
     """When `status` became what it is."""
     warnings: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     last_wake: Mapped[dict[str, Any] | None]
     """A `WakeReport` (domain/instances/wakes.py) of the present or last wake."""
-    fruitless_wakes: Mapped[int] = mapped_column(default=0, server_default="0")
+    failed_wakes: Mapped[int] = mapped_column(default=0, server_default="0")
     idle_pause_minutes: Mapped[float | None]
     idle_hibernate_minutes: Mapped[float | None]
     keep_awake_until: Mapped[datetime | None]

@@ -15,12 +15,12 @@ from domain.machines.phases import LeaseState
 
 async def report_of(session: AsyncSession, instance: Instance, *, worked: bool, reason: str = "") -> WakeReport:
     present = await now(session)
-    began = instance.wished_at or present
+    began = instance.requested_at or present
     every = await leases_of_instance(session, instance.id)
     rented = [lease for lease in every if lease.created_at >= began]
     resumed = [lease for lease in every if lease.created_at < began and _was_tried(lease)]
     return WakeReport(
-        by=instance.wished_by,
+        by=instance.requested_by,
         began_at=began,
         ended_at=present,
         seconds=round((present - began).total_seconds(), 3),

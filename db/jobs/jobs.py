@@ -24,7 +24,7 @@ from domain.instances.instances import InstanceSpec
 from domain.instances.phases import Desired, InstancePurpose, InstanceStatus
 from domain.jobs.phases import AttemptState, JobStatus, Waiting
 from domain.jobs.spec import JobSpec
-from domain.jobs.steps import Aside, AttemptFacts, JobFacts
+from domain.jobs.steps import AttemptFacts, JobFacts, Parked
 from domain.machines.phases import LeaseState, Power
 from domain.market.offers import MachineType, Offer, OfferQuery
 from domain.refusals import Refusal
@@ -94,7 +94,7 @@ async def last_attempt(session: AsyncSession, job_id: str, *, lock: bool = False
     return await session.scalar(query.with_for_update() if lock else query)
 
 
-async def facts_of(session: AsyncSession, job: Job) -> JobFacts:
+async def job_facts(session: AsyncSession, job: Job) -> JobFacts:
     """Everything that the job's next step depends on."""
     attempt = await last_attempt(session, job.id)
     summary = f"{job.name} ({job.id})"
@@ -124,18 +124,18 @@ async def _attempt_facts(session: AsyncSession, attempt: JobAttempt) -> AttemptF
         machine_held=held,
         power=Power.RUNNING if lease is None else lease.power,
         start_refused=lease is not None and lease.start_refused is not None,
-        aside=await _aside(session, attempt),
+        parked=await _parked(session, attempt),
         restore=instance.restore_snapshot_id,
     )
 
 
-async def _aside(session: AsyncSession, attempt: JobAttempt) -> Aside | None:
-    if attempt.collect_at is None or attempt.aside_until is None:
+async def _parked(session: AsyncSession, attempt: JobAttempt) -> Parked | None:
+    if attempt.collect_at is None or attempt.parked_until is None:
         return None
     present = await now(session)
-    due, over = attempt.collect_at - present, attempt.aside_until - present
+    due, over = attempt.collect_at - present, attempt.parked_until - present
     seconds = max(0.0, min(due, over).total_seconds())
-    return Aside(is_due=due <= timedelta(0), is_over=over <= timedelta(0), seconds=seconds)
+    return Parked(is_due=due <= timedelta(0), is_over=over <= timedelta(0), seconds=seconds)
 
 
 def waiting_before(job: Job) -> ColumnElement[bool]:

@@ -66,7 +66,7 @@ class JobAttempt(Table):
     ended_at: Mapped[datetime | None]
     collect_at: Mapped[datetime | None]
     """Its files could not be fetched: its machine waits stopped, and is started for the next try then."""
-    aside_until: Mapped[datetime | None]
+    parked_until: Mapped[datetime | None]
     """And goes without them after this."""
     restored_from: Mapped[str | None]
     """The checkpoint that its `/workspace` began with."""

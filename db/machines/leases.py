@@ -215,7 +215,7 @@ async def mark_closed(session: AsyncSession, lease_id: str) -> None:
     )
 
 
-async def unwant(session: AsyncSession, lease_id: str, holder: tuple[str, str]) -> None:
+async def request_release(session: AsyncSession, lease_id: str, holder: tuple[str, str]) -> None:
     """The holder lets go. Ignored when the lease has another holder by now."""
     kind, holder_id = holder
     await session.execute(

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.machines.tables import Lease, Stray
+from db.machines.tables import Lease, Orphan
 from domain.machines.phases import LeaseState
-from domain.machines.reaping import Action, KnownLease, Sighting, Suspect, Verdict
+from domain.machines.reaping import Candidate, Finding, KnownLease, ReapAction, Sighting
 
 WORD_HOLDS = timedelta(hours=1)
 """For how long a person's word that the reaper may act is good."""
@@ -21,10 +21,10 @@ async def known_leases(session: AsyncSession, labels: Sequence[str]) -> dict[str
 
 
 async def sightings(session: AsyncSession, account_id: int) -> dict[int, Sighting]:
-    rows = await session.scalars(select(Stray).where(Stray.account_id == account_id, Stray.ended_at.is_(None)))
+    rows = await session.scalars(select(Orphan).where(Orphan.account_id == account_id, Orphan.ended_at.is_(None)))
     return {
         row.cloud_id: Sighting(
-            verdict=Verdict(row.verdict),
+            finding=Finding(row.finding),
             first_seen_at=row.first_seen_at,
             stopped_at=row.stopped_at,
             permitted_until=row.permitted_until,
@@ -33,15 +33,15 @@ async def sightings(session: AsyncSession, account_id: int) -> dict[int, Sightin
     }
 
 
-async def present(session: AsyncSession) -> Sequence[Stray]:
+async def present(session: AsyncSession) -> Sequence[Orphan]:
     """The machines under suspicion now, of all accounts."""
     rows = await session.scalars(
-        select(Stray).where(Stray.ended_at.is_(None)).order_by(Stray.account_id, Stray.cloud_id)
+        select(Orphan).where(Orphan.ended_at.is_(None)).order_by(Orphan.account_id, Orphan.cloud_id)
     )
     return rows.all()
 
 
-async def permit(session: AsyncSession, shown: Sequence[Stray]) -> int:
+async def permit(session: AsyncSession, shown: Sequence[Orphan]) -> int:
     """A person has looked at these rows, as they are here: the reaper may take its next step with each of them.
 
     Returns how many are still under the suspicion that was shown.
@@ -49,58 +49,63 @@ async def permit(session: AsyncSession, shown: Sequence[Stray]) -> int:
     count = 0
     for row in shown:
         permitted = await session.execute(
-            update(Stray)
+            update(Orphan)
             .where(
-                Stray.account_id == row.account_id,
-                Stray.cloud_id == row.cloud_id,
-                Stray.verdict == row.verdict,
-                Stray.stopped_at.is_not_distinct_from(row.stopped_at),
-                Stray.first_seen_at == row.first_seen_at,
-                Stray.ended_at.is_(None),
+                Orphan.account_id == row.account_id,
+                Orphan.cloud_id == row.cloud_id,
+                Orphan.finding == row.finding,
+                Orphan.stopped_at.is_not_distinct_from(row.stopped_at),
+                Orphan.first_seen_at == row.first_seen_at,
+                Orphan.ended_at.is_(None),
             )
             .values(permitted_until=func.clock_timestamp() + WORD_HOLDS)
-            .returning(Stray.cloud_id)
+            .returning(Orphan.cloud_id)
         )
         count += permitted.scalar() is not None
     return count
 
 
-async def note(session: AsyncSession, account_id: int, found: Sequence[Suspect]) -> None:
+async def note(session: AsyncSession, account_id: int, found: Sequence[Candidate]) -> None:
     """Remember the suspects of a listing, and forget those of earlier ones that are no longer suspect.
 
     A suspicion that changed, or was given up in between, starts its time anew.
     """
     now = func.clock_timestamp()
-    ids = [suspect.cloud_id for suspect in found]
+    ids = [candidate.cloud_id for candidate in found]
     await session.execute(
-        update(Stray)
-        .where(Stray.account_id == account_id, Stray.cloud_id.not_in(ids), Stray.ended_at.is_(None))
+        update(Orphan)
+        .where(Orphan.account_id == account_id, Orphan.cloud_id.not_in(ids), Orphan.ended_at.is_(None))
         .values(ended_at=now)
     )
-    for suspect in found:
-        await _note_one(session, account_id, suspect)
+    for candidate in found:
+        await _note_one(session, account_id, candidate)
 
 
-async def _note_one(session: AsyncSession, account_id: int, suspect: Suspect) -> None:
+async def _note_one(session: AsyncSession, account_id: int, candidate: Candidate) -> None:
     now = func.clock_timestamp()
-    row = await session.get(Stray, (account_id, suspect.cloud_id), with_for_update=True)
+    row = await session.get(Orphan, (account_id, candidate.cloud_id), with_for_update=True)
     if row is None:
         session.add(
-            Stray(account_id=account_id, cloud_id=suspect.cloud_id, label=suspect.label, verdict=suspect.verdict.value)
+            Orphan(
+                account_id=account_id,
+                cloud_id=candidate.cloud_id,
+                label=candidate.label,
+                finding=candidate.finding.value,
+            )
         )
     else:
-        if row.verdict != suspect.verdict.value or row.ended_at is not None:
+        if row.finding != candidate.finding.value or row.ended_at is not None:
             row.first_seen_at, row.stopped_at, row.permitted_until, row.ended_at = now, None, None, None
-        row.verdict, row.last_seen_at = suspect.verdict.value, now
+        row.finding, row.last_seen_at = candidate.finding.value, now
     await session.flush()
 
 
-async def record_action(session: AsyncSession, account_id: int, cloud_id: int, action: Action) -> None:
-    column = Stray.stopped_at if action is Action.STOP else Stray.ended_at
+async def record_action(session: AsyncSession, account_id: int, cloud_id: int, action: ReapAction) -> None:
+    column = Orphan.stopped_at if action is ReapAction.STOP else Orphan.ended_at
     await session.execute(
-        update(Stray)
-        .where(Stray.account_id == account_id, Stray.cloud_id == cloud_id)
-        .values({column: func.coalesce(column, func.clock_timestamp()), Stray.permitted_until: None})
+        update(Orphan)
+        .where(Orphan.account_id == account_id, Orphan.cloud_id == cloud_id)
+        .values({column: func.coalesce(column, func.clock_timestamp()), Orphan.permitted_until: None})
     )
 
 

@@ -18,7 +18,7 @@ from domain.machines.phases import LeaseState, Power
 _ASLEEP = (Desired.PAUSED, Desired.HIBERNATED)
 
 
-async def wish_stopped(session: AsyncSession, instance: Instance, lease_id: str, ran_until: datetime | None) -> bool:
+async def request_stop(session: AsyncSession, instance: Instance, lease_id: str, ran_until: datetime | None) -> bool:
     """The instance's machine shall stop, unless somebody wants the instance running by now (false).
 
     `ran_until`: what was written later is in no snapshot; None keeps the lease's own word on when it last ran. The
@@ -33,7 +33,7 @@ async def wish_stopped(session: AsyncSession, instance: Instance, lease_id: str,
     return True
 
 
-async def wish_started(session: AsyncSession, instance: Instance, lease_id: str) -> bool:
+async def request_start(session: AsyncSession, instance: Instance, lease_id: str) -> bool:
     """The instance's machine shall run again, unless nobody wants that any more (false)."""
     if instance.desired is not Desired.RUNNING:
         return False
@@ -112,8 +112,8 @@ async def mark_found_running(session: AsyncSession, lease_id: str) -> bool:
         lease.start_refused = "its instance lives on another machine by now"
         return False
     lease.state, lease.power, lease.ran_until = LeaseState.STARTING, Power.RUNNING, func.clock_timestamp()
-    instance.desired, instance.wished_by = Desired.RUNNING, "somebody at the provider"
-    instance.wished_at = func.clock_timestamp()
+    instance.desired, instance.requested_by = Desired.RUNNING, "somebody at the provider"
+    instance.requested_at = func.clock_timestamp()
     return True
 
 

@@ -85,17 +85,17 @@ class Lease(Table):
     """When it last ran, as far as we know: a snapshot that was taken earlier is not the newest state."""
 
 
-class Stray(Table):
+class Orphan(Table):
     """A machine that carries our label but that no open lease accounts for: since when, and what was done.
 
-    `verdict`: `release` (its lease is closed, or records another machine) or `unknown` (no lease row at all).
+    `finding`: `release` (its lease is closed, or records another machine) or `unknown` (no lease row at all).
     """
 
-    __tablename__ = "strays"
+    __tablename__ = "orphans"
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     cloud_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     label: Mapped[str]
-    verdict: Mapped[str]
+    finding: Mapped[str]
     first_seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     stopped_at: Mapped[datetime | None]

@@ -60,7 +60,7 @@ async def begin(
     row = await session.get(Snapshot, snapshot_id)
     if row is not None:
         return row
-    lease_id = instance.home_lease_id or instance.lease_id
+    lease_id = instance.data_lease_id or instance.lease_id
     if lease_id is None:
         last = await newest(session, instance)
         raise NothingRuns(instance.status, None if last is None else last.id)

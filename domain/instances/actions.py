@@ -6,7 +6,7 @@ from domain.instances.phases import Desired, InstancePurpose, InstanceStatus
 from domain.refusals import Refusal
 
 
-class Verb(StrEnum):
+class InstanceAction(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     WAKE = "wake"
@@ -15,13 +15,15 @@ class Verb(StrEnum):
 
 
 class WrongState(Refusal):
-    """As things are, this cannot be asked of the instance; the sentence says what it is."""
+    """As things are, this cannot be asked of the instance; the message says what it is."""
 
     code = "wrong_state"
 
-    def __init__(self, verb: Verb, status: InstanceStatus) -> None:
-        super().__init__(f"The instance is {status.value}: {_WHY.get((verb, status), f'it cannot {verb.value} now')}.")
-        self.verb, self.status = verb, status
+    def __init__(self, action: InstanceAction, status: InstanceStatus) -> None:
+        super().__init__(
+            f"The instance is {status.value}: {_WHY.get((action, status), f'it cannot {action.value} now')}."
+        )
+        self.action, self.status = action, status
 
 
 class NotForSleeping(Refusal):
@@ -41,33 +43,33 @@ _SERVES = {
     "collected as its artifacts; POST /api/jobs/{id}/cancel ends it.",
 }
 
-_WHY: dict[tuple[Verb, InstanceStatus], str] = {
-    (Verb.RESUME, InstanceStatus.HIBERNATED): "it has no machine to resume; wake restores it on a new one",
-    (Verb.RESUME, InstanceStatus.HIBERNATING): "it is giving its machine back; wake restores it on a new one",
+_WHY: dict[tuple[InstanceAction, InstanceStatus], str] = {
+    (InstanceAction.RESUME, InstanceStatus.HIBERNATED): "it has no machine to resume; wake restores it on a new one",
+    (InstanceAction.RESUME, InstanceStatus.HIBERNATING): "it is giving its machine back; wake restores it on a new one",
 }
 
 _S = InstanceStatus
 _ALIVE = frozenset({_S.STARTING, _S.RUNNING, _S.RESUMING})
-_FROM: dict[Verb, frozenset[InstanceStatus]] = {
-    Verb.PAUSE: frozenset({_S.RUNNING, _S.RESUMING, _S.PAUSING}),
-    Verb.HIBERNATE: frozenset({_S.RUNNING, _S.RESUMING, _S.PAUSING, _S.PAUSED, _S.HIBERNATING}),
-    Verb.RESUME: frozenset({_S.PAUSING, _S.PAUSED}),
-    Verb.WAKE: frozenset({_S.PAUSING, _S.PAUSED, _S.HIBERNATING, _S.HIBERNATED}),
-    Verb.DESTROY: frozenset(_S) - {_S.DESTROYED},
+_FROM: dict[InstanceAction, frozenset[InstanceStatus]] = {
+    InstanceAction.PAUSE: frozenset({_S.RUNNING, _S.RESUMING, _S.PAUSING}),
+    InstanceAction.HIBERNATE: frozenset({_S.RUNNING, _S.RESUMING, _S.PAUSING, _S.PAUSED, _S.HIBERNATING}),
+    InstanceAction.RESUME: frozenset({_S.PAUSING, _S.PAUSED}),
+    InstanceAction.WAKE: frozenset({_S.PAUSING, _S.PAUSED, _S.HIBERNATING, _S.HIBERNATED}),
+    InstanceAction.DESTROY: frozenset(_S) - {_S.DESTROYED},
 }
-_WANTS: dict[Verb, Desired] = {
-    Verb.PAUSE: Desired.PAUSED,
-    Verb.RESUME: Desired.RUNNING,
-    Verb.WAKE: Desired.RUNNING,
-    Verb.HIBERNATE: Desired.HIBERNATED,
-    Verb.DESTROY: Desired.DESTROYED,
+_WANTS: dict[InstanceAction, Desired] = {
+    InstanceAction.PAUSE: Desired.PAUSED,
+    InstanceAction.RESUME: Desired.RUNNING,
+    InstanceAction.WAKE: Desired.RUNNING,
+    InstanceAction.HIBERNATE: Desired.HIBERNATED,
+    InstanceAction.DESTROY: Desired.DESTROYED,
 }
-_IS_ALREADY: dict[Verb, frozenset[InstanceStatus]] = {
-    Verb.PAUSE: frozenset({_S.PAUSED}),
-    Verb.RESUME: _ALIVE,
-    Verb.WAKE: _ALIVE,
-    Verb.HIBERNATE: frozenset({_S.HIBERNATED}),
-    Verb.DESTROY: frozenset({_S.DESTROYED}),
+_IS_ALREADY: dict[InstanceAction, frozenset[InstanceStatus]] = {
+    InstanceAction.PAUSE: frozenset({_S.PAUSED}),
+    InstanceAction.RESUME: _ALIVE,
+    InstanceAction.WAKE: _ALIVE,
+    InstanceAction.HIBERNATE: frozenset({_S.HIBERNATED}),
+    InstanceAction.DESTROY: frozenset({_S.DESTROYED}),
 }
 
 
@@ -77,17 +79,17 @@ def check_sleeps(purpose: InstancePurpose) -> None:
         raise NotForSleeping(purpose)
 
 
-def wanted_by(verb: Verb, status: InstanceStatus, desired: Desired) -> Desired:
+def wanted_by(action: InstanceAction, status: InstanceStatus, desired: Desired) -> Desired:
     """What the instance shall be from now on; `desired` itself when that was wished already.
 
     Raises:
         WrongState: the wish makes no sense as things are, or a stronger one stands (it is being destroyed).
     """
-    wanted = _WANTS[verb]
+    wanted = _WANTS[action]
     if desired is wanted:
         return desired
     if desired is Desired.DESTROYED:
-        raise WrongState(verb, InstanceStatus.DESTROYING)
-    if status not in _FROM[verb] | _IS_ALREADY[verb]:
-        raise WrongState(verb, status)
+        raise WrongState(action, InstanceStatus.DESTROYING)
+    if status not in _FROM[action] | _IS_ALREADY[action]:
+        raise WrongState(action, status)
     return wanted

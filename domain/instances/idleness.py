@@ -67,7 +67,7 @@ class IdleFacts(BaseModel):
     others_heard_at: datetime | None = None
 
 
-class IdleVerdict(BaseModel):
+class IdleDecision(BaseModel):
     """What to do now, and when to ask again (`look_again`: seconds; None: not before something changes)."""
 
     pause: bool = False
@@ -91,21 +91,21 @@ class _Use(BaseModel):
     why: str
 
 
-def judge(facts: IdleFacts) -> IdleVerdict:
+def judge(facts: IdleFacts) -> IdleDecision:
     """Whether to pause a running instance."""
     if facts.policy.pause_after is None:
-        return IdleVerdict(why="It is never paused by itself.")
+        return IdleDecision(why="It is never paused by itself.")
     if facts.now - _known_until(facts) > facts.policy.silent_after:
         return _judge_unknown(facts)
     return _judge_known(facts, facts.policy.pause_after)
 
 
-def _judge_known(facts: IdleFacts, pause_after: timedelta) -> IdleVerdict:
+def _judge_known(facts: IdleFacts, pause_after: timedelta) -> IdleDecision:
     use, policy = _last_use(facts), facts.policy
     due = max(use.at + pause_after, facts.keep_awake_until or use.at)
     vouched = _known_until(facts) >= use.at + pause_after  # what the agent has not told of yet may be work
     if facts.now >= due and vouched:
-        return IdleVerdict(pause=True, idle_since=use.at, why=f"{_idle_words(use, facts.now)}.")
+        return IdleDecision(pause=True, idle_since=use.at, why=f"{_idle_words(use, facts.now)}.")
     warn_at = due - policy.warned_before
     if facts.now < warn_at:
         wait = _wait(warn_at - facts.now)
@@ -114,32 +114,32 @@ def _judge_known(facts: IdleFacts, pause_after: timedelta) -> IdleVerdict:
     else:
         wait = _wait(_known_until(facts) + policy.report_every + MOMENT - facts.now)
     if facts.now - use.at <= policy.report_every:
-        return IdleVerdict(look_again=wait, why=f"In use: {use.why}.")
+        return IdleDecision(look_again=wait, why=f"In use: {use.why}.")
     why = f"{_idle_words(use, facts.now)}; it pauses at {_clock(due)}."
-    return IdleVerdict(idle_since=use.at, will_pause_at=due, look_again=wait, warn=facts.now >= warn_at, why=why)
+    return IdleDecision(idle_since=use.at, will_pause_at=due, look_again=wait, warn=facts.now >= warn_at, why=why)
 
 
-def _judge_unknown(facts: IdleFacts) -> IdleVerdict:
+def _judge_unknown(facts: IdleFacts) -> IdleDecision:
     """The agent is silent. What it does not say counts as work, until the owner's money says otherwise."""
     policy, silent = facts.policy, facts.now - _known_until(facts)
     if _is_deaf(facts):
         why = "No agent at all reaches us: it is our side that does not hear. Nothing is concluded from that."
-        return IdleVerdict(look_again=_wait(policy.repair_after), silent=True, why=why)
+        return IdleDecision(look_again=_wait(policy.repair_after), silent=True, why=why)
     if silent < policy.asked_after:
         why = f"{facts.why_unknown} for {_span(silent)}; that counts as in use."
-        return IdleVerdict(look_again=_wait(policy.asked_after - silent), silent=True, why=why)
+        return IdleDecision(look_again=_wait(policy.asked_after - silent), silent=True, why=why)
     if silent < policy.repair_after:
         why = "Its agent cannot reach us; what it has to say is fetched."
-        return IdleVerdict(look_again=_wait(policy.asked_after), silent=True, repair=True, why=why)
+        return IdleDecision(look_again=_wait(policy.asked_after), silent=True, repair=True, why=why)
     unattended = max(_known_until(facts), _last_use(facts).at, facts.keep_awake_until or facts.running_since)
     cost = max(0.0, facts.dph_total * (facts.now - unattended).total_seconds() / 3600)
     if facts.dph_total > 0 and facts.now > unattended and cost >= policy.unattended_usd:
         why = f"{facts.why_unknown} for {_span(silent)} and nobody used it: {cost:.2f} USD were spent unattended."
-        return IdleVerdict(pause=True, silent=True, alarm=True, why=why)
+        return IdleDecision(pause=True, silent=True, alarm=True, why=why)
     left = _until_cap(facts, cost)
     why = f"{facts.why_unknown} for {_span(silent)}: the agent is repaired. Until then it counts as in use."
     wait = _wait(min(policy.asked_after, left))
-    return IdleVerdict(look_again=wait, silent=True, repair=True, alarm=True, why=why)
+    return IdleDecision(look_again=wait, silent=True, repair=True, alarm=True, why=why)
 
 
 def _until_cap(facts: IdleFacts, cost: float) -> timedelta:

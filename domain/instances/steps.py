@@ -27,14 +27,14 @@ class LeaseFacts(BaseModel):
     """Whether the newest snapshot holds all that its machine has written."""
 
 
-class SnapshotFacts(BaseModel):
+class NewestSnapshot(BaseModel):
     """The newest state of an instance's files outside its machine."""
 
     id: str
     is_verified: bool = False
 
 
-class InstanceSituation(BaseModel):
+class InstanceFacts(BaseModel):
     """Everything that the next step of an instance depends on."""
 
     desired: Desired
@@ -48,24 +48,24 @@ class InstanceSituation(BaseModel):
     """No offer could be reserved: it only remains to see everything released."""
     keeps_files: bool = False
     """An instance that somebody works on: it sleeps and wakes, and its files outlive its machines."""
-    home_lease_id: str | None = None
+    data_lease_id: str | None = None
     """The lease whose machine has the files; open or not."""
-    home_is_open: bool = False
+    data_lease_is_open: bool = False
     others_held: bool = False
     """Another machine than the present one is still held for it."""
-    snapshot: SnapshotFacts | None = None
-    restore_wished: str | None = None
+    snapshot: NewestSnapshot | None = None
+    restore_requested: str | None = None
     """A snapshot that its owner wants on the machine."""
     wakes_left: int = 1
 
     @property
-    def is_at_home(self) -> bool:
-        return self.lease is not None and self.lease.id == self.home_lease_id
+    def is_on_data_machine(self) -> bool:
+        return self.lease is not None and self.lease.id == self.data_lease_id
 
     @property
     def restorable(self) -> str | None:
         """The snapshot that a new machine would be given."""
-        return self.restore_wished or (None if self.snapshot is None else self.snapshot.id)
+        return self.restore_requested or (None if self.snapshot is None else self.snapshot.id)
 
 
 class Step(StrEnum):
@@ -74,8 +74,8 @@ class Step(StrEnum):
     WAIT_FOR_RELEASE = "wait_for_release"
     RECORD_RUNNING = "record_running"
     STAY = "stay"
-    LET_GO = "let_go"
-    SETTLE = "settle"
+    REQUEST_RELEASE = "request_release"
+    RECORD_DATA_MACHINE = "settle"
     PAUSE = "pause"
     POWER_OFF = "power_off"
     RECORD_PAUSED = "record_paused"
@@ -85,8 +85,8 @@ class Step(StrEnum):
     SLEEP = "sleep"
     POWER_ON = "power_on"
     RESTORE = "restore"
-    LET_GO_OTHERS = "let_go_others"
-    RETURN_HOME = "return_home"
+    RELEASE_OTHERS = "release_others"
+    RETURN_TO_DATA_MACHINE = "return_to_data_machine"
     KEEP_PAUSED = "keep_paused"
     GIVE_UP_WAKE = "give_up_wake"
     FALL_ASLEEP = "fall_asleep"
@@ -102,46 +102,46 @@ WORTHLESS = frozenset({LeaseOutcome.OFFER_GONE})
 """Outcomes that do not count as an attempt: the offer was simply gone."""
 
 
-def next_step(situation: InstanceSituation) -> Step:
-    if situation.status.is_over:
+def next_step(facts: InstanceFacts) -> Step:
+    if facts.status.is_over:
         return Step.NOTHING
-    if situation.desired is Desired.DESTROYED or situation.status is InstanceStatus.DESTROYING:
-        return _towards_destroyed(situation)
-    return _towards_running(situation)
+    if facts.desired is Desired.DESTROYED or facts.status is InstanceStatus.DESTROYING:
+        return _towards_destroyed(facts)
+    return _towards_running(facts)
 
 
-def _towards_destroyed(situation: InstanceSituation) -> Step:
-    lease = situation.lease
+def _towards_destroyed(facts: InstanceFacts) -> Step:
+    lease = facts.lease
     if lease is not None and lease.state.is_open and lease.wanted:
-        return Step.LET_GO
-    if situation.others_held:
-        return Step.LET_GO_OTHERS
-    return Step.WAIT_FOR_RELEASE if situation.open_leases else Step.CONCLUDE_DESTROYED
+        return Step.REQUEST_RELEASE
+    if facts.others_held:
+        return Step.RELEASE_OTHERS
+    return Step.WAIT_FOR_RELEASE if facts.open_leases else Step.CONCLUDE_DESTROYED
 
 
-def _towards_running(situation: InstanceSituation) -> Step:
-    lease = situation.lease
+def _towards_running(facts: InstanceFacts) -> Step:
+    lease = facts.lease
     if lease is None:
-        return _concluded(situation) if situation.gave_up else Step.RESERVE
+        return _concluded(facts) if facts.gave_up else Step.RESERVE
     if lease.state in (LeaseState.RELEASING, LeaseState.CLOSED) or not lease.wanted:
-        return _after_a_failure(situation)
+        return _after_a_failure(facts)
     if lease.state in _ASIDE:
-        stopped = lease.state is LeaseState.STOPPED and situation.status is not InstanceStatus.PAUSED
+        stopped = lease.state is LeaseState.STOPPED and facts.status is not InstanceStatus.PAUSED
         return Step.RECORD_PAUSED if stopped else Step.STAY
     if lease.state is not LeaseState.RUNNING:
         return Step.WAIT_FOR_MACHINE
-    return Step.STAY if situation.status is InstanceStatus.RUNNING else Step.RECORD_RUNNING
+    return Step.STAY if facts.status is InstanceStatus.RUNNING else Step.RECORD_RUNNING
 
 
-def _after_a_failure(situation: InstanceSituation) -> Step:
+def _after_a_failure(facts: InstanceFacts) -> Step:
     """The next offer, unless the machine was in use already (its files were on it) or enough were tried.
 
     Only here does it matter that no offer was found: a reservation may come of an attempt that was given up.
     """
-    if situation.gave_up or situation.was_running or situation.attempts >= situation.attempts_allowed:
-        return _concluded(situation)
+    if facts.gave_up or facts.was_running or facts.attempts >= facts.attempts_allowed:
+        return _concluded(facts)
     return Step.RESERVE
 
 
-def _concluded(situation: InstanceSituation) -> Step:
-    return Step.WAIT_FOR_RELEASE if situation.open_leases else Step.CONCLUDE_FAILED
+def _concluded(facts: InstanceFacts) -> Step:
+    return Step.WAIT_FOR_RELEASE if facts.open_leases else Step.CONCLUDE_FAILED

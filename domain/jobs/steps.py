@@ -13,7 +13,7 @@ from domain.jobs.phases import AttemptEnd, AttemptState, JobStatus, Stage
 from domain.machines.phases import Power
 
 
-class Aside(BaseModel):
+class Parked(BaseModel):
     """A machine whose files could not be fetched waits stopped. `seconds`: until the next try, or the end of that."""
 
     is_due: bool = False
@@ -41,7 +41,7 @@ class AttemptFacts(BaseModel):
     machine_held: bool = False
     power: Power = Power.RUNNING
     start_refused: bool = False
-    aside: Aside | None = None
+    parked: Parked | None = None
     restore: str | None = None
 
 
@@ -61,11 +61,11 @@ class JobStep(StrEnum):
     RESTORE = "restore"
     START = "start"
     FOLLOW = "follow"
-    GIVE_UP_MACHINE = "give_up_machine"
+    END_ATTEMPT = "end_attempt"
     COLLECT = "collect"
-    SET_ASIDE = "set_aside"
-    WAIT_ASIDE = "wait_aside"
-    TAKE_UP = "take_up"
+    PARK = "parked"
+    WAIT_PARKED = "wait_parked"
+    UNPARK = "unpark"
     GIVE_UP_FILES = "give_up_files"
     RELEASE = "release"
     CONCLUDE = "conclude"
@@ -79,7 +79,7 @@ def next_job_step(facts: JobFacts) -> JobStep:
     if attempt is None or attempt.state is AttemptState.OVER:
         return JobStep.ADMIT if facts.wanted else JobStep.CONCLUDE
     if attempt.state is AttemptState.ENDED:
-        return JobStep.COLLECT if attempt.aside is None else _with_files_on(attempt, attempt.aside, facts.wanted)
+        return JobStep.COLLECT if attempt.parked is None else _with_files_on(attempt, attempt.parked, facts.wanted)
     if attempt.state is AttemptState.COLLECTED:
         return JobStep.CONCLUDE if attempt.is_released else JobStep.RELEASE
     return _before_its_end(facts, attempt)
@@ -88,26 +88,26 @@ def next_job_step(facts: JobFacts) -> JobStep:
 def _before_its_end(facts: JobFacts, attempt: AttemptFacts) -> JobStep:
     gone = attempt.instance_status.is_over or not attempt.instance_wanted
     if attempt.state is AttemptState.RUNNING:
-        return JobStep.FOLLOW if attempt.machine_up and not gone else JobStep.GIVE_UP_MACHINE
+        return JobStep.FOLLOW if attempt.machine_up and not gone else JobStep.END_ATTEMPT
     if gone or not facts.wanted:
-        return JobStep.GIVE_UP_MACHINE
+        return JobStep.END_ATTEMPT
     if not attempt.machine_up:
         return JobStep.WAIT_FOR_MACHINE
     return JobStep.START if attempt.restore is None else JobStep.RESTORE
 
 
-def _with_files_on(attempt: AttemptFacts, aside: Aside, wanted: bool) -> JobStep:
+def _with_files_on(attempt: AttemptFacts, parked: Parked, wanted: bool) -> JobStep:
     """Its files are on a machine that waits for them to be fetched: stopped, but for the tries."""
     gone = attempt.instance_status.is_over or not attempt.instance_wanted or not attempt.machine_held
-    if gone or aside.is_over or not wanted:
+    if gone or parked.is_over or not wanted:
         return JobStep.GIVE_UP_FILES
     if attempt.machine_up:
         return JobStep.COLLECT
-    if not aside.is_due:
-        return JobStep.WAIT_ASIDE if attempt.power is Power.STOPPED else JobStep.SET_ASIDE
+    if not parked.is_due:
+        return JobStep.WAIT_PARKED if attempt.power is Power.STOPPED else JobStep.PARK
     if attempt.power is Power.STOPPED:
-        return JobStep.TAKE_UP
-    return JobStep.SET_ASIDE if attempt.start_refused else JobStep.WAIT_FOR_MACHINE
+        return JobStep.UNPARK
+    return JobStep.PARK if attempt.start_refused else JobStep.WAIT_FOR_MACHINE
 
 
 def waits_for_files(facts: JobFacts) -> bool:

@@ -58,23 +58,23 @@ def ssh_address(seen: MachineSeen, way: SshWay) -> tuple[str, int] | None:
 _NOT_OURS = (Seen.ABSENT, Seen.STOPPING, Seen.STOPPED, Seen.BROKEN)
 
 
-class Verdict(StrEnum):
+class BootDecision(StrEnum):
     WAIT = "wait"
     UP = "up"
     FAILED = "failed"
 
 
-def boot_verdict(seen: MachineSeen, now: datetime, patience: timedelta) -> Verdict:
+def boot_decision(seen: MachineSeen, now: datetime, patience: timedelta) -> BootDecision:
     """What to think of a machine that should be booting.
 
     `patience`: how long a machine may be missing from listings after its rent before it is a phantom, or read as
     stopped or broken before it has failed (a start reads `exited` for a while: clouds.md A5).
     """
     if seen.state is Seen.UP:
-        return Verdict.UP
+        return BootDecision.UP
     if seen.state in _NOT_OURS and _lasted(seen, now, patience):
-        return Verdict.FAILED
-    return Verdict.WAIT
+        return BootDecision.FAILED
+    return BootDecision.WAIT
 
 
 def is_lost(seen: MachineSeen, now: datetime, patience: timedelta) -> bool:

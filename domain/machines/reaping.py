@@ -31,24 +31,24 @@ class KnownLease(BaseModel):
     """None while the answer to the rent request is not known: then any machine with the label may be the one."""
 
 
-class Verdict(StrEnum):
+class Finding(StrEnum):
     RELEASE = "release"
     UNKNOWN = "unknown"
 
 
-class Suspect(BaseModel):
+class Candidate(BaseModel):
     """A machine with our label that no open lease accounts for."""
 
     cloud_id: int
     label: str
-    verdict: Verdict
+    finding: Finding
     is_stopped: bool = False
 
 
 class Sighting(BaseModel):
     """What earlier sweeps noted of a suspect."""
 
-    verdict: Verdict
+    finding: Finding
     first_seen_at: datetime
     stopped_at: datetime | None = None
     permitted_until: datetime | None = None
@@ -60,20 +60,20 @@ class Policy(BaseModel):
     grace: timedelta = timedelta(days=1)
 
 
-class Action(StrEnum):
+class ReapAction(StrEnum):
     DESTROY = "destroy"
     STOP = "stop"
 
 
-class Sentence(BaseModel):
+class ActionRequest(BaseModel):
     """What is to be done with one machine; whoever carries it out looks once more before."""
 
     cloud_id: int
     label: str
-    action: Action
+    action: ReapAction
 
 
-def suspects(listed: Sequence[Listed], leases: Mapping[str, KnownLease], ours: Collection[str]) -> list[Suspect]:
+def candidates(listed: Sequence[Listed], leases: Mapping[str, KnownLease], ours: Collection[str]) -> list[Candidate]:
     """The machines of this installation that no open lease accounts for. Everything else is not ours to touch.
 
     `ours`: our installation's id, and those of gone ones that it has adopted.
@@ -83,55 +83,57 @@ def suspects(listed: Sequence[Listed], leases: Mapping[str, KnownLease], ours: C
         label = parse_label(machine.label)
         if label is None or label.installation_id not in ours:
             continue
-        verdict = _verdict(machine, leases.get(str(label)))
-        if verdict is not None:
+        finding = _finding(machine, leases.get(str(label)))
+        if finding is not None:
             found.append(
-                Suspect(cloud_id=machine.cloud_id, label=str(label), verdict=verdict, is_stopped=machine.is_stopped)
+                Candidate(cloud_id=machine.cloud_id, label=str(label), finding=finding, is_stopped=machine.is_stopped)
             )
     return found
 
 
-def _verdict(machine: Listed, lease: KnownLease | None) -> Verdict | None:
+def _finding(machine: Listed, lease: KnownLease | None) -> Finding | None:
     if lease is None:
-        return Verdict.UNKNOWN
+        return Finding.UNKNOWN
     if lease.is_open and lease.cloud_id in (None, machine.cloud_id):
         return None
-    return Verdict.RELEASE
+    return Finding.RELEASE
 
 
-def sentences(
-    found: Sequence[Suspect], sightings: Mapping[int, Sighting], now: datetime, policy: Policy
-) -> list[Sentence]:
+def action_requests(
+    found: Sequence[Candidate], sightings: Mapping[int, Sighting], now: datetime, policy: Policy
+) -> list[ActionRequest]:
     """What to do now: only about suspects that were under the same suspicion in an earlier listing, long enough ago."""
     return [
-        Sentence(cloud_id=suspect.cloud_id, label=suspect.label, action=action)
-        for suspect in found
-        if (action := _action(suspect, sightings.get(suspect.cloud_id), now, policy)) is not None
+        ActionRequest(cloud_id=candidate.cloud_id, label=candidate.label, action=action)
+        for candidate in found
+        if (action := _action(candidate, sightings.get(candidate.cloud_id), now, policy)) is not None
     ]
 
 
-def _action(suspect: Suspect, sighting: Sighting | None, now: datetime, policy: Policy) -> Action | None:
-    if sighting is None or sighting.verdict is not suspect.verdict or now - sighting.first_seen_at < policy.apart:
+def _action(candidate: Candidate, sighting: Sighting | None, now: datetime, policy: Policy) -> ReapAction | None:
+    if sighting is None or sighting.finding is not candidate.finding or now - sighting.first_seen_at < policy.apart:
         return None
-    if suspect.verdict is Verdict.RELEASE:
-        return Action.DESTROY
+    if candidate.finding is Finding.RELEASE:
+        return ReapAction.DESTROY
     if sighting.stopped_at is not None and now - sighting.stopped_at >= policy.grace:
-        return Action.DESTROY
-    return None if suspect.is_stopped and sighting.stopped_at is not None else Action.STOP
+        return ReapAction.DESTROY
+    return None if candidate.is_stopped and sighting.stopped_at is not None else ReapAction.STOP
 
 
-def brake(live_leases: int) -> int:
+def safety_limit(live_leases: int) -> int:
     """How many machines one sweep may act on without a person's word."""
     return max(3, math.ceil(live_leases / 10))
 
 
-def braked(
-    judged: Sequence[Sentence], sightings: Mapping[int, Sighting], now: datetime, live_leases: int
-) -> list[Sentence]:
+def within_safety_limit(
+    judged: Sequence[ActionRequest], sightings: Mapping[int, Sighting], now: datetime, live_leases: int
+) -> list[ActionRequest]:
     """What one sweep may really do: all, or, when that is too much, what a person has looked at and allowed."""
-    allowed = [sentence for sentence in judged if _is_permitted(sightings.get(sentence.cloud_id), now)]
+    allowed = [
+        action_request for action_request in judged if _is_permitted(sightings.get(action_request.cloud_id), now)
+    ]
     by_itself = len(judged) - len(allowed)
-    return list(judged) if by_itself <= brake(live_leases) else allowed
+    return list(judged) if by_itself <= safety_limit(live_leases) else allowed
 
 
 def _is_permitted(sighting: Sighting | None, now: datetime) -> bool:

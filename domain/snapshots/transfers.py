@@ -5,12 +5,12 @@ from enum import StrEnum
 from pydantic import BaseModel, Field
 
 
-class CopyKind(StrEnum):
+class TransferKind(StrEnum):
     SNAPSHOT = "snapshot"
     RESTORE = "restore"
 
 
-class CopyState(StrEnum):
+class TransferState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -19,11 +19,11 @@ class CopyState(StrEnum):
     """It ended without a word: killed, or its machine was restarted."""
 
 
-class CopyOrder(BaseModel):
+class TransferOrder(BaseModel):
     """A job, as it goes over the machine's stdin. `paths`, `tags`, `final`: of a snapshot; `snapshot`: to restore."""
 
     id: str
-    kind: CopyKind
+    kind: TransferKind
     restic: str
     """The program's path on the machine."""
     repository: str
@@ -36,7 +36,7 @@ class CopyOrder(BaseModel):
     snapshot: str = ""
 
 
-class CopyResult(BaseModel):
+class TransferResult(BaseModel):
     """Of a snapshot: all but the last three. Of a restore: all but the first three. Sizes in bytes."""
 
     snapshot_id: str = ""
@@ -49,10 +49,10 @@ class CopyResult(BaseModel):
     kept_aside: int = 0
 
 
-class CopyStatus(BaseModel):
+class TransferStatus(BaseModel):
     """A line of `transfer start`."""
 
-    state: CopyState
+    state: TransferState
     step: str = ""
     bytes_done: int = 0
     bytes_total: int = 0
@@ -60,8 +60,8 @@ class CopyStatus(BaseModel):
     moved: int = 0
     fault: str = ""
     reason: str = ""
-    result: CopyResult = CopyResult()
+    result: TransferResult = TransferResult()
 
     @property
     def is_over(self) -> bool:
-        return self.state is not CopyState.RUNNING
+        return self.state is not TransferState.RUNNING

@@ -28,7 +28,7 @@ class SshInstance:
     desired: Desired
     message: str
     wake: SshWake
-    fruitless_wakes: int
+    failed_wakes: int
     wake_seconds: float | None
     """How long its last wake took."""
     keys: frozenset[str]

@@ -51,10 +51,10 @@ class InstanceReader:
 
 def _every() -> Select[Any]:
     """The lease is the present one; for the price of one that has none now, the last."""
-    behind = func.coalesce(Instance.lease_id, Instance.home_lease_id)
+    behind = func.coalesce(Instance.lease_id, Instance.data_lease_id)
     columns = (
         *(Instance.id, Instance.user_id, Instance.label, Instance.status, Instance.desired, Instance.message),
-        *(Instance.ssh_wake, Instance.fruitless_wakes, Instance.last_wake, Instance.ssh_public_keys),
+        *(Instance.ssh_wake, Instance.failed_wakes, Instance.last_wake, Instance.ssh_public_keys),
         *(Instance.sealed_ssh_host_key, Instance.lease_id),
         *(Lease.dph_total, Lease.state.label("lease_state"), Lease.seen, Lease.ssh_way),
         *(Lease.host_key, Lease.sealed_private_key),
@@ -74,7 +74,7 @@ def _instance(row: Row[Any], keys_of_user: set[str]) -> SshInstance:
         desired=Desired(row.desired),
         message=row.message,
         wake=SshWake(row.ssh_wake),
-        fruitless_wakes=row.fruitless_wakes,
+        failed_wakes=row.failed_wakes,
         wake_seconds=wake_seconds_of(row.last_wake),
         keys=frozenset(keys_of_user | own),
         sealed_host_key=row.sealed_ssh_host_key,

@@ -25,7 +25,7 @@ from gateway.ssh.server import Door
 from gateway.ssh.traffic import Traffic
 from gateway.ssh.waking import Waking
 from settings import Settings
-from workflow_client.client import Flows
+from workflow_client.client import WorkflowClient
 
 LOGIN_SECONDS = 20.0
 KEEPALIVE_SECONDS = 15.0
@@ -61,7 +61,7 @@ log = logging.getLogger(__name__)
 class SshSide:
     """Everything of it. `port`: the shared one, once the database has given its host key."""
 
-    def __init__(self, settings: Settings, database: Database, sealer: Sealer, flows: Flows) -> None:
+    def __init__(self, settings: Settings, database: Database, sealer: Sealer, workflows: WorkflowClient) -> None:
         self._settings, self._database, self._sealer = settings, database, sealer
         self.table = SshTable()
         self.newcomers = Newcomers()
@@ -69,7 +69,7 @@ class SshSide:
         self.lines = Lines(sealer)
         self._quiet = Quiet(settings.ssh_quiet_seconds, self._tell_quiet)
         self.feed = SshFeed(database, self.table, settings.ssh_shard, self._quiet.hear)
-        self.waking = Waking(settings, database, flows, self.feed, self.table, self.lines, self._quiet)
+        self.waking = Waking(settings, database, workflows, self.feed, self.table, self.lines, self._quiet)
         self.hall = Hall(self.table, self.waking, self.traffic, self._quiet)
         self.listeners = Listeners(settings.ssh_listen, self.newcomers, self._serve, self.feed.refresh)
         self._ways_back = WaysBack(ways_back(settings), sealer)

@@ -15,10 +15,10 @@ from sqlalchemy import select
 from temporalio.service import RPCError
 
 from clients.ssh import HostKeyChanged, SshError, SshKeyRefused
-from db.instances.desired_state import wish
+from db.instances.desired_state import request_action
 from db.instances.tables import Instance
 from db.session import Database
-from domain.instances.actions import Verb, WrongState
+from domain.instances.actions import InstanceAction, WrongState
 from domain.instances.phases import Desired, InstanceStatus, SshWake
 from gateway.route_feed import DATABASE_ERRORS
 from gateway.ssh.connection_pool import Line, Lines
@@ -27,7 +27,7 @@ from gateway.ssh.instances import SshInstance, SshTable
 from gateway.ssh.messages import asleep, stage, waking
 from gateway.ssh.reconnect_cooldown import Client, Quiet
 from settings import Settings
-from workflow_client.client import Flows
+from workflow_client.client import WorkflowClient
 
 WHO = "a login over SSH"
 LOOK_AGAIN_SECONDS = 0.5
@@ -56,13 +56,13 @@ class Waking:
         self,
         settings: Settings,
         database: Database,
-        flows: Flows,
+        workflows: WorkflowClient,
         feed: SshFeed,
         table: SshTable,
         lines: Lines,
         quiet: Quiet,
     ) -> None:
-        self._settings, self._database, self._flows = settings, database, flows
+        self._settings, self._database, self._workflows = settings, database, workflows
         self._feed, self._table, self._lines, self._quiet = feed, table, lines, quiet
         self._wishes: dict[int, asyncio.Task[bool]] = {}
         self._telling: set[asyncio.Task[None]] = set()
@@ -94,16 +94,16 @@ class Waking:
             self.held -= 1
 
     async def _reach(self, instance_id: int, client: Client, say: Say, agent_path: str | None) -> Reached:
-        wished_at: SshInstance | None = None
+        requested_at: SshInstance | None = None
         said = ""
         while True:
             instance = self._there(instance_id)
-            if instance.needs_wish and instance is not wished_at:
-                self._may_wake(instance, client, tried=wished_at is not None)
+            if instance.needs_wish and instance is not requested_at:
+                self._may_wake(instance, client, tried=requested_at is not None)
                 if instance.status is not InstanceStatus.RUNNING:
                     say(waking(instance))
                 if await self._wished(instance_id):
-                    wished_at = instance  # until the row reads otherwise, it is as it was before the wish
+                    requested_at = instance  # until the row reads otherwise, it is as it was before the wish
                 else:
                     said = _say_once(say, said, "the database does not answer; trying again")
             if instance.status is InstanceStatus.RUNNING and instance.lease is not None:
@@ -129,8 +129,8 @@ class Waking:
             raise NotServed(f"{instance.name} could not be woken: {instance.message or 'it sleeps again'}")
         if instance.wake is SshWake.NEVER:
             raise NotServed(asleep(instance, "logins do not wake it (ssh_wake: never)"))
-        if instance.fruitless_wakes >= self._settings.fruitless_wakes:
-            raise NotServed(asleep(instance, f"the last {instance.fruitless_wakes} attempts to wake it failed"))
+        if instance.failed_wakes >= self._settings.failed_wakes:
+            raise NotServed(asleep(instance, f"the last {instance.failed_wakes} attempts to wake it failed"))
         if self._quiet.keeps_asleep(instance.id, instance.status, client):
             seconds = self._settings.ssh_quiet_seconds
             why = f"this client was connected when it was paused, and reconnecting does not wake it for {seconds:g} s"
@@ -162,7 +162,9 @@ class Waking:
                 row = await session.scalar(select(Instance).where(Instance.id == instance_id).with_for_update())
                 news = False
                 with suppress(WrongState):  # what it is instead is read in a moment
-                    news = row is not None and await wish(session, row, Verb.WAKE, by=WHO, by_itself=True)
+                    news = row is not None and await request_action(
+                        session, row, InstanceAction.WAKE, by=WHO, by_itself=True
+                    )
         except DATABASE_ERRORS as error:
             log.warning("instance %d cannot be woken now: %s", instance_id, type(error).__name__)
             return False
@@ -177,7 +179,7 @@ class Waking:
     async def _tell(self, instance_id: int) -> None:
         """Its workflow reads the wish at once; if nobody can tell it, the reconciler will."""
         try:
-            await self._flows.tell_instance(instance_id)
+            await self._workflows.tell_instance(instance_id)
         except (RPCError, RuntimeError, OSError) as error:
             log.warning("instance %d is left to the reconciler: %s", instance_id, type(error).__name__)
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.jobs.output import Place
+from api.jobs.output import OutputPosition
 from api.jobs.ranges import RangeNotThere, one_range
 from tests.api.people import Cloud, new_user
 
@@ -173,5 +173,5 @@ def test_ranges_behind_the_end(header: str) -> None:
 
 @pytest.mark.parametrize("text", [None, "", "x", "1-2", "1-2-x", "1--2", "9" * 20 + "-1-1", "1-2-3-4"])
 def test_an_event_id_that_is_none_of_ours_begins_anew(text: str | None) -> None:
-    assert Place.read(text) == Place()
-    assert Place.read("2-10-3") == Place(2, 10, 3)
+    assert OutputPosition.read(text) == OutputPosition()
+    assert OutputPosition.read("2-10-3") == OutputPosition(2, 10, 3)

@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from db import process_heartbeats
 from db.alarms import close_alarms, open_alarms, raise_alarm
-from db.tables import Beat
+from db.tables import ProcessHeartbeat
 from tests.db.ledger import Ledger
 
 
@@ -73,8 +73,8 @@ async def test_who_beats_is_alive_until_it_ends_or_is_silent(ledger: Ledger, kin
     await asyncio.gather(*(beat() for _ in range(5)))
     assert await is_alive()
     async with ledger.database.begin() as session:
-        mine = update(Beat).where(Beat.process == f"{kind}-host-1")
-        await session.execute(mine.values(at=Beat.at - process_heartbeats.MISSED_AFTER))
+        mine = update(ProcessHeartbeat).where(ProcessHeartbeat.process == f"{kind}-host-1")
+        await session.execute(mine.values(at=ProcessHeartbeat.at - process_heartbeats.MISSED_AFTER))
     assert not await is_alive()
     await beat()
     assert await is_alive()
@@ -85,10 +85,10 @@ async def test_who_beats_is_alive_until_it_ends_or_is_silent(ledger: Ledger, kin
 
 async def test_the_long_dead_are_forgotten(ledger: Ledger, kind: str) -> None:
     async with ledger.database.begin() as session:
-        session.add(Beat(process=f"{kind}-old"))
+        session.add(ProcessHeartbeat(process=f"{kind}-old"))
         await session.flush()
-        mine = update(Beat).where(Beat.process == f"{kind}-old")
-        await session.execute(mine.values(at=Beat.at - 2 * process_heartbeats.FORGOTTEN))
+        mine = update(ProcessHeartbeat).where(ProcessHeartbeat.process == f"{kind}-old")
+        await session.execute(mine.values(at=ProcessHeartbeat.at - 2 * process_heartbeats.FORGOTTEN))
         await process_heartbeats.beat(session, f"{kind}-new")
     async with ledger.database.begin() as session:
-        assert await session.get(Beat, f"{kind}-old") is None
+        assert await session.get(ProcessHeartbeat, f"{kind}-old") is None

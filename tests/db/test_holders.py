@@ -10,8 +10,8 @@ from tests.db.ledger import Ledger
 async def test_who_does_not_hold_it_cannot_let_go(ledger: Ledger) -> None:
     lease = await ledger.running()
     async with ledger.database.begin() as session:
-        await leases.unwant(session, lease.id, ("instance", "999999999"))
-        await leases.unwant(session, lease.id, ("pool", lease.holder_id))
+        await leases.request_release(session, lease.id, ("instance", "999999999"))
+        await leases.request_release(session, lease.id, ("pool", lease.holder_id))
     assert (await ledger.read(lease.id)).wanted
 
 
@@ -20,11 +20,11 @@ async def test_a_late_release_by_the_old_holder_is_ignored(ledger: Ledger) -> No
     old, new = ("instance", lease.holder_id), ("pool", "1")
     async with ledger.database.begin() as session:
         assert await leases.hand_over(session, lease.id, old, new)
-        await leases.unwant(session, lease.id, old)
+        await leases.request_release(session, lease.id, old)
     after = await ledger.read(lease.id)
     assert (after.wanted, after.holder_kind, after.holder_id) == (True, *new)
     async with ledger.database.begin() as session:
-        await leases.unwant(session, lease.id, new)
+        await leases.request_release(session, lease.id, new)
     assert not (await ledger.read(lease.id)).wanted
 
 
@@ -43,7 +43,7 @@ async def test_what_was_let_go_is_not_handed_over(ledger: Ledger) -> None:
     lease = await ledger.running()
     old = ("instance", lease.holder_id)
     async with ledger.database.begin() as session:
-        await leases.unwant(session, lease.id, old)
+        await leases.request_release(session, lease.id, old)
         assert not await leases.hand_over(session, lease.id, old, ("pool", "1"))
 
 

@@ -8,12 +8,12 @@ from sqlalchemy import func, select
 
 from db.accounts.tables import UserSettings
 from db.alarms import open_alarms
-from db.instances.idleness import IdleDefaults, alarm_text, idle_facts, record_verdict
+from db.instances.idleness import IdleDefaults, alarm_text, idle_facts, record_decision
 from db.instances.tables import Instance
 from db.machines.agent_reports import record_report
 from db.machines.tables import Lease
 from db.tables import Event
-from domain.instances.idleness import IdleFacts, IdleVerdict
+from domain.instances.idleness import IdleDecision, IdleFacts
 from domain.instances.phases import InstancePurpose, InstanceStatus
 from domain.machines.agents import AgentStatus
 from tests.db.ledger import Ledger
@@ -40,10 +40,10 @@ async def facts_of(ledger: Ledger, number: int) -> IdleFacts | None:
         return await idle_facts(session, await session.get_one(Instance, number), DEFAULTS)
 
 
-async def verdict(ledger: Ledger, number: int, verdict: IdleVerdict) -> None:
+async def decision(ledger: Ledger, number: int, decision: IdleDecision) -> None:
     async with ledger.database.begin() as session:
         instance = await session.get_one(Instance, number, with_for_update=True)
-        await record_verdict(session, instance, verdict)
+        await record_decision(session, instance, decision)
 
 
 async def test_a_model_or_what_does_not_run_is_not_judged(ledger: Ledger) -> None:
@@ -103,9 +103,9 @@ async def test_a_gpu_that_cannot_be_read_makes_the_time_since_unknown(ledger: Le
 async def test_a_verdict_is_shown_and_a_silent_agent_is_told_of_once_until_it_speaks(ledger: Ledger) -> None:
     number, _ = await interactive(ledger)
     since = datetime(2026, 1, 1, tzinfo=UTC)
-    await verdict(ledger, number, IdleVerdict(idle_since=since, will_pause_at=since, look_again=1))
+    await decision(ledger, number, IdleDecision(idle_since=since, will_pause_at=since, look_again=1))
     for _ in range(2):
-        await verdict(ledger, number, IdleVerdict(silent=True, repair=True, alarm=True, look_again=1, why="Silent."))
+        await decision(ledger, number, IdleDecision(silent=True, repair=True, alarm=True, look_again=1, why="Silent."))
     async with ledger.database.begin() as session:
         instance = await session.get_one(Instance, number)
         assert (instance.idle_since, instance.will_pause_at) == (None, None)
@@ -113,10 +113,10 @@ async def test_a_verdict_is_shown_and_a_silent_agent_is_told_of_once_until_it_sp
         events = await session.scalars(select(Event.text).where(Event.subject == f"instance:{number}"))
         assert alarms.count(alarm_text(number)) == 1
         assert events.all() == ["Silent."]
-    await verdict(ledger, number, IdleVerdict(silent=True, look_again=1))
+    await decision(ledger, number, IdleDecision(silent=True, look_again=1))
     async with ledger.database.begin() as session:
         assert alarm_text(number) in [each.text for each in await open_alarms(session, ledger.user_id)]
-    await verdict(ledger, number, IdleVerdict(look_again=1))
+    await decision(ledger, number, IdleDecision(look_again=1))
     async with ledger.database.begin() as session:
         assert alarm_text(number) not in [each.text for each in await open_alarms(session, ledger.user_id)]
 

@@ -84,10 +84,10 @@ def test_whether_to_pause(known: dict[str, Any], pauses: bool) -> None:
 def test_what_is_shown_when_to_look_again_and_the_warning(
     known: dict[str, Any], shown: bool, wait: float, warns: bool
 ) -> None:
-    verdict = judge(facts(**known))
-    assert (verdict.idle_since is not None, verdict.will_pause_at is not None) == (shown, shown)
-    assert verdict.look_again == pytest.approx(wait)
-    assert verdict.warn is warns
+    decision = judge(facts(**known))
+    assert (decision.idle_since is not None, decision.will_pause_at is not None) == (shown, shown)
+    assert decision.look_again == pytest.approx(wait)
+    assert decision.warn is warns
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_what_is_shown_when_to_look_again_and_the_warning(
     ],
 )
 def test_a_silent_agent_is_repaired(known: dict[str, Any], repairs: bool, silent: bool) -> None:
-    verdict = judge(facts(**known))
-    assert (verdict.repair, verdict.silent) == (repairs, silent)
+    decision = judge(facts(**known))
+    assert (decision.repair, decision.silent) == (repairs, silent)
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_a_silent_agent_is_repaired(known: dict[str, Any], repairs: bool, silent
 def test_where_reports_are_fetched_that_happens_once_a_window(
     silent: float, repairs: bool, alarms: bool, wait: float
 ) -> None:
-    verdict = judge(facts(known_until=ago(silent), policy=policy(fetched=True)))
-    assert (verdict.repair, verdict.alarm, verdict.look_again) == (repairs, alarms, wait)
+    decision = judge(facts(known_until=ago(silent), policy=policy(fetched=True)))
+    assert (decision.repair, decision.alarm, decision.look_again) == (repairs, alarms, wait)
 
 
 def test_the_words() -> None:
@@ -165,13 +165,13 @@ def situations(draw: st.DrawFn) -> IdleFacts:
 
 @given(situations())
 def test_nothing_in_use_is_ever_paused(known: IdleFacts) -> None:
-    verdict = judge(known)
-    if not verdict.pause:
+    decision = judge(known)
+    if not decision.pause:
         return
     window = known.policy.pause_after
     assert window is not None
     assert known.keep_awake_until is None or known.keep_awake_until <= NOW
-    if not verdict.silent:
+    if not decision.silent:
         for sign in (known.traffic_at, known.active_at, known.running_since):
             assert sign is None or NOW - sign >= window
     else:
@@ -180,19 +180,19 @@ def test_nothing_in_use_is_ever_paused(known: IdleFacts) -> None:
 
 @given(situations())
 def test_there_is_always_a_next_look_and_never_a_tight_loop(known: IdleFacts) -> None:
-    verdict = judge(known)
-    assert (verdict.look_again is None) is (verdict.pause or known.policy.pause_after is None)
-    if verdict.look_again is not None:
-        assert LEAST_WAIT <= verdict.look_again <= MOST_WAIT
+    decision = judge(known)
+    assert (decision.look_again is None) is (decision.pause or known.policy.pause_after is None)
+    if decision.look_again is not None:
+        assert LEAST_WAIT <= decision.look_again <= MOST_WAIT
 
 
 @given(situations())
 def test_a_warning_comes_with_its_time_and_before_it(known: IdleFacts) -> None:
-    verdict = judge(known)
-    assert (verdict.idle_since is None) or verdict.pause or verdict.will_pause_at is not None
-    if verdict.warn:
-        assert not verdict.pause
-        assert verdict.will_pause_at is not None
+    decision = judge(known)
+    assert (decision.idle_since is None) or decision.pause or decision.will_pause_at is not None
+    if decision.warn:
+        assert not decision.pause
+        assert decision.will_pause_at is not None
 
 
 @given(situations(), st.floats(min_value=0, max_value=9.9))

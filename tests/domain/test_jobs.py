@@ -10,10 +10,10 @@ from domain.jobs.artifacts import BadPath, artifact_name, output_path
 from domain.jobs.phases import AttemptEnd, AttemptState, JobStatus, Stage
 from domain.jobs.spec import unix_lines
 from domain.jobs.steps import (
-    Aside,
     AttemptFacts,
     JobFacts,
     JobStep,
+    Parked,
     after_attempt,
     end_without_a_word,
     next_job_step,
@@ -44,16 +44,16 @@ COMING: dict[str, Any] = {"instance_status": InstanceStatus.STARTING, "machine_u
         (facts(AttemptState.OVER, wanted=False), JobStep.CONCLUDE),
         (facts(AttemptState.PROVISIONING, **COMING), JobStep.WAIT_FOR_MACHINE),
         (facts(AttemptState.PROVISIONING), JobStep.START),
-        (facts(AttemptState.PROVISIONING, wanted=False), JobStep.GIVE_UP_MACHINE),
-        (facts(AttemptState.PROVISIONING, **GONE), JobStep.GIVE_UP_MACHINE),
-        (facts(AttemptState.PROVISIONING, instance_wanted=False), JobStep.GIVE_UP_MACHINE),
+        (facts(AttemptState.PROVISIONING, wanted=False), JobStep.END_ATTEMPT),
+        (facts(AttemptState.PROVISIONING, **GONE), JobStep.END_ATTEMPT),
+        (facts(AttemptState.PROVISIONING, instance_wanted=False), JobStep.END_ATTEMPT),
         (facts(AttemptState.PROVISIONING, restore="snap_1"), JobStep.RESTORE),
         (facts(AttemptState.PROVISIONING, restore="snap_1", **COMING), JobStep.WAIT_FOR_MACHINE),
-        (facts(AttemptState.PROVISIONING, restore="snap_1", wanted=False), JobStep.GIVE_UP_MACHINE),
+        (facts(AttemptState.PROVISIONING, restore="snap_1", wanted=False), JobStep.END_ATTEMPT),
         (facts(AttemptState.RUNNING), JobStep.FOLLOW),
         (facts(AttemptState.RUNNING, wanted=False), JobStep.FOLLOW),
-        (facts(AttemptState.RUNNING, machine_up=False), JobStep.GIVE_UP_MACHINE),
-        (facts(AttemptState.RUNNING, instance_wanted=False), JobStep.GIVE_UP_MACHINE),
+        (facts(AttemptState.RUNNING, machine_up=False), JobStep.END_ATTEMPT),
+        (facts(AttemptState.RUNNING, instance_wanted=False), JobStep.END_ATTEMPT),
         (facts(AttemptState.ENDED), JobStep.COLLECT),
         (facts(AttemptState.ENDED, wanted=False, **GONE), JobStep.COLLECT),
         (facts(AttemptState.COLLECTED), JobStep.RELEASE),
@@ -66,28 +66,28 @@ def test_the_next_step(given: JobFacts, step: JobStep) -> None:
 
 STOPPED: dict[str, Any] = {"machine_up": False, "machine_held": True, "power": Power.STOPPED}
 STARTING: dict[str, Any] = {"machine_up": False, "machine_held": True, "power": Power.RUNNING}
-NOT_YET, DUE, TOO_LATE = Aside(seconds=9), Aside(is_due=True), Aside(is_due=True, is_over=True)
+NOT_YET, DUE, TOO_LATE = Parked(seconds=9), Parked(is_due=True), Parked(is_due=True, is_over=True)
 
 
 @pytest.mark.parametrize(
-    ("aside", "more", "step"),
+    ("parked", "more", "step"),
     [
-        (NOT_YET, STOPPED, JobStep.WAIT_ASIDE),
-        (NOT_YET, STARTING, JobStep.SET_ASIDE),
+        (NOT_YET, STOPPED, JobStep.WAIT_PARKED),
+        (NOT_YET, STARTING, JobStep.PARK),
         (NOT_YET, STOPPED | {"machine_held": False}, JobStep.GIVE_UP_FILES),
         (NOT_YET, STOPPED | {"wanted": False}, JobStep.GIVE_UP_FILES),
         (NOT_YET, STOPPED | {"instance_wanted": False}, JobStep.GIVE_UP_FILES),
         (NOT_YET, {"machine_up": True, "machine_held": True}, JobStep.COLLECT),
-        (DUE, STOPPED, JobStep.TAKE_UP),
+        (DUE, STOPPED, JobStep.UNPARK),
         (DUE, STARTING, JobStep.WAIT_FOR_MACHINE),
-        (DUE, STARTING | {"start_refused": True}, JobStep.SET_ASIDE),
+        (DUE, STARTING | {"start_refused": True}, JobStep.PARK),
         (DUE, {"machine_up": True, "machine_held": True}, JobStep.COLLECT),
         (TOO_LATE, STOPPED, JobStep.GIVE_UP_FILES),
         (TOO_LATE, STARTING, JobStep.GIVE_UP_FILES),
     ],
 )
-def test_the_next_step_while_its_files_wait(aside: Aside, more: dict[str, Any], step: JobStep) -> None:
-    assert next_job_step(facts(AttemptState.ENDED, aside=aside, **more)) is step
+def test_the_next_step_while_its_files_wait(parked: Parked, more: dict[str, Any], step: JobStep) -> None:
+    assert next_job_step(facts(AttemptState.ENDED, parked=parked, **more)) is step
 
 
 @pytest.mark.parametrize("end", list(AttemptEnd))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.machines.labels import Label, parse_label
-from domain.machines.machines import MachineSeen, Seen, Verdict, boot_verdict, is_lost, ssh_address
+from domain.machines.machines import BootDecision, MachineSeen, Seen, boot_decision, is_lost, ssh_address
 from domain.machines.phases import SshWay
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -17,22 +17,22 @@ def seen(state: Seen, seconds_ago: float) -> MachineSeen:
 
 
 @pytest.mark.parametrize(
-    ("look", "verdict"),
+    ("look", "decision"),
     [
-        (MachineSeen(), Verdict.WAIT),
-        (seen(Seen.UP, 0), Verdict.UP),
-        (seen(Seen.BOOTING, 3600), Verdict.WAIT),
-        (seen(Seen.UNKNOWN, 3600), Verdict.WAIT),
-        (seen(Seen.OFFLINE, 3600), Verdict.WAIT),
-        (seen(Seen.ABSENT, 59), Verdict.WAIT),
-        (seen(Seen.ABSENT, 60), Verdict.FAILED),
-        (seen(Seen.STOPPED, 10), Verdict.WAIT),
-        (seen(Seen.STOPPED, 61), Verdict.FAILED),
-        (seen(Seen.BROKEN, 61), Verdict.FAILED),
+        (MachineSeen(), BootDecision.WAIT),
+        (seen(Seen.UP, 0), BootDecision.UP),
+        (seen(Seen.BOOTING, 3600), BootDecision.WAIT),
+        (seen(Seen.UNKNOWN, 3600), BootDecision.WAIT),
+        (seen(Seen.OFFLINE, 3600), BootDecision.WAIT),
+        (seen(Seen.ABSENT, 59), BootDecision.WAIT),
+        (seen(Seen.ABSENT, 60), BootDecision.FAILED),
+        (seen(Seen.STOPPED, 10), BootDecision.WAIT),
+        (seen(Seen.STOPPED, 61), BootDecision.FAILED),
+        (seen(Seen.BROKEN, 61), BootDecision.FAILED),
     ],
 )
-def test_a_booting_machine_is_given_time(look: MachineSeen, verdict: Verdict) -> None:
-    assert boot_verdict(look, NOW, PATIENCE) is verdict
+def test_a_booting_machine_is_given_time(look: MachineSeen, decision: BootDecision) -> None:
+    assert boot_decision(look, NOW, PATIENCE) is decision
 
 
 @pytest.mark.parametrize("state", [Seen.UNKNOWN, Seen.OFFLINE, Seen.BOOTING, Seen.UP])

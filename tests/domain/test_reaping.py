@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.machines.reaping import (
-    Action,
+    ActionRequest,
+    Candidate,
+    Finding,
     KnownLease,
     Listed,
     Policy,
-    Sentence,
+    ReapAction,
     Sighting,
-    Suspect,
-    Verdict,
-    brake,
-    braked,
-    sentences,
-    suspects,
+    action_requests,
+    candidates,
+    safety_limit,
+    within_safety_limit,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,21 +28,21 @@ CLOSED = KnownLease(is_open=False, cloud_id=7)
 
 
 @pytest.mark.parametrize(
-    ("label", "cloud_id", "lease", "verdict"),
+    ("label", "cloud_id", "lease", "finding"),
     [
         (OURS, 7, OPEN, None),
         (OURS, 7, KnownLease(is_open=True, cloud_id=None), None),
-        (OURS, 8, OPEN, Verdict.RELEASE),
-        (OURS, 7, CLOSED, Verdict.RELEASE),
-        (OURS, 7, None, Verdict.UNKNOWN),
+        (OURS, 8, OPEN, Finding.RELEASE),
+        (OURS, 7, CLOSED, Finding.RELEASE),
+        (OURS, 7, None, Finding.UNKNOWN),
     ],
 )
 def test_what_no_open_lease_accounts_for_is_a_suspect(
-    label: str, cloud_id: int, lease: KnownLease | None, verdict: Verdict | None
+    label: str, cloud_id: int, lease: KnownLease | None, finding: Finding | None
 ) -> None:
     leases = {} if lease is None else {OURS: lease}
-    found = suspects([Listed(cloud_id=cloud_id, label=label)], leases, {"home"})
-    assert [each.verdict for each in found] == ([] if verdict is None else [verdict])
+    found = candidates([Listed(cloud_id=cloud_id, label=label)], leases, {"home"})
+    assert [each.finding for each in found] == ([] if finding is None else [finding])
 
 
 @pytest.mark.parametrize(
@@ -51,51 +51,53 @@ def test_what_no_open_lease_accounts_for_is_a_suspect(
      "xdumont/home/lease_1", "Dumont/home/lease_1", "dumont/home2/lease_1", " dumont/home/lease_1"],
 )  # fmt: skip
 def test_what_does_not_carry_our_exact_label_is_never_judged(label: str | None) -> None:
-    assert suspects([Listed(cloud_id=1, label=label)], {}, {"home"}) == []
+    assert candidates([Listed(cloud_id=1, label=label)], {}, {"home"}) == []
 
 
 @given(st.text(max_size=40), st.text(max_size=10))
 def test_no_foreign_label_is_ever_ours(label: str, installation: str) -> None:
-    for suspect in suspects([Listed(cloud_id=1, label=label)], {}, {installation}):
-        assert suspect.label == label
+    for candidate in candidates([Listed(cloud_id=1, label=label)], {}, {installation}):
+        assert candidate.label == label
         assert label.startswith(f"dumont/{installation}/")
 
 
 @pytest.mark.parametrize(
-    ("verdict", "seen_before", "stopped_before", "is_stopped", "action"),
+    ("finding", "seen_before", "stopped_before", "is_stopped", "action"),
     [
-        (Verdict.RELEASE, None, None, False, None),
-        (Verdict.RELEASE, 29, None, False, None),
-        (Verdict.RELEASE, 30, None, False, Action.DESTROY),
-        (Verdict.UNKNOWN, None, None, False, None),
-        (Verdict.UNKNOWN, 29, None, False, None),
-        (Verdict.UNKNOWN, 30, None, False, Action.STOP),
-        (Verdict.UNKNOWN, 90_000, 3600, True, None),
-        (Verdict.UNKNOWN, 90_000, 3600, False, Action.STOP),
-        (Verdict.UNKNOWN, 90_000, 86_400, True, Action.DESTROY),
+        (Finding.RELEASE, None, None, False, None),
+        (Finding.RELEASE, 29, None, False, None),
+        (Finding.RELEASE, 30, None, False, ReapAction.DESTROY),
+        (Finding.UNKNOWN, None, None, False, None),
+        (Finding.UNKNOWN, 29, None, False, None),
+        (Finding.UNKNOWN, 30, None, False, ReapAction.STOP),
+        (Finding.UNKNOWN, 90_000, 3600, True, None),
+        (Finding.UNKNOWN, 90_000, 3600, False, ReapAction.STOP),
+        (Finding.UNKNOWN, 90_000, 86_400, True, ReapAction.DESTROY),
     ],
 )
 def test_a_verdict_needs_two_listings_apart_and_the_unknown_a_day(
-    verdict: Verdict, seen_before: int | None, stopped_before: int | None, is_stopped: bool, action: Action | None
+    finding: Finding, seen_before: int | None, stopped_before: int | None, is_stopped: bool, action: ReapAction | None
 ) -> None:
-    suspect = Suspect(cloud_id=7, label=OURS, verdict=verdict, is_stopped=is_stopped)
-    ago = {} if seen_before is None else {7: _sighting(verdict, seen_before, stopped_before)}
-    assert [each.action for each in sentences([suspect], ago, NOW, Policy())] == ([] if action is None else [action])
+    candidate = Candidate(cloud_id=7, label=OURS, finding=finding, is_stopped=is_stopped)
+    ago = {} if seen_before is None else {7: _sighting(finding, seen_before, stopped_before)}
+    assert [each.action for each in action_requests([candidate], ago, NOW, Policy())] == (
+        [] if action is None else [action]
+    )
 
 
 def test_another_suspicion_starts_the_time_anew() -> None:
-    suspect = Suspect(cloud_id=7, label=OURS, verdict=Verdict.RELEASE)
-    assert sentences([suspect], {7: _sighting(Verdict.UNKNOWN, 3600, None)}, NOW, Policy()) == []
+    candidate = Candidate(cloud_id=7, label=OURS, finding=Finding.RELEASE)
+    assert action_requests([candidate], {7: _sighting(Finding.UNKNOWN, 3600, None)}, NOW, Policy()) == []
 
 
 @pytest.mark.parametrize(("live", "limit"), [(0, 3), (10, 3), (30, 3), (31, 4), (1000, 100)])
 def test_the_brake(live: int, limit: int) -> None:
-    assert brake(live) == limit
+    assert safety_limit(live) == limit
 
 
-def _sighting(verdict: Verdict, seconds: int, stopped: int | None) -> Sighting:
+def _sighting(finding: Finding, seconds: int, stopped: int | None) -> Sighting:
     return Sighting(
-        verdict=verdict,
+        finding=finding,
         first_seen_at=NOW - timedelta(seconds=seconds),
         stopped_at=None if stopped is None else NOW - timedelta(seconds=stopped),
     )
@@ -119,11 +121,11 @@ def test_more_than_the_brake_allows_takes_a_persons_word(
     hour = timedelta(hours=1)
     words = {
         number: Sighting(
-            verdict=Verdict.RELEASE,
+            finding=Finding.RELEASE,
             first_seen_at=NOW - hour,
             permitted_until=NOW + (hour if number < allowed else -hour),
         )
         for number in range(allowed + expired)
     }
-    asked = [Sentence(cloud_id=number, label=OURS, action=Action.DESTROY) for number in range(judged)]
-    assert [each.cloud_id for each in braked(asked, words, NOW, live)] == list(range(done))
+    asked = [ActionRequest(cloud_id=number, label=OURS, action=ReapAction.DESTROY) for number in range(judged)]
+    assert [each.cloud_id for each in within_safety_limit(asked, words, NOW, live)] == list(range(done))

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from domain.instances.decisions import decide
 from domain.instances.phases import Desired, InstanceStatus
-from domain.instances.steps import InstanceSituation, LeaseFacts, SnapshotFacts, Step
+from domain.instances.steps import InstanceFacts, LeaseFacts, NewestSnapshot, Step
 from domain.machines.phases import LeaseOutcome, LeaseState, Power
 
 S, D, L, P = InstanceStatus, Desired, LeaseState, Power
 HOME = "lease_home"
-SNAPSHOT = SnapshotFacts(id="snap_1", is_verified=True)
+SNAPSHOT = NewestSnapshot(id="snap_1", is_verified=True)
 
 
 def lease(state: LeaseState, power: Power = P.RUNNING, *, id: str = HOME, **more: Any) -> LeaseFacts:
@@ -21,34 +21,34 @@ def lease(state: LeaseState, power: Power = P.RUNNING, *, id: str = HOME, **more
     return LeaseFacts.model_validate(plain | more)
 
 
-def situation(desired: Desired, status: InstanceStatus, present: LeaseFacts | None, **facts: Any) -> InstanceSituation:
+def facts(desired: Desired, status: InstanceStatus, present: LeaseFacts | None, **facts: Any) -> InstanceFacts:
     is_open = present is not None and present.state is not L.CLOSED
     plain: dict[str, Any] = {
         "desired": desired,
         "status": status,
         "lease": present,
         "keeps_files": True,
-        "home_lease_id": HOME,
-        "home_is_open": is_open,
+        "data_lease_id": HOME,
+        "data_lease_is_open": is_open,
         "open_leases": int(is_open),
     }
-    return InstanceSituation.model_validate(plain | facts)
+    return InstanceFacts.model_validate(plain | facts)
 
 
 NEW = "lease_new"
-FIRST: dict[str, Any] = {"home_lease_id": None, "home_is_open": False}
-MOVING: dict[str, Any] = {"home_is_open": True, "others_held": True, "open_leases": 2}
+FIRST: dict[str, Any] = {"data_lease_id": None, "data_lease_is_open": False}
+MOVING: dict[str, Any] = {"data_lease_is_open": True, "others_held": True, "open_leases": 2}
 SAVED: dict[str, Any] = {"is_saved": True}
 
 
 @pytest.mark.parametrize(
-    ("desired", "status", "present", "facts", "step"),
+    ("desired", "status", "present", "given", "step"),
     [
         # the first machine
         (D.RUNNING, S.PROVISIONING, None, FIRST, Step.RESERVE),
         (D.RUNNING, S.PROVISIONING, lease(L.RENTED), FIRST, Step.WAIT_FOR_MACHINE),
-        (D.RUNNING, S.STARTING, lease(L.RUNNING), FIRST, Step.SETTLE),
-        (D.RUNNING, S.STARTING, lease(L.RUNNING), FIRST | {"restore_wished": "snap_9"}, Step.RESTORE),
+        (D.RUNNING, S.STARTING, lease(L.RUNNING), FIRST, Step.RECORD_DATA_MACHINE),
+        (D.RUNNING, S.STARTING, lease(L.RUNNING), FIRST | {"restore_requested": "snap_9"}, Step.RESTORE),
         (D.RUNNING, S.STARTING, lease(L.RUNNING), {}, Step.RECORD_RUNNING),
         (D.RUNNING, S.RUNNING, lease(L.RUNNING), {}, Step.STAY),
         (D.RUNNING, S.PROVISIONING, lease(L.CLOSED), FIRST | {"attempts": 5}, Step.CONCLUDE_FAILED),
@@ -62,7 +62,7 @@ SAVED: dict[str, Any] = {"is_saved": True}
         (D.PAUSED, S.PAUSED, lease(L.STOPPED, P.STOPPED), {}, Step.SLEEP),
         (
             *(D.PAUSED, S.PAUSED, lease(L.STOPPED, P.STOPPED, **SAVED)),
-            *({"snapshot": SnapshotFacts(id="snap_1")}, Step.VERIFY),
+            *({"snapshot": NewestSnapshot(id="snap_1")}, Step.VERIFY),
         ),
         # a wish to run in the middle of it
         (D.RUNNING, S.PAUSING, lease(L.RUNNING), {}, Step.RECORD_RUNNING),
@@ -104,7 +104,7 @@ SAVED: dict[str, Any] = {"is_saved": True}
         (D.RUNNING, S.PAUSED, lease(L.STOPPED, P.STOPPED, start_refused="taken, before"), {}, Step.POWER_ON),
         (D.RUNNING, S.RESUMING, lease(L.RENTED, id=NEW), MOVING | {"snapshot": SNAPSHOT}, Step.WAIT_FOR_MACHINE),
         (D.RUNNING, S.RESUMING, lease(L.RUNNING, id=NEW), MOVING | {"snapshot": SNAPSHOT}, Step.RESTORE),
-        (D.RUNNING, S.RESUMING, lease(L.RUNNING), {"others_held": True}, Step.LET_GO_OTHERS),
+        (D.RUNNING, S.RESUMING, lease(L.RUNNING), {"others_held": True}, Step.RELEASE_OTHERS),
         (D.RUNNING, S.HIBERNATED, lease(L.CLOSED, wanted=False), {"snapshot": SNAPSHOT}, Step.RESERVE),
         (
             *(D.RUNNING, S.RESUMING, lease(L.CLOSED, wanted=False)),
@@ -120,11 +120,11 @@ SAVED: dict[str, Any] = {"is_saved": True}
         ),
         (
             *(D.RUNNING, S.RESUMING, lease(L.CLOSED, id=NEW, wanted=False)),
-            *(MOVING | {"snapshot": SNAPSHOT, "gave_up": True}, Step.RETURN_HOME),
+            *(MOVING | {"snapshot": SNAPSHOT, "gave_up": True}, Step.RETURN_TO_DATA_MACHINE),
         ),
-        (D.PAUSED, S.RESUMING, lease(L.RENTED, id=NEW), MOVING | {"snapshot": SNAPSHOT}, Step.RETURN_HOME),
+        (D.PAUSED, S.RESUMING, lease(L.RENTED, id=NEW), MOVING | {"snapshot": SNAPSHOT}, Step.RETURN_TO_DATA_MACHINE),
         # a restore in place
-        (D.RUNNING, S.RUNNING, lease(L.RUNNING), {"restore_wished": "snap_9"}, Step.RESTORE),
+        (D.RUNNING, S.RUNNING, lease(L.RUNNING), {"restore_requested": "snap_9"}, Step.RESTORE),
         # stopped or lost under its user's hands
         (D.RUNNING, S.RUNNING, lease(L.STOPPED, P.STOPPED), {}, Step.FALL_ASLEEP),
         (D.RUNNING, S.RUNNING, lease(L.CLOSED, wanted=False), {"snapshot": SNAPSHOT}, Step.FALL_ASLEEP),
@@ -132,15 +132,15 @@ SAVED: dict[str, Any] = {"is_saved": True}
         (D.RUNNING, S.RUNNING, lease(L.RELEASING, wanted=False), {}, Step.WAIT_FOR_RELEASE),
         (D.PAUSED, S.PAUSED, lease(L.CLOSED, wanted=False), {"snapshot": SNAPSHOT}, Step.RECORD_HIBERNATED),
         # the end
-        (D.DESTROYED, S.PAUSED, lease(L.STOPPED, P.STOPPED), {}, Step.LET_GO),
-        (D.DESTROYED, S.DESTROYING, lease(L.RELEASING, wanted=False), MOVING, Step.LET_GO_OTHERS),
+        (D.DESTROYED, S.PAUSED, lease(L.STOPPED, P.STOPPED), {}, Step.REQUEST_RELEASE),
+        (D.DESTROYED, S.DESTROYING, lease(L.RELEASING, wanted=False), MOVING, Step.RELEASE_OTHERS),
         (D.DESTROYED, S.HIBERNATED, lease(L.CLOSED, wanted=False), {}, Step.CONCLUDE_DESTROYED),
     ],
 )
 def test_the_next_step_follows_from_the_rows(
-    desired: Desired, status: InstanceStatus, present: LeaseFacts | None, facts: dict[str, Any], step: Step
+    desired: Desired, status: InstanceStatus, present: LeaseFacts | None, given: dict[str, Any], step: Step
 ) -> None:
-    assert decide(situation(desired, status, present, **facts)) is step
+    assert decide(facts(desired, status, present, **given)) is step
 
 
 leases = st.builds(
@@ -153,16 +153,16 @@ leases = st.builds(
     start_refused=st.sampled_from([None, "taken"]),
 )
 situations = st.builds(
-    situation,
+    facts,
     st.sampled_from(list(Desired)),
     st.sampled_from(list(InstanceStatus)),
     st.none() | leases,
-    home_lease_id=st.sampled_from([None, HOME]),
-    home_is_open=st.booleans(),
+    data_lease_id=st.sampled_from([None, HOME]),
+    data_lease_is_open=st.booleans(),
     others_held=st.booleans(),
     open_leases=st.integers(0, 2),
-    snapshot=st.none() | st.builds(SnapshotFacts, id=st.just("snap_1"), is_verified=st.booleans()),
-    restore_wished=st.none() | st.just("snap_9"),
+    snapshot=st.none() | st.builds(NewestSnapshot, id=st.just("snap_1"), is_verified=st.booleans()),
+    restore_requested=st.none() | st.just("snap_9"),
     gave_up=st.booleans(),
     attempts=st.integers(0, 6),
     wakes_left=st.integers(-1, 3),
@@ -170,7 +170,7 @@ situations = st.builds(
 
 
 @given(situations)
-def test_a_machine_is_given_back_for_sleep_only_when_its_files_are_safe(given_: InstanceSituation) -> None:
+def test_a_machine_is_given_back_for_sleep_only_when_its_files_are_safe(given_: InstanceFacts) -> None:
     if decide(given_) is Step.HIBERNATE:
         assert given_.lease is not None
         assert given_.lease.is_saved
@@ -180,33 +180,33 @@ def test_a_machine_is_given_back_for_sleep_only_when_its_files_are_safe(given_: 
 
 
 @given(situations)
-def test_the_machine_that_the_files_came_from_is_kept_until_they_run_elsewhere(given_: InstanceSituation) -> None:
-    if decide(given_) is Step.LET_GO_OTHERS and given_.desired is not Desired.DESTROYED:
+def test_the_machine_that_the_files_came_from_is_kept_until_they_run_elsewhere(given_: InstanceFacts) -> None:
+    if decide(given_) is Step.RELEASE_OTHERS and given_.desired is not Desired.DESTROYED:
         assume(given_.status is not InstanceStatus.DESTROYING)
-        assert given_.is_at_home
+        assert given_.is_on_data_machine
 
 
 @given(situations)
-def test_nothing_is_rented_for_what_nobody_wants_running(given_: InstanceSituation) -> None:
-    if decide(given_) is Step.RESERVE and given_.home_lease_id is not None:
+def test_nothing_is_rented_for_what_nobody_wants_running(given_: InstanceFacts) -> None:
+    if decide(given_) is Step.RESERVE and given_.data_lease_id is not None:
         assert given_.desired is Desired.RUNNING
 
 
 @given(situations)
-def test_it_fails_only_without_a_machine_and_without_a_copy(given_: InstanceSituation) -> None:
+def test_it_fails_only_without_a_machine_and_without_a_copy(given_: InstanceFacts) -> None:
     if decide(given_) is Step.CONCLUDE_FAILED:
         assert given_.open_leases == 0
-        assert given_.restorable is None or given_.home_lease_id is None
+        assert given_.restorable is None or given_.data_lease_id is None
 
 
 @given(situations)
-def test_steps_that_need_a_machine_are_decided_with_one(given_: InstanceSituation) -> None:
+def test_steps_that_need_a_machine_are_decided_with_one(given_: InstanceFacts) -> None:
     needing = {
         Step.PAUSE,
         Step.POWER_OFF,
         Step.POWER_ON,
         Step.RESTORE,
-        Step.SETTLE,
+        Step.RECORD_DATA_MACHINE,
         Step.RECORD_RUNNING,
         Step.HIBERNATE,
     }

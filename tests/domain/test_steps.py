@@ -3,7 +3,7 @@
 import pytest
 
 from domain.instances.phases import Desired, InstanceStatus
-from domain.instances.steps import InstanceSituation, LeaseFacts, Step, next_step
+from domain.instances.steps import InstanceFacts, LeaseFacts, Step, next_step
 from domain.machines.phases import LeaseOutcome, LeaseState
 
 
@@ -11,13 +11,13 @@ def lease(state: LeaseState, *, wanted: bool = True) -> LeaseFacts:
     return LeaseFacts(id="lease_1", state=state, wanted=wanted, outcome=LeaseOutcome.PENDING)
 
 
-def situation(**facts: object) -> InstanceSituation:
+def facts(**facts: object) -> InstanceFacts:
     plain = {"desired": Desired.RUNNING, "status": InstanceStatus.PROVISIONING, "open_leases": 0}
-    return InstanceSituation.model_validate(plain | facts)
+    return InstanceFacts.model_validate(plain | facts)
 
 
 @pytest.mark.parametrize(
-    ("facts", "step"),
+    ("given", "step"),
     [
         ({}, Step.RESERVE),
         ({"lease": lease(LeaseState.RESERVED), "open_leases": 1}, Step.WAIT_FOR_MACHINE),
@@ -38,8 +38,8 @@ def situation(**facts: object) -> InstanceSituation:
         ({"gave_up": True, "lease": lease(LeaseState.RESERVED), "open_leases": 1}, Step.WAIT_FOR_MACHINE),
         ({"gave_up": True, "lease": lease(LeaseState.RUNNING), "open_leases": 1}, Step.RECORD_RUNNING),
         ({"gave_up": True, "lease": lease(LeaseState.CLOSED)}, Step.CONCLUDE_FAILED),
-        ({"desired": Desired.DESTROYED, "lease": lease(LeaseState.RENTED), "open_leases": 1}, Step.LET_GO),
-        ({"desired": Desired.DESTROYED, "lease": lease(LeaseState.RUNNING), "open_leases": 1}, Step.LET_GO),
+        ({"desired": Desired.DESTROYED, "lease": lease(LeaseState.RENTED), "open_leases": 1}, Step.REQUEST_RELEASE),
+        ({"desired": Desired.DESTROYED, "lease": lease(LeaseState.RUNNING), "open_leases": 1}, Step.REQUEST_RELEASE),
         (
             {"desired": Desired.DESTROYED, "lease": lease(LeaseState.RENTED, wanted=False), "open_leases": 1},
             Step.WAIT_FOR_RELEASE,
@@ -50,12 +50,12 @@ def situation(**facts: object) -> InstanceSituation:
         ({"status": InstanceStatus.DESTROYED, "desired": Desired.DESTROYED}, Step.NOTHING),
     ],
 )
-def test_the_next_step_follows_from_the_rows(facts: dict[str, object], step: Step) -> None:
-    assert next_step(situation(**facts)) is step
+def test_the_next_step_follows_from_the_rows(given: dict[str, object], step: Step) -> None:
+    assert next_step(facts(**given)) is step
 
 
 @pytest.mark.parametrize("state", list(LeaseState))
 @pytest.mark.parametrize("desired", list(Desired))
 def test_nothing_is_concluded_while_a_lease_is_open(state: LeaseState, desired: Desired) -> None:
-    step = next_step(situation(desired=desired, lease=lease(state), open_leases=1, attempts=5, was_running=True))
+    step = next_step(facts(desired=desired, lease=lease(state), open_leases=1, attempts=5, was_running=True))
     assert step not in (Step.CONCLUDE_DESTROYED, Step.CONCLUDE_FAILED)

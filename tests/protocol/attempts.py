@@ -74,7 +74,7 @@ class Gates:
     def clear(self) -> None:
         self._orders.clear()
 
-    async def reach(self, place: str) -> None:
+    async def hit(self, place: str) -> None:
         attempt = _running.get()
         order = next((order for order in self._orders if order[0] == place), None)
         if attempt is None or order is None:

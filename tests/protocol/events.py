@@ -157,7 +157,7 @@ class Cling:
 
 
 @dataclass(frozen=True)
-class Stray:
+class Orphan:
     """Somebody rents a machine by hand, with a label that looks like ours."""
 
     label: int
@@ -190,7 +190,7 @@ Event = (
     | Trouble
     | Lose
     | Cling
-    | Stray
+    | Orphan
     | GoOn
     | Backup
     | Restore

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from activities.errors import Fault, Final
 from activities.machines.leases import LeaseEnding
-from domain.machines.machines import MachineSeen, Verdict, boot_verdict, is_lost
+from domain.machines.machines import BootDecision, MachineSeen, boot_decision, is_lost
 from domain.machines.phases import LeaseOutcome, LeaseState
 from domain.workflow_contracts import LeaseView
 from tests.protocol.attempts import Activity
@@ -76,10 +76,10 @@ class MachineFlow(Flow):
             if is_lost(self.seen, now, patience):
                 return self._end(Fault.MACHINE_LOST, "lost")
             return self.rest(self._settles(None))
-        verdict = boot_verdict(self.seen, now, patience)
-        if verdict is Verdict.UP:
+        decision = boot_decision(self.seen, now, patience)
+        if decision is BootDecision.UP:
             return self._go_to("probe")
-        if verdict is Verdict.FAILED or now >= self._deadline:
+        if decision is BootDecision.FAILED or now >= self._deadline:
             return self._end(Fault.BOOT_FAILED, "it did not start")
         return self.rest(self._settles(self._deadline))
 

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from activities.errors import Fault, Final
-from activities.instances.instances import InstanceNews, Parting
+from activities.instances.instances import ReleaseRequest, StatusChange
 from activities.machines.reaping import Execution, Sweep
 from activities.reconciling import OVER
 from db.instances.tables import Instance
 from db.machines.leases import OPEN
 from db.machines.tables import Lease
 from domain.instances.phases import InstanceStatus
-from domain.instances.steps import InstanceSituation, Step, next_step
+from domain.instances.steps import InstanceFacts, Step, next_step
 from domain.machines.phases import LeaseState
 from tests.protocol.attempts import Activity
 from tests.protocol.flows import Flow
@@ -32,32 +32,32 @@ class InstanceFlow(Flow):
         super().__init__(world)
         self.instance_id = instance_id
         self.step_taken = Step.NOTHING
-        self._situation: InstanceSituation | None = None
+        self._facts: InstanceFacts | None = None
         self._gave_up = False
 
     async def next_call(self) -> tuple[Activity, Any] | None:
-        if self._situation is None:
+        if self._facts is None:
             return self.world.instances.look_at_instance, self.instance_id
-        return self._call_of(self.step_taken, self._situation)
+        return self._call_of(self.step_taken, self._facts)
 
-    def _call_of(self, step: Step, situation: InstanceSituation) -> tuple[Activity, Any]:
-        instances, lease = self.world.instances, situation.lease
+    def _call_of(self, step: Step, facts: InstanceFacts) -> tuple[Activity, Any]:
+        instances, lease = self.world.instances, facts.lease
         if step is Step.RESERVE:
             return instances.reserve_machine, self.instance_id
         if lease is not None and step is Step.WAIT_FOR_MACHINE:
             return instances.start_machine, lease.id
-        if lease is not None and step is Step.LET_GO:
-            return instances.let_go, Parting(lease_id=lease.id, instance_id=self.instance_id)
+        if lease is not None and step is Step.REQUEST_RELEASE:
+            return instances.request_release, ReleaseRequest(lease_id=lease.id, instance_id=self.instance_id)
         status = {
             Step.RECORD_RUNNING: InstanceStatus.RUNNING,
             Step.CONCLUDE_DESTROYED: InstanceStatus.DESTROYED,
             Step.CONCLUDE_FAILED: InstanceStatus.FAILED,
         }[step]
-        return instances.record_instance, InstanceNews(instance_id=self.instance_id, status=status)
+        return instances.record_instance, StatusChange(instance_id=self.instance_id, status=status)
 
     async def done(self, result: Any) -> None:
-        if self._situation is None:
-            self._situation = result
+        if self._facts is None:
+            self._facts = result
             result.gave_up = self._gave_up
             self.step_taken = next_step(result)
             if self.step_taken not in (Step.STAY, Step.WAIT_FOR_RELEASE, Step.NOTHING):
@@ -65,12 +65,12 @@ class InstanceFlow(Flow):
                 return
         if self.step_taken is Step.NOTHING:
             return self.end()
-        self._situation = None
+        self._facts = None
         waits = self.step_taken in (Step.STAY, Step.WAIT_FOR_RELEASE, Step.WAIT_FOR_MACHINE)
         self.rest(None if waits else self.world.clock.at)
 
     async def refused(self, error: Final) -> None:
-        self._gave_up, self._situation = True, None
+        self._gave_up, self._facts = True, None
         self.due = self.world.clock.at
 
 
@@ -110,8 +110,8 @@ class ReapFlow(Flow):
 
     async def done(self, result: Any) -> None:
         if isinstance(result, Sweep):
-            found = result.sentences if self.world.is_paired else []
-            self._left = [Execution(account_id=self._account_id, sentence=each) for each in found]
+            found = result.action_requests if self.world.is_paired else []
+            self._left = [Execution(account_id=self._account_id, action_request=each) for each in found]
         else:
             self._left.pop(0)
         if not self._left:
@@ -146,7 +146,7 @@ class ReconcileFlow(Flow):
         for instance_id in instances:
             self.world.start_instance(instance_id)
         for account_id in sorted({lease.account_id for lease in leases if lease.asked_at is not None}):
-            if f"watch-account-{account_id}" not in self.world.flows:
+            if f"watch-account-{account_id}" not in self.world.workflows:
                 self.world.watch(account_id)
 
     async def done(self, result: Any) -> None:

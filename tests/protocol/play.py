@@ -38,7 +38,7 @@ class Player:
     was_restored: bool = False
 
     async def play(self, schedule: list[Event]) -> Verdict:
-        failpoints.install(self.world.reach)
+        failpoints.install(self.world.hit)
         try:
             await self.world.begin()
             for event in schedule:
@@ -79,7 +79,7 @@ class Player:
                 alive[number % len(alive)].is_gone = True
             case events.Cling(number) if alive := self.world.books.alive():
                 self.world.books.clung_to.add(alive[number % len(alive)].id)
-            case events.Stray(label):
+            case events.Orphan(label):
                 self._strange(LOOK_ALIKES[label % len(LOOK_ALIKES)])
             case events.GoOn():
                 async with self.world.database.begin() as session:
@@ -115,14 +115,16 @@ class Player:
             if not handed:
                 await session.execute(update(Instance).where(Instance.id == new).values(lease_id=None))
         async with self.world.database.begin() as session:
-            await leases.unwant(session, row.lease_id, ("instance", str(old)))
+            await leases.request_release(session, row.lease_id, ("instance", str(old)))
         await self._unwish(old)
         self.world.start_instance(new)
 
     def _terminate(self, number: int) -> None:
-        running = [name for name, flow in self.world.flows.items() if name.startswith(("machine", "instance", "watch"))]
+        running = [
+            name for name, flow in self.world.workflows.items() if name.startswith(("machine", "instance", "watch"))
+        ]
         if running:
-            self.world.flows.pop(running[number % len(running)])
+            self.world.workflows.pop(running[number % len(running)])
 
     def _strange(self, label: str) -> None:
         offer = 100 + len(self.world.books.machines)
@@ -133,8 +135,8 @@ class Player:
         async with self.world.database.begin() as session:
             await rows.put_back(session, copy)
         self.world.is_paired, self.was_restored = False, True
-        for name in [name for name in self.world.flows if name.startswith(("machine", "instance"))]:
-            self.world.flows.pop(name)  # those whose rows are there are started anew by the reconciler
+        for name in [name for name in self.world.workflows if name.startswith(("machine", "instance"))]:
+            self.world.workflows.pop(name)  # those whose rows are there are started anew by the reconciler
 
     async def _wake_all(self) -> None:
         while self.world.hanging:

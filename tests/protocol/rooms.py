@@ -7,15 +7,15 @@ from clouds.offers import CHEAPEST_FIRST, Market
 from db.accounts.tables import ProviderKey
 from domain.machines.machines import MachineSeen
 from domain.market.offers import Offer, OfferQuery
-from failpoints import Point, reach
+from failpoints import Failpoint, hit
 from tests.protocol.books import OFFERS
-from workflow_client.client import Flows
+from workflow_client.client import WorkflowClient
 
 if TYPE_CHECKING:
     from tests.protocol.world import World
 
 
-class ModelFlows(Flows):
+class ModelFlows(WorkflowClient):
     """Starts and tells the flows of the model instead of Temporal's."""
 
     def __init__(self, world: "World") -> None:
@@ -23,7 +23,7 @@ class ModelFlows(Flows):
 
     async def start_machine(self, lease_id: str, summary: str = "", instance_id: int | None = None) -> None:
         self._world.start_machine(lease_id)
-        await reach(Point.MACHINE_STARTED)
+        await hit(Failpoint.MACHINE_STARTED)
 
     async def watch(self, account_id: int) -> None:
         self._world.watch(account_id)
@@ -38,8 +38,8 @@ class ModelFlows(Flows):
 class ModelMarket(Market):
     """Every offer there is, the cheapest first, whether it is still free or not: what a cache may answer."""
 
-    def __init__(self, reach: Callable[[str], Awaitable[None]]) -> None:
-        self._reach = reach
+    def __init__(self, hit: Callable[[str], Awaitable[None]]) -> None:
+        self._reach = hit
 
     async def offers(self, key: ProviderKey, query: OfferQuery, order: str = CHEAPEST_FIRST) -> list[Offer]:
         await self._reach("market-answers")

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from clouds.keys import KEY_PURPOSE
 from db.accounts.tables import Account, ProviderKey, User
 from db.instances.tables import Instance
-from db.machines.tables import Lease, RequestSlot, Stray
+from db.machines.tables import Lease, Orphan, RequestSlot
 from db.sealing import Sealer
 from db.session import Database
 from db.tables import Alarm, Event, Installation, Table
@@ -20,7 +20,7 @@ from tests.protocol.cloud import URL
 
 HOME = "home"
 ACCOUNT_OF_USER = [1, 1, 2]
-LEDGER: list[type[Table]] = [Instance, Lease, Stray]
+LEDGER: list[type[Table]] = [Instance, Lease, Orphan]
 EVERYTHING: list[type[Table]] = [
     Event,
     Alarm,

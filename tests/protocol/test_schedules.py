@@ -17,10 +17,10 @@ from tests.protocol.events import (
     Hang,
     Kill,
     Lose,
+    Orphan,
     Request,
     Restore,
     Resume,
-    Stray,
     Terminate,
     Trouble,
 )
@@ -64,7 +64,7 @@ def test_a_late_release_by_the_old_holder_after_a_hand_over(stage: Stage) -> Non
 
 
 def test_what_looks_like_ours_is_left_alone_and_what_is_ours_is_found(stage: Stage) -> None:
-    assert stage.play([*[Stray(label) for label in range(8)], Deploy(0), Go(60)]) == GOOD
+    assert stage.play([*[Orphan(label) for label in range(8)], Deploy(0), Go(60)]) == GOOD
     assert len(stage.world.books.alive()) == 7
 
 
@@ -95,26 +95,26 @@ def test_one_machine_of_a_lease_that_the_cloud_clings_to_does_not_keep_the_other
 
 def test_a_stray_that_the_cloud_clings_to_is_told_of_and_keeps_no_other(stage: Stage) -> None:
     """Both look exactly like ours; the first may not be stopped for now."""
-    assert stage.play([Stray(7), Stray(7), Cling(0), Go(120)]) == GOOD
-    assert stage.alarms()["stray_refused"] is False
+    assert stage.play([Orphan(7), Orphan(7), Cling(0), Go(120)]) == GOOD
+    assert stage.alarms()["orphan_refused"] is False
     first, second = (each.id for each in stage.world.books.machines)
     assert stage.world.books.ended == [second, first]
 
 
 def test_more_strays_than_the_brake_allows_wait_for_a_persons_word_before_each_step(stage: Stage) -> None:
-    many: list[Event] = [Stray(7)] * 5
+    many: list[Event] = [Orphan(7)] * 5
     assert stage.play([*many, Go(300)]) == GOOD
-    assert stage.alarms()["reaper_brake"] is True
+    assert stage.alarms()["reaper_safety_limit"] is True
     assert [each.is_stopped or each.is_gone for each in stage.world.books.machines] == [False] * 5
     assert stage.play([*many, Go(60), GoOn(), Go(300)]) == GOOD
     assert [(each.is_stopped, each.is_gone) for each in stage.world.books.machines] == [(True, False)] * 5
     assert stage.play([*many, Go(60), GoOn(), Go(300), GoOn(), Go(60)]) == GOOD
-    assert stage.alarms()["reaper_brake"] is False
+    assert stage.alarms()["reaper_safety_limit"] is False
     assert stage.world.books.alive() == []
 
 
 def test_a_word_for_some_does_not_count_for_those_that_came_later(stage: Stage) -> None:
-    assert stage.play([*[Stray(7)] * 4, Go(60), GoOn(), *[Stray(7)] * 4, Go(60)]) == GOOD
+    assert stage.play([*[Orphan(7)] * 4, Go(60), GoOn(), *[Orphan(7)] * 4, Go(60)]) == GOOD
     assert [each.is_stopped for each in stage.world.books.machines] == [True] * 4 + [False] * 4
 
 
@@ -145,7 +145,7 @@ def test_the_ledger_of_an_hour_ago(stage: Stage, since: int) -> None:
     ("request_", "fault"), [(request, fault) for request, faults in FAULTS.items() for fault in faults]
 )
 def test_every_fault_of_every_request(stage: Stage, request_: Request, fault: Fault, times: int) -> None:
-    stop: list[Event] = [Stray(7)] if request_ is Request.STOP else []
+    stop: list[Event] = [Orphan(7)] if request_ is Request.STOP else []
     assert stage.play([Trouble(request_, fault, times), *stop, *LIFE]) == GOOD
     assert request_ is Request.SHOW or (request_, fault) in stage.world.cloud.met
 
@@ -153,7 +153,7 @@ def test_every_fault_of_every_request(stage: Stage, request_: Request, fault: Fa
 @pytest.mark.long
 @pytest.mark.parametrize("place", PLACES)
 def test_killed_or_hanging_at_every_place(stage: Stage, place: str) -> None:
-    also: list[Event] = [Stray(7), Trouble(Request.RENT, Fault.EXITS, 1)]
+    also: list[Event] = [Orphan(7), Trouble(Request.RENT, Fault.EXITS, 1)]
     assert stage.play([*also, Kill(place), *LIFE]) == GOOD
     assert stage.world.gates.passed == {place}
     assert stage.play([*also, Hang(place), *LIFE, Resume(0), *LIFE]) == GOOD

@@ -71,8 +71,8 @@ async def judge(world: World, *, at_rest: bool, was_restored: bool) -> Verdict:
     found.unforeseen = [
         repr(each) for each in world.unforeseen if not (was_restored and isinstance(each, NoResultFound))
     ]
-    braked = "reaper_brake" in alarms  # told, and left to a person
-    if not braked and not (at_rest and was_restored):
+    within_safety_limit = "reaper_safety_limit" in alarms  # told, and left to a person
+    if not within_safety_limit and not (at_rest and was_restored):
         found.leaks = [f"{each.id} {each.label}" for each in alive if (each.label, each.id) not in recorded]
         found.stuck = [f"{row.id} {row.state}" for row in rows if not at_rest or not _serves(world, row)]
         holders = Counter(row.holder_id for row in rows if row.wanted)

@@ -22,7 +22,7 @@ from db.session import Database
 from domain.instances.phases import Desired
 from domain.machines.machines import MachineSeen
 from domain.machines.phases import LeaseOutcome
-from failpoints import Point
+from failpoints import Failpoint
 from settings import Settings
 from tests.protocol.attempts import Attempt, Gates
 from tests.protocol.books import Books, Machine
@@ -50,7 +50,7 @@ def quick(cloud_pace: float) -> Settings:
         watch_seconds=3,
         sweep_seconds=40,
         reap_apart_seconds=15,
-        stray_grace_seconds=120,
+        orphan_grace_seconds=120,
         default_spending_cap_per_day=10_000,
     )
 
@@ -61,19 +61,19 @@ class World:
         self.database, self.clock, self.gates = database, clock, Gates()
         self.books = Books(clock)
         self.books.judge = self._why_wrong
-        self.cloud = Cloud(self.books, clock, self.gates.reach)
+        self.cloud = Cloud(self.books, clock, self.gates.hit)
         self.sealer = Sealer(SECRETS)
         http = httpx.AsyncClient(transport=httpx.MockTransport(self.cloud))
         clouds = Clouds(database, self.sealer, settings, http)
-        flows = ModelFlows(self)
+        workflows = ModelFlows(self)
         self.machines = MachineActivities(clouds)
-        self.leases = LeaseActivities(database, flows)
-        self.instances = InstanceActivities(clouds, ModelMarket(self.gates.reach), flows)
-        self.watching = WatchActivities(clouds, flows)
+        self.leases = LeaseActivities(database, workflows)
+        self.instances = InstanceActivities(clouds, ModelMarket(self.gates.hit), workflows)
+        self.watching = WatchActivities(clouds, workflows)
         self.reaping = ReapActivities(clouds)
         self.patience = timedelta(seconds=3 * settings.settle_seconds)
         self.is_paired = True
-        self.flows: dict[str, Flow] = {}
+        self.workflows: dict[str, Flow] = {}
         self.hanging: list[tuple[Flow, Attempt]] = []
         self.unforeseen: list[Exception] = []
 
@@ -81,11 +81,11 @@ class World:
         self.clock.move_to(START)
         await begin(self.database, self.sealer)
         for account in (1, 2):
-            self.flows[f"reap-{account}"] = ReapFlow(self, account)
-        self.flows["reconcile"] = ReconcileFlow(self)
+            self.workflows[f"reap-{account}"] = ReapFlow(self, account)
+        self.workflows["reconcile"] = ReconcileFlow(self)
 
-    async def reach(self, point: Point) -> None:
-        await self.gates.reach(point.value)
+    async def hit(self, point: Failpoint) -> None:
+        await self.gates.hit(point.value)
 
     async def go(self, seconds: float) -> None:
         """Everything that is due in so many seconds, in the order of time."""
@@ -100,9 +100,9 @@ class World:
         raise AssertionError("something is due again and again, and time stands still")
 
     def _next(self, latest: float) -> Flow | None:
-        due = [(flow.due.timestamp(), number) for number, flow in enumerate(self.flows.values()) if flow.due]
+        due = [(flow.due.timestamp(), number) for number, flow in enumerate(self.workflows.values()) if flow.due]
         time, number = min(due, default=(latest + 1, 0))
-        return list(self.flows.values())[number] if time <= latest else None
+        return list(self.workflows.values())[number] if time <= latest else None
 
     def _move_to(self, at: datetime) -> None:
         self.clock.move_to(at)
@@ -125,16 +125,16 @@ class World:
 
     def _start(self, workflow_id: str, make: Callable[[], Flow]) -> None:
         """Joins the running one, if there is one."""
-        if workflow_id not in self.flows or self.flows[workflow_id].is_over:
-            self.flows.pop(workflow_id, None)
-            self.flows[workflow_id] = make()
+        if workflow_id not in self.workflows or self.workflows[workflow_id].is_over:
+            self.workflows.pop(workflow_id, None)
+            self.workflows[workflow_id] = make()
 
     def signal(self, workflow_id: str) -> None:
-        if workflow_id in self.flows:
-            self.flows[workflow_id].signal()
+        if workflow_id in self.workflows:
+            self.workflows[workflow_id].signal()
 
     def seen(self, lease_id: str, seen: MachineSeen) -> None:
-        flow = self.flows.get(f"machine-{lease_id}")
+        flow = self.workflows.get(f"machine-{lease_id}")
         if isinstance(flow, MachineFlow):
             flow.seen = seen
             flow.signal()
@@ -169,6 +169,6 @@ class World:
             return None
         if lease.wanted:
             return "its lease is open and wanted"
-        let_go = lease.outcome in (LeaseOutcome.SERVED, LeaseOutcome.CANCELLED)
+        request_release = lease.outcome in (LeaseOutcome.SERVED, LeaseOutcome.CANCELLED)
         wishes = holder is not None and holder.lease_id == lease.id and holder.desired is Desired.RUNNING
-        return "its holder wants it" if let_go and wishes else None
+        return "its holder wants it" if request_release and wishes else None

@@ -15,7 +15,7 @@ from db.instances.tables import Instance
 from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.session import Database
-from domain.instances.idleness import IdleVerdict
+from domain.instances.idleness import IdleDecision
 from domain.instances.phases import InstancePurpose
 from settings import Settings
 from tests.system.running import Running, until
@@ -42,13 +42,13 @@ class Worked:
         installed = await self.activities(**changes).install_agent(self.lease_id)
         assert installed.installed, installed.why
 
-    async def judge(self, **changes: Any) -> IdleVerdict:
+    async def judge(self, **changes: Any) -> IdleDecision:
         return await self.activities(**changes).judge_idle(self.instance_id)
 
-    async def judged(self, word: str, **changes: Any) -> IdleVerdict:
+    async def judged(self, word: str, **changes: Any) -> IdleDecision:
         """The verdict once its sentence has this word."""
 
-        async def said() -> IdleVerdict | None:
+        async def said() -> IdleDecision | None:
             verdict = await self.judge(**changes)
             return verdict if word in verdict.why else None
 

@@ -23,7 +23,7 @@ DUMONT_SWEEP_SECONDS=2
 DUMONT_RELEASE_ALARM_SECONDS=2
 DUMONT_REAP_SECONDS=2
 DUMONT_REAP_APART_SECONDS=1.5
-DUMONT_STRAY_GRACE_SECONDS=4
+DUMONT_ORPHAN_GRACE_SECONDS=4
 DUMONT_PAIRING_SECONDS=5
 DUMONT_SNAPSHOT_STALL_SECONDS=8
 DUMONT_WAKE_STALL_SECONDS=15
@@ -46,7 +46,7 @@ DUMONT_BOOT_DEADLINE_SECONDS=120
 def prepared(folder: Path, more: str = "") -> Installation:
     """An installation with these deadlines, and a folder for orders to its processes; not started yet."""
     (folder / "points").mkdir()
-    (folder / ".env").write_text(f"{DEADLINES}{more}DUMONT_POINTS_DIR='{folder / 'points'}'\n")
+    (folder / ".env").write_text(f"{DEADLINES}{more}DUMONT_FAILPOINTS_DIR='{folder / 'points'}'\n")
     return Installation(folder / "data", environment=WITH_REAL_SSHD)
 
 

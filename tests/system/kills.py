@@ -7,21 +7,21 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from failpoints import Point
+from failpoints import Failpoint
 from tests.system.figures import Figures, judged
 from tests.system.running import Running, until
 
-ENDING = [Point.LET_GO, *(point for point in Point if point.name.startswith("RELEASE"))]
+ENDING = [Failpoint.REQUEST_RELEASE, *(point for point in Failpoint if point.name.startswith("RELEASE"))]
 ANYTHING = {"gpu_type": "RTX", "max_price": 5.0}
-IN_THE_API = [Point.DEPLOY_COMMITTED, Point.MACHINE_STARTED]
+IN_THE_API = [Failpoint.DEPLOY_COMMITTED, Failpoint.MACHINE_STARTED]
 PREPARED = {
-    Point.RESERVED_AGAIN: ("machine:boot", {"fault": "exits"}),
+    Failpoint.RESERVED_AGAIN: ("machine:boot", {"fault": "exits"}),
 }
 READY, ENDED = 240.0, 180.0
 """Seconds that a busy machine may take."""
 
 
-async def killed_at(system: Running, point: Point) -> Figures:
+async def killed_at(system: Running, point: Failpoint) -> Figures:
     """A deploy in whose life a process is killed at this point, from its beginning to its end.
 
     What does not come to its end in time is told in the figures too, so that a drill goes on and counts.
@@ -46,7 +46,7 @@ async def killed_at(system: Running, point: Point) -> Figures:
     return judged(new, wanted, ended_at, stuck)
 
 
-async def _live(system: Running, point: Point) -> tuple[str, Path]:
+async def _live(system: Running, point: Failpoint) -> tuple[str, Path]:
     """A deployment that is ready, and the file that tells that the point was reached."""
     if point in PREPARED:
         endpoint, fault = PREPARED[point]
@@ -59,7 +59,7 @@ async def _live(system: Running, point: Point) -> tuple[str, Path]:
     return deployment_id, reached
 
 
-async def deployed(system: Running, point: Point) -> dict[str, object]:
+async def deployed(system: Running, point: Failpoint) -> dict[str, object]:
     """Killed right after its commit, the api cannot answer; what it wrote is found and served all the same."""
     if point not in IN_THE_API:
         return await system.deploy(**ANYTHING)

@@ -13,7 +13,7 @@ import asyncssh
 import httpx
 import pytest
 
-from failpoints import Point
+from failpoints import Failpoint
 from tests.cli.installation import Installation
 
 Answer = TypeVar("Answer")
@@ -185,7 +185,7 @@ class Running:
         assert len(rows) == count, rows
         return rows
 
-    def order(self, point: Point, word: str) -> Path:
+    def order(self, point: Failpoint, word: str) -> Path:
         """Have the next process of ours that gets to this point do so: `kill` or `stop`. The file that tells it did."""
         folder = self.installation.folder.parent / "points"
         done = folder / f"{point.value}.reached"

@@ -42,8 +42,8 @@ async def test_what_is_ours_is_found_on_the_last_page_and_what_is_not_is_left_on
     wish = {"label": f"other-{secrets.token_hex(3)}", "target_state": "stopped"}
     crowd = await system.simulator.post("/simulator/machines", json=wish | {"count": MORE_THAN_TWO_PAGES})
     foreign = crowd.json()["ids"]
-    stray = await system.simulator.post("/simulator/machines", json=wish | {"label": await closed_label(system)})
-    assert stray.json()["id"] > max(foreign)
+    orphan = await system.simulator.post("/simulator/machines", json=wish | {"label": await closed_label(system)})
+    assert orphan.json()["id"] > max(foreign)
     left = {row["id"] for row in await system.alive(MORE_THAN_TWO_PAGES + 1, seconds=40)}
     assert set(foreign) < left
     assert (await system.status(kept["id"]))["status"] == "ready"

@@ -14,7 +14,7 @@ import pytest
 from dotenv import dotenv_values
 
 from cli.places import ROOT
-from failpoints import Point
+from failpoints import Failpoint
 from tests.system.running import Running, until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
@@ -55,7 +55,7 @@ async def asked(system: Running, since: float) -> list[dict[str, Any]]:
     return [row for row in rows if row["method"] == "PUT" and row["path"].startswith("/api/v0/asks/")]
 
 
-async def deployed_past_a_stop(system: Running, workers: list[int], point: Point) -> tuple[dict[str, Any], int]:
+async def deployed_past_a_stop(system: Running, workers: list[int], point: Failpoint) -> tuple[dict[str, Any], int]:
     """A deploy that is ready although a worker stopped at this point; its status, and the worker that still stands."""
     system.order(point, "stop")
     deployment = await system.deploy()
@@ -65,11 +65,11 @@ async def deployed_past_a_stop(system: Running, workers: list[int], point: Point
 
 @pytest.mark.parametrize(
     ("point", "outcomes"),
-    [(Point.RENT_BEGUN, ["working"]), (Point.RENT_MARKED, ["answer_lost", "working"])],
+    [(Failpoint.RENT_BEGUN, ["working"]), (Failpoint.RENT_MARKED, ["answer_lost", "working"])],
     ids=["before it marked the lease", "after it marked the lease"],
 )
 async def test_an_attempt_that_hangs_before_its_request_wakes_up_when_another_has_rented(
-    system: Running, workers: list[int], point: Point, outcomes: list[str]
+    system: Running, workers: list[int], point: Failpoint, outcomes: list[str]
 ) -> None:
     """Woken after the mark it may ask after all: what comes of that belongs to a closed lease, and is given back."""
     since = time.time()
@@ -79,6 +79,6 @@ async def test_an_attempt_that_hangs_before_its_request_wakes_up_when_another_ha
     os.kill(standing, signal.SIGCONT)
     another = await system.deploy()  # a whole deploy is long enough for the one that woke to have asked
     await system.ready(another["id"], seconds=120)
-    assert point is Point.RENT_MARKED or len(await asked(system, since)) == 2
+    assert point is Failpoint.RENT_MARKED or len(await asked(system, since)) == 2
     await system.stop(another["id"])
     assert [row["id"] for row in await system.alive(1, seconds=60)] == [machine["id"]]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from failpoints import Point
+from failpoints import Failpoint
 from tests.system.running import Running, only_long, told, until
 from tests.system.test_job_bad_luck import its_machine, prints
 
@@ -63,8 +63,8 @@ async def test_what_cannot_be_fetched_waits_on_a_stopped_machine_and_is_fetched_
     await system.alive(0)
 
 
-@pytest.mark.parametrize("point", only_long(Point.SET_ASIDE, Point.TAKEN_UP))
-async def test_kill_9_while_its_files_wait_costs_time_only(system: Running, point: Point) -> None:
+@pytest.mark.parametrize("point", only_long(Failpoint.PARK, Failpoint.UNPARKED))
+async def test_kill_9_while_its_files_wait_costs_time_only(system: Running, point: Failpoint) -> None:
     reached = system.order(point, "kill")
     async with no_store(system):
         job = await system.job(LEAVES_A_FILE)
@@ -163,7 +163,7 @@ async def test_checkpoints_go_with_their_job(system: Running) -> None:
 
 @pytest.mark.long
 async def test_kill_9_while_a_checkpoint_begins_costs_time_only(system: Running) -> None:
-    reached = system.order(Point.CHECKPOINT_BEGUN, "kill")
+    reached = system.order(Failpoint.CHECKPOINT_BEGUN, "kill")
     job = await checkpointed(system)
     assert reached.exists()
     assert (await system.job_becomes(job["id"]))["status"] == "completed"

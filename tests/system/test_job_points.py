@@ -6,40 +6,40 @@ from pathlib import Path
 import httpx
 import pytest
 
-from failpoints import Point
+from failpoints import Failpoint
 from tests.system.running import Running, until
 
-OF_JOBS = [point for point in Point if point.name.startswith("JOB_")]
-OF_MACHINES = [Point.RENT_MARKED, Point.RENT_ANSWERED, Point.RELEASE_ASKED, Point.RELEASE_CONFIRMED]
-FOR_EVERY_RUN = [Point.JOB_COMMITTED, Point.JOB_STARTED, Point.JOB_STORED]
+OF_JOBS = [point for point in Failpoint if point.name.startswith("JOB_")]
+OF_MACHINES = [Failpoint.RENT_MARKED, Failpoint.RENT_ANSWERED, Failpoint.RELEASE_ASKED, Failpoint.RELEASE_CONFIRMED]
+FOR_EVERY_RUN = [Failpoint.JOB_COMMITTED, Failpoint.JOB_STARTED, Failpoint.JOB_STORED]
 ROUNDS = 4
 SCRIPT = "echo ran; sleep 0.5; echo again; mkdir -p output; date > output/when"
 ANY = {"gpu_type": "RTX", "max_price": 5.0}
 
 
 @pytest.mark.parametrize("point", FOR_EVERY_RUN)
-async def test_kill_9_at_a_point_of_a_job_costs_time_only(system: Running, point: Point) -> None:
+async def test_kill_9_at_a_point_of_a_job_costs_time_only(system: Running, point: Failpoint) -> None:
     await killed_at(system, point)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("point", [*OF_JOBS, *OF_MACHINES])
-async def test_kill_9_at_every_point_of_a_job(system: Running, point: Point) -> None:
+async def test_kill_9_at_every_point_of_a_job(system: Running, point: Failpoint) -> None:
     for _ in range(ROUNDS):
         await killed_at(system, point)
 
 
-async def killed_at(system: Running, point: Point) -> None:
+async def killed_at(system: Running, point: Failpoint) -> None:
     reached = system.order(point, "kill")
     job_id = await queued(system, point)
-    if point is Point.JOB_STOP_ASKED:
+    if point is Failpoint.JOB_STOP_ASKED:
         await system.job_becomes(job_id, "running")
         await system.api.post(f"/jobs/{job_id}/cancel")
     done = await system.job_becomes(job_id, seconds=150)
     await until(lambda: _is_there(reached), 30, f"a process to be at {point}")
     await system.alive(0, seconds=60)
-    if point is Point.JOB_STOP_ASKED:
+    if point is Failpoint.JOB_STOP_ASKED:
         assert done["status"] in ("cancelled", "completed"), done
         return
     assert (done["status"], done["attempts"]) == ("completed", 1), done
@@ -48,10 +48,10 @@ async def killed_at(system: Running, point: Point) -> None:
     assert done["artifacts_count"] == 3
 
 
-async def queued(system: Running, point: Point) -> str:
+async def queued(system: Running, point: Failpoint) -> str:
     """Killed right after its commit, the api cannot answer; what it wrote is found and served all the same."""
-    script = f"{SCRIPT}; sleep 30" if point is Point.JOB_STOP_ASKED else SCRIPT
-    if point is not Point.JOB_COMMITTED:
+    script = f"{SCRIPT}; sleep 30" if point is Failpoint.JOB_STOP_ASKED else SCRIPT
+    if point is not Failpoint.JOB_COMMITTED:
         return str((await system.job(script, **ANY))["id"])
     before = {each["id"] for each in await until(lambda: _jobs(system), 30, "the api")}
     with pytest.raises(httpx.TransportError):

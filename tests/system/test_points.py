@@ -4,29 +4,29 @@ import os
 
 import pytest
 
-from failpoints import Point
+from failpoints import Failpoint
 from tests.failpoints import OF_DEPLOYS
 from tests.system.figures import Figures
 from tests.system.kills import killed_at
 from tests.system.running import Running
 
-FOR_EVERY_RUN = [Point.RENT_MARKED, Point.RELEASE_ASKED]
+FOR_EVERY_RUN = [Failpoint.RENT_MARKED, Failpoint.RELEASE_ASKED]
 TIMES = int(os.environ.get("DRILL_TIMES", "11"))
 
 
 @pytest.mark.parametrize("point", FOR_EVERY_RUN)
-async def test_kill_9_at_a_point_costs_time_only(system: Running, figures: Figures, point: Point) -> None:
+async def test_kill_9_at_a_point_costs_time_only(system: Running, figures: Figures, point: Failpoint) -> None:
     await drill(system, figures, point, 1)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("point", OF_DEPLOYS)
-async def test_kill_9_at_every_point_many_times(patient_system: Running, figures: Figures, point: Point) -> None:
+async def test_kill_9_at_every_point_many_times(patient_system: Running, figures: Figures, point: Failpoint) -> None:
     await drill(patient_system, figures, point, TIMES)
 
 
-async def drill(system: Running, figures: Figures, point: Point, times: int) -> None:
+async def drill(system: Running, figures: Figures, point: Failpoint, times: int) -> None:
     found = Figures()
     for _ in range(times):
         found.count(await killed_at(system, point))

@@ -106,17 +106,17 @@ async def test_too_many_strays_wait_until_a_person_who_has_looked_lets_just_thos
     await system.stop(deployment["id"])
     wish = {"label": await closed_label(system), "count": 7, "target_state": "stopped"}
     planted = (await system.simulator.post("/simulator/machines", json=wish)).json()["ids"]
-    await until(lambda: _braked(system, planted), 30, "the alarm")
+    await until(lambda: _limited(system, planted), 30, "the alarm")
     sweeps = await sweeps_so_far(system)
     await until(lambda: _swept(system, sweeps + 3), 30, "three sweeps")
     assert len(await system.alive(7)) == 7
-    assert all(str(number) in dumont(system, "strays") for number in planted)
-    dumont(system, "strays", *map(str, planted[:2]), "--go-on", "--yes")
+    assert all(str(number) in dumont(system, "orphans") for number in planted)
+    dumont(system, "orphans", *map(str, planted[:2]), "--go-on", "--yes")
     left = await system.alive(5, seconds=30)
     assert {row["id"] for row in left} == set(planted[2:])
-    dumont(system, "strays", "--go-on", "--yes")
+    dumont(system, "orphans", "--go-on", "--yes")
     await system.alive(0, seconds=40)
-    await until(lambda: _unbraked(system), 20, "the alarm to end")
+    await until(lambda: _unlimited(system), 20, "the alarm to end")
 
 
 def dumont(system: Running, *words: str) -> str:
@@ -129,18 +129,18 @@ def dumont(system: Running, *words: str) -> str:
     return done.stdout
 
 
-async def _brake_alarms(system: Running) -> bool:
+async def _safety_limit_alarms(system: Running) -> bool:
     alarms = (await system.api.get("/leases")).json()["alarms"]
-    return any(alarm["kind"] == "reaper_brake" for alarm in alarms)
+    return any(alarm["kind"] == "reaper_safety_limit" for alarm in alarms)
 
 
-async def _braked(system: Running, planted: list[int]) -> bool | None:
+async def _limited(system: Running, planted: list[int]) -> bool | None:
     assert {row["id"] for row in await system.machines()} == set(planted)
-    return await _brake_alarms(system) or None
+    return await _safety_limit_alarms(system) or None
 
 
-async def _unbraked(system: Running) -> bool | None:
-    return not await _brake_alarms(system) or None
+async def _unlimited(system: Running) -> bool | None:
+    return not await _safety_limit_alarms(system) or None
 
 
 async def _swept(system: Running, count: int) -> bool | None:

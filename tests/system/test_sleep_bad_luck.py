@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain import workflow_contracts
-from failpoints import Point
+from failpoints import Failpoint
 from tests.system.running import Running, only_long, until
 
 MANAGE = "PUT /api/v0/instances/"
@@ -71,8 +71,8 @@ async def test_stopped_in_the_clouds_console_it_is_paused_and_keeps_its_machine(
     assert (await system.ask(made["id"], "wake", 200))["status"] == "running"
 
 
-@pytest.mark.parametrize("point", [Point.STOP_ASKED, *only_long(Point.POWER_WISHED, Point.STOP_MARKED)])
-async def test_kill_9_on_the_way_to_sleep(system: Running, point: Point) -> None:
+@pytest.mark.parametrize("point", [Failpoint.STOP_ASKED, *only_long(Failpoint.POWER_REQUESTED, Failpoint.STOP_MARKED)])
+async def test_kill_9_on_the_way_to_sleep(system: Running, point: Failpoint) -> None:
     made = await system.create()
     await system.becomes(made["id"], "running")
     reached = system.order(point, "kill")
@@ -82,8 +82,10 @@ async def test_kill_9_on_the_way_to_sleep(system: Running, point: Point) -> None
     await system.alive(1)
 
 
-@pytest.mark.parametrize("point", [Point.START_ASKED, *only_long(Point.POWER_WISHED, Point.START_MARKED)])
-async def test_kill_9_on_the_way_back(system: Running, point: Point) -> None:
+@pytest.mark.parametrize(
+    "point", [Failpoint.START_ASKED, *only_long(Failpoint.POWER_REQUESTED, Failpoint.START_MARKED)]
+)
+async def test_kill_9_on_the_way_back(system: Running, point: Failpoint) -> None:
     asleep = await paused(system)
     reached = system.order(point, "kill")
     assert (await system.ask(asleep["id"], "wake", 200))["status"] == "running"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from failpoints import Point
+from failpoints import Failpoint
 from tests.system.running import Running, only_long, until
 from tests.system.test_sleep import READ, at_work
 
@@ -188,11 +188,11 @@ async def test_a_row_that_lags_behind_our_stops_and_starts(system: Running) -> N
     await system.alive(1)
 
 
-ASLEEP = [Point.SNAPSHOT_BEGUN, Point.SNAPSHOT_SENT, Point.SNAPSHOT_RECORDED, Point.SNAPSHOT_VERIFIED]
+ASLEEP = [Failpoint.SNAPSHOT_BEGUN, Failpoint.SNAPSHOT_SENT, Failpoint.SNAPSHOT_RECORDED, Failpoint.SNAPSHOT_VERIFIED]
 
 
-@pytest.mark.parametrize("point", [Point.LET_GO, *only_long(*ASLEEP)])
-async def test_kill_9_on_the_way_to_hibernation(system: Running, point: Point) -> None:
+@pytest.mark.parametrize("point", [Failpoint.REQUEST_RELEASE, *only_long(*ASLEEP)])
+async def test_kill_9_on_the_way_to_hibernation(system: Running, point: Failpoint) -> None:
     running = await at_work(system)
     reached = system.order(point, "kill")
     await system.ask(running["id"], "hibernate", 202)
@@ -202,8 +202,10 @@ async def test_kill_9_on_the_way_to_hibernation(system: Running, point: Point) -
     assert await system.ssh(running, READ) == "mine\n"
 
 
-@pytest.mark.parametrize("point", only_long(Point.RESTORED, Point.RESERVED_AGAIN, Point.SETTLED_HOME))
-async def test_kill_9_on_the_way_back_from_hibernation(system: Running, point: Point) -> None:
+@pytest.mark.parametrize(
+    "point", only_long(Failpoint.RESTORED, Failpoint.RESERVED_AGAIN, Failpoint.DATA_MACHINE_RECORDED)
+)
+async def test_kill_9_on_the_way_back_from_hibernation(system: Running, point: Failpoint) -> None:
     asleep = await hibernated(system)
     reached = system.order(point, "kill")
     assert await system.ssh(asleep, READ) == "mine\n"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from failpoints import Point
+from failpoints import Failpoint
 from tests.system.running import Running, only_long, until
 
 PATHS = {"paths": ["/workspace", "/root"]}
@@ -63,8 +63,10 @@ async def test_pages_hold_what_is_there(system: Running) -> None:
     assert (await system.api.get("/snapshots?cursor=nonsense")).status_code == 422
 
 
-@pytest.mark.parametrize("point", [Point.SNAPSHOT_SENT, *only_long(Point.SNAPSHOT_RECORDED, Point.SNAPSHOT_VERIFIED)])
-async def test_kill_9_of_the_worker_at_a_point_of_a_snapshot_costs_time_only(system: Running, point: Point) -> None:
+@pytest.mark.parametrize(
+    "point", [Failpoint.SNAPSHOT_SENT, *only_long(Failpoint.SNAPSHOT_RECORDED, Failpoint.SNAPSHOT_VERIFIED)]
+)
+async def test_kill_9_of_the_worker_at_a_point_of_a_snapshot_costs_time_only(system: Running, point: Failpoint) -> None:
     instance_id = await running_instance(system)
     reached = system.order(point, "kill")
     snapshot_id = await taken(system, instance_id)

@@ -31,5 +31,5 @@ async def caught(world: World, machine: Machine) -> None:
     await until(seen, "restic to be caught")
 
 
-async def let_go(world: World, machine: Machine) -> None:
+async def request_release(world: World, machine: Machine) -> None:
     await world.say(machine, "kill -CONT $(cat /tmp/caught)")

@@ -120,7 +120,7 @@ async def test_anothers_repository_is_closed(world: World, the_door: Door, machi
 async def test_a_source_of_a_restore_may_be_read_and_no_more(world: World, the_door: Door, machine: Machine) -> None:
     snapshot_id, _ = await world.taken(machine)
     other = await world.machine()
-    await world.wish_restored(other, snapshot_id)
+    await world.restore_in_place(other, snapshot_id)
     reader, content = caller(world, the_door, other), os.urandom(10)
     assert await reader.status("GET", f"/{machine.instance_id}/config") == 200
     for kind in ("data", "locks", "index", "snapshots"):
@@ -133,7 +133,7 @@ async def test_another_users_snapshot_is_no_source(world: World, the_door: Door,
     thief = World(world.settings, world.database, world.simulator)
     await thief.begin()
     other = await thief.machine()
-    await thief.wish_restored(other, snapshot_id)
+    await thief.restore_in_place(other, snapshot_id)
     assert await caller(world, the_door, other).status("GET", f"/{machine.instance_id}/config") == 403
 
 

@@ -68,7 +68,7 @@ async def test_a_workspace_of_all_kinds_comes_back_the_same_on_another_machine(w
     await world.close_lease(machine)
 
     other = await world.machine(machine.instance_id)
-    restored = await perform(world.restores.restore, await world.wish_restored(other, snapshot_id))
+    restored = await perform(world.restores.restore, await world.restore_in_place(other, snapshot_id))
     after_list = await world.say(
         other, f"{python(LIST)} | grep -v pycache | grep -v rubbish | grep -v cache/deep | sha256sum"
     )

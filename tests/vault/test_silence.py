@@ -14,9 +14,9 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.errors import Fault
 from activities.heartbeats import Heartbeats
-from activities.snapshots.transfers import Copies
+from activities.snapshots.transfers import Transfers
 from clients.ssh import SshTarget, generate_keypair
-from domain.snapshots.transfers import CopyKind, CopyOrder, CopyStatus
+from domain.snapshots.transfers import TransferKind, TransferOrder, TransferStatus
 from settings import Settings
 from tests.gateway.ports import free_port
 from workflows.failures import sentence_of
@@ -26,7 +26,7 @@ NOBODY = SshTarget("127.0.0.1", free_port(), generate_keypair()[0])
 ATTEMPTS: list[int] = []
 
 
-async def _nothing(_: CopyStatus) -> None:
+async def _nothing(_: TransferStatus) -> None:
     pass
 
 
@@ -34,9 +34,9 @@ async def _nothing(_: CopyStatus) -> None:
 async def copy_from_nobody() -> None:
     ATTEMPTS.append(activity.info().attempt)
     words = {"id": "x", "restic": "restic", "repository": "-", "token": "-", "password": "-"}
-    order = CopyOrder.model_validate(words | {"kind": CopyKind.SNAPSHOT, "stall_seconds": 3})
+    order = TransferOrder.model_validate(words | {"kind": TransferKind.SNAPSHOT, "stall_seconds": 3})
     settings = Settings(snapshot_stall_seconds=3.0, _env_file=None)
-    await Copies(settings).work_off(NOBODY, order, _nothing, Fault.SNAPSHOT_FAILED)
+    await Transfers(settings).work_off(NOBODY, order, _nothing, Fault.SNAPSHOT_FAILED)
 
 
 @workflow.defn

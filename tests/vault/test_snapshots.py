@@ -23,7 +23,7 @@ from db.machines.lease_tokens import VAULT, lease_token
 from db.snapshots import snapshots
 from db.snapshots.repositories import password_of
 from domain.snapshots.phases import SnapshotStatus
-from tests.vault.catching import caught, let_go, lie_in_wait
+from tests.vault.catching import caught, lie_in_wait, request_release
 from tests.vault.world import Door, Machine, World, environment, perform, until
 
 SLOW = "head -c 40000000 /dev/urandom > /workspace/big"
@@ -74,7 +74,7 @@ async def test_a_worker_that_dies_leaves_the_copy_to_the_next(world: World) -> N
     await caught(world, machine)
     attempt.cancel()  # as a worker's end does: nobody asked for a cancellation
     await asyncio.gather(attempt, return_exceptions=True)
-    await let_go(world, machine)
+    await request_release(world, machine)
     taken = await perform(world.vault.take_snapshot, snapshot_id)
     assert taken.size_bytes >= 40_000_000
     assert await world.say(machine, f"cat /var/lib/dumont/jobs/{snapshot_id}/starts") == "."
@@ -101,7 +101,7 @@ async def test_the_vault_that_dies_in_the_middle_costs_time_only(world: World, t
     taking = asyncio.create_task(perform(world.vault.take_snapshot, snapshot_id))
     await caught(world, machine)
     the_door.end(signal.SIGKILL)
-    await let_go(world, machine)
+    await request_release(world, machine)
     await asyncio.to_thread(the_door.start)
     assert (await taking).size_bytes >= 40_000_000
     await perform(world.vault.verify_snapshot, snapshot_id)
@@ -147,7 +147,7 @@ async def test_a_cancelled_snapshot_ends_on_the_machine_too(world: World) -> Non
     attempt = asyncio.create_task(asked.run(world.vault.take_snapshot, snapshot_id))
     await caught(world, machine)
     asked.cancel()
-    await let_go(world, machine)
+    await request_release(world, machine)
     await asyncio.gather(attempt, return_exceptions=True)
     await _stopped(world, machine, snapshot_id)
 
@@ -369,7 +369,7 @@ async def test_a_vault_that_machines_cannot_reach_is_reached_through_our_ssh(
         snapshot_id, _ = await hidden.taken(machine)
         assert (await hidden.row(snapshot_id)).verified
         await hidden.say(machine, "echo two > /workspace/note")
-        await perform(hidden.restores.restore, await hidden.wish_restored(machine, snapshot_id))
+        await perform(hidden.restores.restore, await hidden.restore_in_place(machine, snapshot_id))
         assert await hidden.say(machine, "cat /workspace/note") == "one"
 
 
@@ -383,7 +383,7 @@ async def test_no_secret_is_on_the_machines_disk_or_command_lines(world: World) 
     async with world.database.begin() as session:
         password = await password_of(session, world.sealer, machine.instance_id)
     lines = await world.say(machine, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
-    await let_go(world, machine)
+    await request_release(world, machine)
     await taking
     token = lease_token(world.sealer, machine.lease_id, VAULT)
     for secret in (password, token):

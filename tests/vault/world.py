@@ -171,7 +171,7 @@ class World:
         async with self.database.begin() as session:
             session.add(Lease(**values))
             instance = await session.get_one(Instance, instance_id)
-            instance.lease_id = instance.home_lease_id = lease_id
+            instance.lease_id = instance.data_lease_id = lease_id
         return lease_id
 
     async def _pin(self, machine: Machine) -> None:
@@ -213,7 +213,7 @@ class World:
         await perform(self.vault.verify_snapshot, snapshot_id)
         return snapshot_id, taken
 
-    async def wish_restored(self, machine: Machine, snapshot_id: str) -> RestoreOrder:
+    async def restore_in_place(self, machine: Machine, snapshot_id: str) -> RestoreOrder:
         async with self.database.begin() as session:
             (await session.get_one(Instance, machine.instance_id)).restore_snapshot_id = snapshot_id
         return RestoreOrder(instance_id=machine.instance_id, lease_id=machine.lease_id, snapshot_id=snapshot_id)

@@ -19,12 +19,12 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities.instances.instances import InstanceNews
-from activities.instances.power import IdlePause, PowerWish
+from activities.instances.instances import StatusChange
+from activities.instances.power import IdlePause, PowerRequest
 from activities.snapshots.vault import SnapshotOrder, SnapshotTaken
-from domain.instances.idleness import IdleFacts, IdlePolicy, IdleVerdict, judge
+from domain.instances.idleness import IdleDecision, IdleFacts, IdlePolicy, judge
 from domain.instances.phases import Desired, InstanceStatus
-from domain.instances.steps import InstanceSituation, LeaseFacts, SnapshotFacts
+from domain.instances.steps import InstanceFacts, LeaseFacts, NewestSnapshot
 from domain.machines.phases import LeaseOutcome, LeaseState, Power
 from domain.workflow_contracts import INSTANCE_WORKFLOW, InstanceInput
 from worker import SANDBOX
@@ -47,14 +47,14 @@ class World:
         self._now = now
         self.desired, self.status = Desired.RUNNING, InstanceStatus.RUNNING
         self.lease, self.power, self.wanted = LeaseState.RUNNING, Power.RUNNING, True
-        self.snapshot: SnapshotFacts | None = None
+        self.snapshot: NewestSnapshot | None = None
         self.became: dict[InstanceStatus, datetime] = {}
 
     async def begin(self) -> None:
         self.used_at = await self._now()
 
     @activity.defn
-    async def look_at_instance(self, _: int) -> InstanceSituation:
+    async def look_at_instance(self, _: int) -> InstanceFacts:
         lease = LeaseFacts(
             id=LEASE,
             state=self.lease,
@@ -63,20 +63,20 @@ class World:
             power=self.power,
             is_saved=self.snapshot is not None and self.lease is LeaseState.STOPPED,
         )
-        return InstanceSituation(
+        return InstanceFacts(
             desired=self.desired,
             status=self.status,
             lease=lease,
             open_leases=int(self.lease is not LeaseState.CLOSED),
             was_running=True,
             keeps_files=True,
-            home_lease_id=LEASE,
-            home_is_open=self.lease is not LeaseState.CLOSED,
+            data_lease_id=LEASE,
+            data_lease_is_open=self.lease is not LeaseState.CLOSED,
             snapshot=self.snapshot,
         )
 
     @activity.defn
-    async def judge_idle(self, _: int) -> IdleVerdict:
+    async def judge_idle(self, _: int) -> IdleDecision:
         now = await self._now()
         return judge(IdleFacts(now=now, policy=POLICY, running_since=self.used_at, known_until=now))
 
@@ -85,12 +85,12 @@ class World:
         self.desired = Desired.PAUSED
 
     @activity.defn
-    async def record_instance(self, news: InstanceNews) -> None:
+    async def record_instance(self, news: StatusChange) -> None:
         self.status = news.status
         self.became.setdefault(news.status, await self._now())
 
     @activity.defn
-    async def wish_power(self, wish: PowerWish) -> bool:
+    async def request_power(self, wish: PowerRequest) -> bool:
         self.power, self.lease = wish.power, LeaseState.STOPPED
         return True
 
@@ -102,12 +102,12 @@ class World:
         return max(0.0, float(left))
 
     @activity.defn
-    async def give_machine_up(self, _: int) -> None:
+    async def release_if_saved(self, _: int) -> None:
         self.wanted, self.lease = False, LeaseState.CLOSED
 
     @activity.defn
     async def begin_snapshot(self, order: SnapshotOrder) -> None:
-        self.snapshot = SnapshotFacts(id=order.snapshot_id)
+        self.snapshot = NewestSnapshot(id=order.snapshot_id)
 
     @activity.defn
     async def take_snapshot(self, _: str) -> SnapshotTaken:
@@ -115,7 +115,7 @@ class World:
 
     @activity.defn
     async def verify_snapshot(self, snapshot_id: str) -> None:
-        self.snapshot = SnapshotFacts(id=snapshot_id, is_verified=True)
+        self.snapshot = NewestSnapshot(id=snapshot_id, is_verified=True)
 
     @activity.defn
     async def forget_snapshots(self, _: int) -> None:
@@ -131,8 +131,8 @@ class World:
 
     def activities(self) -> list[Any]:
         return [
-            *(self.look_at_instance, self.judge_idle, self.pause_idle, self.record_instance, self.wish_power),
-            *(self.hibernate_when_due, self.give_machine_up, self.begin_snapshot, self.take_snapshot),
+            *(self.look_at_instance, self.judge_idle, self.pause_idle, self.record_instance, self.request_power),
+            *(self.hibernate_when_due, self.release_if_saved, self.begin_snapshot, self.take_snapshot),
             *(self.verify_snapshot, self.forget_snapshots, self.end_user_processes, self.warn_users),
         ]
 

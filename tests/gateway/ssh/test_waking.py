@@ -27,7 +27,7 @@ async def test_a_login_wakes_it_waits_and_is_served(asleep: Place, machine: Rent
     assert f"instance {asleep.id} is resuming: step" in done.err
     assert await asleep.wakes() == 1
     row = await asleep.read()
-    assert row.wished_by == "a login over SSH"
+    assert row.requested_by == "a login over SSH"
 
 
 async def test_the_price_is_told_before(place: Place, machine: Rented, gateway: Gateway) -> None:
@@ -89,7 +89,7 @@ async def test_an_instance_that_says_never_is_not_woken(asleep: Place, gateway: 
 
 
 async def test_after_fruitless_wakes_nobody_tries_by_logging_in(asleep: Place, gateway: Gateway) -> None:
-    await asleep.change(fruitless_wakes=3)
+    await asleep.change(failed_wakes=3)
     async with gateway():
         done = await client(asleep).run("true")
     assert done.code == 255
