@@ -18,7 +18,6 @@ CLOUD = web.AppKey("cloud", Cloud)
 LIFECYCLE = web.AppKey("lifecycle", Lifecycle)
 LIFE = web.AppKey("life", MarketLife)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
