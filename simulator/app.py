@@ -10,7 +10,16 @@ from pathlib import Path
 
 from aiohttp import web
 
-from simulator import control, control_machines, control_market, control_scenarios, ledger, page
+from simulator import (
+    control,
+    control_accounts,
+    control_machines,
+    control_market,
+    control_reset,
+    control_scenarios,
+    ledger,
+    page,
+)
 from simulator.cloud import Cloud
 from simulator.control_scenarios import DRILLS
 from simulator.faults import Faults
@@ -42,7 +51,8 @@ from simulator.wire import (
 from simulator.wire.answers import CLOUD, LIFE, LIFECYCLE
 
 ROUTES = (
-    control, control_machines, control_market, control_scenarios, page, listing, nothing, instances, terms, offers,
+    control, control_accounts, control_machines, control_market, control_reset, control_scenarios, page,
+    listing, nothing, instances, terms, offers,
     rent, ssh_keys, users, api_keys, webhooks, billing, logs,
 )  # fmt: skip
 

@@ -29,7 +29,7 @@ class Boots:
 
     async def first(self, contract: Contract) -> None:
         """The first boot, image pull and all."""
-        clocks = self._cloud.settings.clocks
+        clocks = self._cloud.settings_of(contract.account_id).clocks
         if contract.fails is None:
             self._put(contract, fails=self._drawn(contract, "boot"))
         if contract.fails == "stays_null":
@@ -74,7 +74,8 @@ class Boots:
         gpu_missing = self._fault(contract, "gpu") is not None
         if not contract.container_env:
             self._put(contract, container_env=places(contract))
-        spec = order(contract, host, keys, cloud.secrets_of(contract), cloud.settings.auto_tmux, gpu_missing)
+        tmux = cloud.settings_of(contract.account_id).auto_tmux
+        spec = order(contract, host, keys, cloud.secrets_of(contract), tmux, gpu_missing)
         try:
             await asyncio.to_thread(cloud.fleet.prepare_disk, contract.id, contract.disk)
             await machine.boot(spec, self.doors(contract))
@@ -87,7 +88,7 @@ class Boots:
 
     def doors(self, contract: Contract) -> Doors:
         """When SSH and the mapped ports open, with what is set to go wrong with them."""
-        clocks = self._cloud.settings.clocks
+        clocks = self._cloud.settings_of(contract.account_id).clocks
         ports = self._fault(contract, "ports")
         if ports is not None and ports.fault == "missing":
             self._put(contract, shown_as={**contract.shown_as, "ports": None})
@@ -98,10 +99,10 @@ class Boots:
     def _fault(self, contract: Contract, where: str, name: str | None = None) -> Fault | None:
         """The fault that strikes this machine here (with ``name``: only that one)."""
         text = f"{contract.label} {contract.image} {contract.gpu_name} {contract.id}"
-        return self._cloud.faults.fire_machine(where, text, name)
+        return self._cloud.faults.fire_machine(where, text, contract.account_id, name)
 
     async def _pull(self, contract: Contract) -> None:
-        seconds = random.uniform(*self._cloud.settings.clocks.loading)  # noqa: S311 (a simulation)
+        seconds = random.uniform(*self._cloud.settings_of(contract.account_id).clocks.loading)  # noqa: S311 (a simulation)
         for line in PULL:
             layer = f"{random.randrange(16**12):012x}"  # noqa: S311 (a simulation)
             text = line.format(image=contract.image, layer=layer)
@@ -112,4 +113,4 @@ class Boots:
         for attempt in range(1_000_000):
             wait = min(60, 5 * (attempt + 1))
             self._put(contract, actual_status="loading", status_msg=f"a3ed95caeb02: Retrying in {wait} seconds")
-            await asyncio.sleep(max(0.05, self._cloud.settings.clocks.loading[1]))
+            await asyncio.sleep(max(0.05, self._cloud.settings_of(contract.account_id).clocks.loading[1]))

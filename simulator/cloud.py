@@ -2,13 +2,14 @@
 
 import secrets
 import time
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from simulator import ledger
+from simulator.account_settings import AccountSettings
 from simulator.faults import Faults
 from simulator.fleet import Fleet
 from simulator.limits import Limiter
@@ -33,9 +34,13 @@ class Cloud:
     store: Store
     fleet: Fleet
     faults: Faults
-    limiter: Limiter = field(default_factory=Limiter)
+    account_settings: AccountSettings = field(default_factory=AccountSettings)
+    limiters: defaultdict[int | None, Limiter] = field(default_factory=lambda: defaultdict(Limiter))
+    """by account; none: of those who search without a key"""
     requests: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=20_000))
-    rent_requests: int = 0
+    rent_requests: Counter[int] = field(default_factory=Counter)
+    """how often each account asked to rent"""
+    highest_contract: int = FIRST_CONTRACT
     hosts: dict[int, Host] = field(init=False)
     offers: dict[int, Offer] = field(init=False)
     contracts: dict[int, Contract] = field(init=False)
@@ -74,6 +79,10 @@ class Cloud:
         self.store.save("accounts", number, account)
         return account
 
+    def settings_of(self, account_id: int | None) -> Settings:
+        """What holds for this account's requests and machines (none: for those who say no key)."""
+        return self.account_settings.of(account_id, self.settings)
+
     def pay_in(self, account: Account, amount: float) -> None:
         """Credit bought (or, negative, taken back)."""
         account.credit += amount
@@ -98,10 +107,13 @@ class Cloud:
         self.store.save("contracts", contract.id, contract)
 
     def next_contract_id(self) -> int:
-        return max(self.contracts, default=FIRST_CONTRACT) + secrets.randbelow(9) + 1
+        """Never one that was given before, also when its contract has been forgotten since."""
+        self.highest_contract = max([self.highest_contract, *self.contracts]) + secrets.randbelow(9) + 1
+        return self.highest_contract
 
     def credit(self, account: Account) -> float:
-        return ledger.credit_left(account, self.contracts.values(), time.time(), self.settings.money_rate)
+        rate = self.settings_of(account.id).money_rate
+        return ledger.credit_left(account, self.contracts.values(), time.time(), rate)
 
     def account_keys(self, account_id: int) -> list[SshKey]:
         return [key for key in self.ssh_keys.values() if key.account_id == account_id]
@@ -135,5 +147,6 @@ class Cloud:
         if path != "/model-server":
             return {"error": "not_found"}
         text = f"{contract.label} {contract.image} {contract.gpu_name} {contract.id}"
-        fault = self.faults.fire_machine("model_server", text)
-        return {"fault": fault and fault.fault, "load_seconds": self.settings.clocks.model_loading}
+        fault = self.faults.fire_machine("model_server", text, contract.account_id)
+        loading = self.settings_of(contract.account_id).clocks.model_loading
+        return {"fault": fault and fault.fault, "load_seconds": loading}

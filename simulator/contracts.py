@@ -10,6 +10,7 @@ from simulator.cloud import Cloud
 from simulator.offer_rows import storage_hourly
 from simulator.ports import assign_ports
 from simulator.records import Account, Contract, Offer
+from simulator.settings import Toggles
 from simulator.wire.errors import invalid, refused
 
 MAX_SCRIPT, MAX_LABEL, MAX_IMAGE, MAX_ENV_ENTRY, MAX_ENV = 4096, 256, 1024, 256, 32768
@@ -34,14 +35,13 @@ class RentBody(BaseModel):
     """fail rather than leave a stopped instance that waits for GPUs"""
 
 
-def checked(cloud: Cloud, raw: dict[str, Any]) -> RentBody:
+def checked(toggles: Toggles, raw: dict[str, Any]) -> RentBody:
     """The body within Vast's limits. Refuses with 400."""
     try:
         body = RentBody.model_validate(raw)
     except ValidationError as problem:
         first = problem.errors()[0]
         raise invalid(f"invalid {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
-    toggles = cloud.settings.toggles
     if isinstance(body.env, str):
         if toggles.env_string == "400":
             raise invalid("invalid env type: env must be a dict")
@@ -51,15 +51,15 @@ def checked(cloud: Cloud, raw: dict[str, Any]) -> RentBody:
             raise refused(400, "label_too_long", f"label is longer than {MAX_LABEL} characters")
         body.label = body.label[:MAX_LABEL]
     _check_sizes(body)
-    check_price(cloud, body.price)
+    check_price(toggles, body.price)
     return body
 
 
-def fails_if_unavailable(cloud: Cloud, body: RentBody) -> bool:
+def fails_if_unavailable(toggles: Toggles, body: RentBody) -> bool:
     """What ``cancel_unavail`` means for this create, said or not (clouds.md A3, G)."""
     if body.cancel_unavail is not None:
         return body.cancel_unavail
-    return cloud.settings.toggles.cancel_unavail == "docs" and body.price is None and body.target_state != "stopped"
+    return toggles.cancel_unavail == "docs" and body.price is None and body.target_state != "stopped"
 
 
 def _check_sizes(body: RentBody) -> None:
@@ -76,8 +76,8 @@ def _check_sizes(body: RentBody) -> None:
         raise invalid("env is too large")
 
 
-def check_price(cloud: Cloud, price: float | None) -> None:
-    if price is None or (price == 0 and cloud.settings.toggles.price_zero == "accepted"):
+def check_price(toggles: Toggles, price: float | None) -> None:
+    if price is None or (price == 0 and toggles.price_zero == "accepted"):
         return
     if not 0.001 <= price <= 128:
         raise refused(400, "invalid_price", "Please set a bid price >= 0.001.")

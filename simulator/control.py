@@ -6,12 +6,11 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
-from simulator.cloud import FIRST_CREDIT, Cloud
+from simulator.cloud import Cloud
+from simulator.control_accounts import account_id_in, account_rows, named
 from simulator.faults import Fault
-from simulator.limits import Limiter
-from simulator.records import Contract, Payment
-from simulator.settings import Settings
-from simulator.wire.answers import LIFE, add, answer, cloud_of, json_body, lifecycle_of, number_in
+from simulator.records import Contract
+from simulator.wire.answers import add, answer, cloud_of, json_body, number_in
 from simulator.wire.errors import invalid, refused
 
 
@@ -25,9 +24,6 @@ def routes(app: web.Application) -> None:
     add(app, "DELETE", "/simulator/faults/{id}", remove_fault)
     add(app, "GET", "/simulator/books", books)
     add(app, "GET", "/simulator/requests", requests)
-    add(app, "POST", "/simulator/accounts", add_account)
-    add(app, "PATCH", "/simulator/accounts/{id}", change_account)
-    add(app, "POST", "/simulator/reset", reset)
 
 
 async def health(request: web.Request) -> web.Response:
@@ -36,48 +32,49 @@ async def health(request: web.Request) -> web.Response:
 
 async def info(request: web.Request) -> web.Response:
     cloud = cloud_of(request)
-    accounts = [{"id": a.id, "username": a.username, "credit": cloud.credit(a)} for a in cloud.accounts.values()]
     return answer({
         "simulated": True, "clouds": ["vast"], "speed": cloud.speed, "seed": cloud.seed,
         "machines": "namespaces" if cloud.fleet.namespaces else "folders (no namespaces here: no isolation)",
-        "settings": cloud.settings.model_dump(), "offers": len(cloud.offers), "accounts": accounts,
+        "settings": cloud.settings.model_dump(), "offers": len(cloud.offers), "accounts": account_rows(cloud),
         "alive": len(cloud.living()),
     })  # fmt: skip
 
 
 async def change_settings(request: web.Request) -> web.Response:
-    """Merge into the settings, at any depth: ``{"clocks": {"sshd": 5}, "rate_limit_scale": 1}``."""
-    cloud = cloud_of(request)
-    merged = _merge(cloud.settings.model_dump(), await json_body(request))
+    """Merge into the settings, at any depth: ``{"clocks": {"sshd": 5}, "rate_limit_scale": 1}``. With ``?account=``
+    they hold for that account's requests and machines only."""
+    cloud, account, changes = cloud_of(request), account_id_in(request), await json_body(request)
     try:
-        cloud.settings = Settings.model_validate(merged)
-    except ValidationError as problem:
+        if account is None:
+            cloud.settings = cloud.settings.changed(changes)
+        else:
+            cloud.account_settings.change(account, changes, cloud.settings)
+    except ValueError as problem:
         raise invalid(str(problem)) from None
     for machine in cloud.fleet.all():
         machine.open_ways_out(cloud.settings.way_out)
-    return answer(cloud.settings.model_dump())
-
-
-def _merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    both = {name: _merge(old[name], value) if isinstance(value, dict) and isinstance(old.get(name), dict) else value
-            for name, value in new.items()}  # fmt: skip
-    return {**old, **both}
+    return answer(cloud.settings_of(account).model_dump())
 
 
 async def add_fault(request: web.Request) -> web.Response:
+    """Its ``account`` is an account's number or API key."""
+    cloud, body = cloud_of(request), await json_body(request)
+    if body.get("account") is not None:
+        body["account"] = named(cloud, str(body["account"])).id
     try:
-        fault = Fault.model_validate(await json_body(request))
+        fault = Fault.model_validate(body)
     except ValidationError as problem:
         raise invalid(str(problem)) from None
-    return answer({"id": cloud_of(request).faults.add(fault).id}, 201)
+    return answer({"id": cloud.faults.add(fault).id}, 201)
 
 
 async def show_faults(request: web.Request) -> web.Response:
-    return answer({"faults": [fault.model_dump() for fault in cloud_of(request).faults.all()]})
+    found = cloud_of(request).faults.all(account_id_in(request))
+    return answer({"faults": [fault.model_dump() for fault in found]})
 
 
 async def clear_faults(request: web.Request) -> web.Response:
-    cloud_of(request).faults.clear()
+    cloud_of(request).faults.clear(account_id_in(request))
     return answer({"success": True})
 
 
@@ -89,10 +86,10 @@ async def remove_fault(request: web.Request) -> web.Response:
 
 async def books(request: web.Request) -> web.Response:
     """The truth about every machine that ever was, whatever the API says of it."""
-    cloud = cloud_of(request)
-    rows = book_rows(cloud)
-    alive = sum(1 for row in rows if row["alive"])
-    return answer({"machines": rows, "alive": alive, "rent_requests": cloud.rent_requests})
+    cloud, account = cloud_of(request), account_id_in(request)
+    rows = [row for row in book_rows(cloud) if account in (None, row["account_id"])]
+    asked = cloud.rent_requests.total() if account is None else cloud.rent_requests[account]
+    return answer({"machines": rows, "alive": sum(1 for row in rows if row["alive"]), "rent_requests": asked})
 
 
 def book_rows(cloud: Cloud) -> list[dict[str, Any]]:
@@ -101,14 +98,15 @@ def book_rows(cloud: Cloud) -> list[dict[str, Any]]:
 
 
 def _book(cloud: Cloud, contract: Contract, now: float) -> dict[str, Any]:
+    rate = cloud.settings_of(contract.account_id).money_rate
     return {
         "id": contract.id, "cloud": "vast", "label": contract.label, "gpu_name": contract.gpu_name,
         "status": contract.ending or contract.actual_status or "scheduled", "alive": contract.alive,
-        "created_at": contract.created_at, "destroyed_at": contract.ended_at,
-        "cost_usd": contract.cost(now) * cloud.settings.money_rate, "offer_id": contract.offer_id,
-        "machine_id": contract.machine_id, "account_id": contract.account_id, "num_gpus": contract.num_gpus,
-        "intended_status": contract.intended_status, "start_queued": contract.start_queued,
-        "actual_status": contract.actual_status, "is_bid": contract.is_bid, "outbid": contract.outbid,
+        "created_at": contract.created_at, "destroyed_at": contract.ended_at, "cost_usd": contract.cost(now) * rate,
+        "offer_id": contract.offer_id, "machine_id": contract.machine_id, "account_id": contract.account_id,
+        "num_gpus": contract.num_gpus, "intended_status": contract.intended_status,
+        "start_queued": contract.start_queued, "actual_status": contract.actual_status,
+        "is_bid": contract.is_bid, "outbid": contract.outbid,
         "dph_total": contract.dph_base + contract.storage_hourly, "gpu_util": cloud.gpu_load(contract)[0],
     }  # fmt: skip
 
@@ -118,47 +116,6 @@ async def requests(request: web.Request) -> web.Response:
         since = float(request.query.get("since", "0"))
     except ValueError:
         raise invalid("since is not a number of seconds") from None
-    return answer({"requests": [entry for entry in cloud_of(request).requests if entry["time"] >= since]})
-
-
-async def add_account(request: web.Request) -> web.Response:
-    body = await json_body(request)
-    if not isinstance(body.get("api_key"), str) or not body["api_key"]:
-        raise invalid("api_key is missing")
-    account = cloud_of(request).add_account(body["api_key"], float(body.get("credit", FIRST_CREDIT)))
-    return answer(account.model_dump(), 201)
-
-
-async def change_account(request: web.Request) -> web.Response:
-    """Set what is left of the credit, or the API key."""
-    cloud, body = cloud_of(request), await json_body(request)
-    account = cloud.accounts.get(number_in(request, "id"))
-    if account is None:
-        raise refused(404, "not_found", "no such account")
-    if "credit" in body:
-        cloud.pay_in(account, float(body["credit"]) - cloud.credit(account))
-    account.api_key = str(body.get("api_key", account.api_key))
-    cloud.store.save("accounts", account.id, account)
-    return answer({**account.model_dump(), "credit": cloud.credit(account)})
-
-
-async def reset(request: web.Request) -> web.Response:
-    """All machines gone, faults and logs cleared, the market as seeded. Accounts stay, with their first credit."""
-    cloud = cloud_of(request)
-    for contract in cloud.living():
-        await lifecycle_of(request).end(contract, "killed")
-    for kind in ("contracts", "ssh_keys", "api_keys", "webhooks", "hosts", "offers"):
-        cloud.store.clear(kind)
-    for records in (cloud.contracts, cloud.ssh_keys, cloud.api_keys, cloud.webhooks):
-        records.clear()
-    cloud.faults.clear()
-    cloud.requests.clear()
-    cloud.rent_requests = 0
-    cloud.limiter = Limiter()
-    cloud.populate()
-    request.app[LIFE].forget()
-    for account in cloud.accounts.values():
-        account.credit, account.secrets, account.details, account.warned = FIRST_CREDIT, {}, {}, False
-        account.payments = [Payment(time=time.time(), amount=FIRST_CREDIT)]
-        cloud.store.save("accounts", account.id, account)
-    return answer({"success": True})
+    account = account_id_in(request)
+    found = [entry for entry in cloud_of(request).requests if entry["time"] >= since]
+    return answer({"requests": [entry for entry in found if account in (None, entry["account"])]})

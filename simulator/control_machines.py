@@ -10,6 +10,7 @@ from simulator import hosts
 from simulator.bidding import standing
 from simulator.cloud import Cloud
 from simulator.contracts import RentBody, checked, new_contract
+from simulator.control_accounts import account_in
 from simulator.records import Account, Contract, Offer
 from simulator.timekeeping import rewrite_keys
 from simulator.wire.answers import add, answer, cloud_of, json_body, lifecycle_of, number_in
@@ -30,15 +31,15 @@ def routes(app: web.Application) -> None:
 
 async def plant(request: web.Request) -> web.Response:
     """A machine on an account that nobody asked for over the API: somebody else's, with any label. The body is that of
-    a create and ``account_id``, ``offer_id``, ``count``; it counts as no rent request."""
+    a create and ``account_id`` (or ``?account=``), ``offer_id``, ``count``; it counts as no rent request."""
     cloud, raw = cloud_of(request), await json_body(request)
-    wish = checked(cloud, {"image": "ubuntu:22.04", **raw})
+    account = account_in(request) or cloud.accounts.get(raw.get("account_id") or min(cloud.accounts))
+    if account is None:
+        raise refused(404, "not_found", "no such account")
+    wish = checked(cloud.settings_of(account.id).toggles, {"image": "ubuntu:22.04", **raw})
     count = raw.get("count", 1)
     if not isinstance(count, int) or not 0 < count <= MOST_PLANTED:
         raise invalid(f"count is 1 to {MOST_PLANTED}")
-    account = cloud.accounts.get(raw.get("account_id") or min(cloud.accounts))
-    if account is None:
-        raise refused(404, "not_found", "no such account")
     ids = []
     for _ in range(count):
         ids.append(_plant(request, account, wish, raw.get("offer_id")))
@@ -129,6 +130,6 @@ async def outbid(request: web.Request) -> web.Response:
 
 
 async def rewrite(request: web.Request) -> web.Response:
-    """The platform writes every machine's authorized_keys anew, now."""
-    rewrite_keys(cloud_of(request))
+    """The platform writes every machine's authorized_keys anew, now (or those of one account's machines)."""
+    rewrite_keys(cloud_of(request), account_in(request))
     return answer({"success": True})

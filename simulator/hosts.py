@@ -49,7 +49,7 @@ async def keep_end_dates(cloud: Cloud, lifecycle: Lifecycle) -> None:
     now = time.time()
     for contract in cloud.living():
         end = cloud.hosts[contract.machine_id].end_date
-        if now > end + cloud.settings.clocks.after_end:
+        if now > end + cloud.settings_of(contract.account_id).clocks.after_end:
             await lifecycle.end(contract, "expired")
         elif now > end and contract.intended_status == "running":
             lifecycle.stop(contract)

@@ -12,14 +12,14 @@ COUNTRY = slice(-2, None)
 
 def instance_row(cloud: Cloud, contract: Contract) -> dict[str, Any]:
     host = cloud.hosts[contract.machine_id]
-    now = time.time()
+    now, skew = time.time(), cloud.settings_of(contract.account_id).clock_skew
     if now < contract.old_until:
         return dict(contract.old_row)
     row = {
         **_identity(contract), **_states(contract), **_doors(cloud, contract), **_prices(contract, host),
         **_gpu(cloud, contract, host), **_computer(contract, host), **_disk(cloud, contract),
-        "start_date": contract.created_at + cloud.settings.clock_skew,
-        "end_date": host.end_date + cloud.settings.clock_skew, "duration": host.end_date - now,
+        "start_date": contract.created_at + skew,
+        "end_date": host.end_date + skew, "duration": host.end_date - now,
         "time_remaining": "", "uptime_mins": (now - contract.booted_at) / 60 if contract.booted_at else None,
         "credit_balance": None, "credit_discount": None, "client_run_time": 1.0, "host_run_time": 2_592_000.0,
         "external": False, "rentable": False, "logo": "", "webpage": None, "volume_info": [], **contract.shown_as,
@@ -48,14 +48,15 @@ def _states(contract: Contract) -> dict[str, Any]:
 
 def _doors(cloud: Cloud, contract: Contract) -> dict[str, Any]:
     """How to reach it. ``ports`` is there only while it runs, and live ``public_ipaddr`` ends with a newline."""
-    newline = "\n" if cloud.settings.toggles.newline_in_public_ipaddr else ""
+    settings = cloud.settings_of(contract.account_id)
+    newline = "\n" if settings.toggles.newline_in_public_ipaddr else ""
     doors: dict[str, Any] = {
         "public_ipaddr": contract.address + newline, "local_ipaddrs": f"172.17.0.2 {newline}",
         "ssh_host": contract.ssh_host, "ssh_port": contract.ssh_port, "ssh_idx": "1",
         "machine_dir_ssh_port": contract.ports.get("22/tcp", contract.ssh_port), "direct_port_start": -1,
         "direct_port_end": -1, "direct_port_count": len(contract.ports),
     }  # fmt: skip
-    settled = contract.booted_at is not None and time.time() >= contract.booted_at + cloud.settings.clocks.ports
+    settled = contract.booted_at is not None and time.time() >= contract.booted_at + settings.clocks.ports
     if contract.actual_status == "running" and contract.ports and settled:
         doors["ports"] = {
             name: [{"HostIp": "0.0.0.0", "HostPort": str(port)}, {"HostIp": "::", "HostPort": str(port)}]  # noqa: S104

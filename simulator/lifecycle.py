@@ -93,7 +93,8 @@ class Lifecycle:
 
     def destroy(self, contract: Contract) -> None:
         self.put(contract, next_state="destroyed", intended_status="stopped", cur_state="unloaded")
-        self._move(contract, self._end(contract, "destroyed", self._cloud.settings.clocks.destroying))
+        clocks = self._cloud.settings_of(contract.account_id).clocks
+        self._move(contract, self._end(contract, "destroyed", clocks.destroying))
 
     async def end(self, contract: Contract, ending: Ending) -> None:
         """The host has lost it, or its time is over: gone at once, from listings too.
@@ -161,12 +162,12 @@ class Lifecycle:
             return  # done when the host is back
         if contract.actual_status == "running":
             self.put(contract, actual_status="stopping")
-            await asyncio.sleep(self._cloud.settings.clocks.stopping)
+            await asyncio.sleep(self._cloud.settings_of(contract.account_id).clocks.stopping)
         await self._halt(contract)
         self.put(contract, actual_status="exited", cur_state="stopped", status_msg="")
 
     async def _start(self, contract: Contract) -> None:
-        clocks = self._cloud.settings.clocks
+        clocks = self._cloud.settings_of(contract.account_id).clocks
         if contract.fails == "never_starts":
             return  # it reads exited for ever
         await asyncio.sleep(clocks.start_lag)
@@ -186,7 +187,7 @@ class Lifecycle:
 
     def _find_place(self, contract: Contract) -> None:
         """Where it answers from now on; its container is not told (clouds.md B3.3)."""
-        moves, fleet = self._cloud.settings.toggles.moves_on_start, self._cloud.fleet
+        moves, fleet = self._cloud.settings_of(contract.account_id).toggles.moves_on_start, self._cloud.fleet
         if moves == "no":
             return
         if moves == "address":
@@ -200,7 +201,7 @@ class Lifecycle:
         if wipe:
             await asyncio.to_thread(self._cloud.fleet.forget, contract.id)
             self.put(contract, container_env={})
-        await asyncio.sleep(self._cloud.settings.clocks.rebooting)
+        await asyncio.sleep(self._cloud.settings_of(contract.account_id).clocks.rebooting)
         await self._boots.again(contract)
 
     async def _lose_sight(self, contract: Contract) -> None:

@@ -64,7 +64,7 @@ class Notices:
 
     def send(self, hook: Webhook, kind: str, text: str) -> str:
         """Begin a delivery (on demand twice, and late); the event's id."""
-        wishes, event = self._cloud.settings.webhooks, str(uuid.uuid4())
+        wishes, event = self._cloud.settings_of(hook.account_id).webhooks, str(uuid.uuid4())
         message = f"{EVENTS[kind]}: {text} (simulated)"
         payload = {"event_id": event, "notif_type": kind, "subject": EVENTS[kind], "message": message,
                    "user_id": hook.account_id, "created_at": int(time.time()), "simulated": True}  # fmt: skip
@@ -79,7 +79,7 @@ class Notices:
     async def _deliver(self, hook: Webhook, event: str, payload: dict[str, Any], late: float) -> None:
         await asyncio.sleep(late)
         body = json.dumps(payload).encode()
-        waits = self._cloud.settings.webhooks.retry_seconds
+        waits = self._cloud.settings_of(hook.account_id).webhooks.retry_seconds
         for attempt, wait in enumerate([*waits, 0.0], start=1):
             status = await self._post(hook, event, attempt, body)
             if status is not None and status < 500 and status not in PATIENCE:

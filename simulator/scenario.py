@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from simulator.cloud import Cloud
 from simulator.market_life import MarketLife
-from simulator.records import Contract
+from simulator.records import Account, Contract
+from simulator.wire.callers import account_named
 
 EXAMPLES = Path(__file__).parent / "scenarios"
 
@@ -55,6 +56,9 @@ class Scenario(BaseModel):
     seed: int = 1
     fresh: bool = False
     """begin with ``POST /simulator/reset``"""
+    account: int | str | None = None
+    """an account's number or API key: faults, settings, the reset and the machines drawn are only that account's, and
+    the market's sequence is left alone; none: everybody's"""
     length: float | None = None
     """seconds after which the faults it set are taken away; none: they stay"""
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -88,6 +92,7 @@ class Drill:
         self.log: list[dict[str, Any]] = []
         self._cloud = cloud
         self._url = url
+        self._account: Account | None = None
         self._draw = random.Random(scenario.seed)  # noqa: S311 (a simulation, not a secret)
         self._faults: list[int] = []
 
@@ -108,15 +113,22 @@ class Drill:
                 self.state = "failed"
 
     async def _prepare(self, session: aiohttp.ClientSession, life: MarketLife) -> None:
+        if self.scenario.account is not None:
+            self._account = account_named(self._cloud, str(self.scenario.account))
+            if self._account is None:
+                raise ValueError("no such account")
+        only = f"?account={self._account.id}" if self._account else ""
         if self.scenario.fresh:
-            await self._ask(session, "POST", "/simulator/reset", {})
-        self._cloud.faults.begin_again(self.scenario.seed)
-        life.begin_again(self.scenario.seed)
-        await self._ask(session, "PATCH", "/simulator/settings", self.scenario.settings)
+            await self._ask(session, "POST", f"/simulator/reset{only}", {})
+        self._cloud.faults.begin_again(self.scenario.seed, self._account.id if self._account else None)
+        if self._account is None:
+            life.begin_again(self.scenario.seed)
+        await self._ask(session, "PATCH", f"/simulator/settings{only}", self.scenario.settings)
 
     async def _do(self, session: aiohttp.ClientSession, at: float, step: Step) -> None:
         if step.fault is not None:
-            answer = await self._ask(session, "POST", "/simulator/faults", step.fault)
+            whose = {"account": self._account.id} if self._account else {}
+            answer = await self._ask(session, "POST", "/simulator/faults", {**whose, **step.fault})
             self._faults.append(answer["id"])
             self.log.append({"at": at, "did": f"fault {step.fault['fault']}", "answer": answer})
             return
@@ -131,7 +143,7 @@ class Drill:
         self.log.append({"at": at, "did": f"{method} {path}", "answer": answer})
 
     def _strike(self, text: str) -> Contract | None:
-        found = sorted((c for c in self._cloud.living() if text in (c.label or "")), key=lambda c: c.id)
+        found = sorted((c for c in self._cloud.living(self._account) if text in (c.label or "")), key=lambda c: c.id)
         return self._draw.choice(found) if found else None
 
     async def _ask(self, session: aiohttp.ClientSession, method: str, path: str, body: dict[str, Any]) -> Any:

@@ -1,6 +1,6 @@
 """What can be turned while the simulator runs: clocks, rate limits, and where Vast's own sources conflict."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -125,6 +125,16 @@ class Settings(BaseModel):
     toggles: Toggles = Field(default_factory=Toggles)
     market: Market = Field(default_factory=Market)
     webhooks: Webhooks = Field(default_factory=Webhooks)
+
+    def changed(self, changes: dict[str, Any]) -> "Settings":
+        """With these merged in, at any depth. Raises ValueError."""
+        return Settings.model_validate(merge(self.model_dump(), changes))
+
+
+def merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    both = {name: merge(old[name], value) if isinstance(value, dict) and isinstance(old.get(name), dict) else value
+            for name, value in new.items()}  # fmt: skip
+    return {**old, **both}
 
 
 def for_speed(speed: Speed) -> Settings:

@@ -61,9 +61,9 @@ def watch_credit(cloud: Cloud, lifecycle: Lifecycle, account: Account) -> None:
             lifecycle.stop(contract)
 
 
-def rewrite_keys(cloud: Cloud) -> None:
-    """The platform's own keys and no others, on every machine (SkyPilot #10730)."""
-    for contract in cloud.living():
+def rewrite_keys(cloud: Cloud, account: Account | None = None) -> None:
+    """The platform's own keys and no others, on every machine or one account's (SkyPilot #10730)."""
+    for contract in cloud.living(account):
         machine = cloud.fleet.known(contract.id)
         if machine and machine.spec:
             machine.set_keys(cloud.keys_of(contract), only=True)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 from aiohttp import web
@@ -11,23 +10,15 @@ from simulator.cloud import Cloud
 from simulator.faults import Fault
 from simulator.lifecycle import Lifecycle
 from simulator.market_life import MarketLife
-from simulator.records import Account, Contract
+from simulator.records import Contract
+from simulator.settings import Settings
+from simulator.wire.callers import Caller
 from simulator.wire.errors import invalid, no_such_instance, refused
 
 CLOUD = web.AppKey("cloud", Cloud)
 LIFECYCLE = web.AppKey("lifecycle", Lifecycle)
 LIFE = web.AppKey("life", MarketLife)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: an account, or one of its machines with the key that opens nothing but that machine."""
-
-    account: Account
-    instance: int | None = None
-    permissions: dict[str, Any] | None = None
-    """of a restricted key; none: everything"""
 
 
 def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -51,6 +42,12 @@ def lifecycle_of(request: web.Request) -> Lifecycle:
 
 def caller_of(request: web.Request) -> Caller:
     return cast(Caller, request["caller"])
+
+
+def settings_of(request: web.Request) -> Settings:
+    """What holds for the account that asks."""
+    caller: Caller | None = request["caller"]
+    return cloud_of(request).settings_of(caller.account.id if caller else None)
 
 
 def fault_of(request: web.Request, name: str) -> Fault | None:

@@ -26,7 +26,7 @@ def routes(app: web.Application) -> None:
 
 
 def charge_rows(cloud: Cloud, account: Account) -> list[Row]:
-    now, rate = time.time(), cloud.settings.money_rate
+    now, rate = time.time(), cloud.settings_of(account.id).money_rate
     mine = (c for c in cloud.contracts.values() if c.account_id == account.id)
     return [_charge(contract, now, rate) for contract in mine]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import web
 
-from simulator.cloud import Cloud
 from simulator.faults import Fault
-from simulator.wire.answers import Caller, Handler, answer, cloud_of
+from simulator.wire.answers import Handler, answer, cloud_of
+from simulator.wire.callers import identify, key_in
 from simulator.wire.errors import Refused, bad_key, bad_key_answer, lacks_scope, refused, too_frequent
 from simulator.wire.permissions import lacking
 
@@ -28,10 +28,13 @@ async def log_requests(request: web.Request, handler: Handler) -> web.StreamResp
     """Every request to the API with its arrival time; status 0 means that the connection was dropped."""
     if not request.path.startswith("/api/"):
         return await handler(request)
-    entry: dict[str, Any] = {"time": time.time(), "method": request.method, "path": request.path_qs, "status": 0}
-    cloud_of(request).requests.append(entry)
+    cloud, caller = cloud_of(request), identify(cloud_of(request), key_in(request))
+    account = request["account"] = caller.account.id if caller else None
+    entry: dict[str, Any] = {"time": time.time(), "method": request.method, "path": request.path_qs, "status": 0,
+                             "account": account}  # fmt: skip
+    cloud.requests.append(entry)
     response = await handler(request)
-    skewed = time.time() + cloud_of(request).settings.clock_skew
+    skewed = time.time() + cloud.settings_of(account).clock_skew
     response.headers["Date"] = email.utils.formatdate(skewed, usegmt=True)
     entry["status"] = 0 if request.transport is None or request.transport.is_closing() else response.status
     entry["faults"] = [fault.fault for fault in request.get("faults", ())]
@@ -44,7 +47,8 @@ async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not request.path.startswith("/api/"):
         return await handler(request)
     text = f"{request.path_qs}\n{(await request.read()).decode(errors='replace')}"
-    struck = request["faults"] = cloud_of(request).faults.fire(request.method, request.path, text)
+    faults, account = cloud_of(request).faults, request["account"]
+    struck = request["faults"] = faults.fire(request.method, request.path, text, account)
     for fault in struck:
         if fault.fault in ("late_commit", "done_later"):
             _do_later(fault.delay_seconds, handler, request)
@@ -67,7 +71,7 @@ async def _before(request: web.Request, fault: Fault) -> web.Response | None:
     if fault.fault in ("ignored", "done_later"):
         return answer({"success": True})
     if fault.fault == "bad_key":
-        return answer(*bad_key_answer(cloud_of(request).settings.toggles))
+        return answer(*bad_key_answer(cloud_of(request).settings_of(request["account"]).toggles))
     return None
 
 
@@ -152,19 +156,21 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise refused(403, "forbidden", "Control routes do not answer to other web sites.")
         return await handler(request)
     cloud = cloud_of(request)
-    key = _key(request)
-    caller = identify(cloud, key) if key else None
+    key = key_in(request)
+    caller = identify(cloud, key)
     if caller is None and not (request.path.startswith(PUBLIC) and not key):
         raise bad_key(cloud.settings.toggles)
     request["caller"] = caller
-    scale = cloud.settings.rate_limit_scale
-    threshold = cloud.limiter.refuse(request.method, request.path, f"{key}@{request.remote}", scale)
+    account = caller.account.id if caller else None
+    settings, limiter = cloud.settings_of(account), cloud.limiters[account]
+    scale = settings.rate_limit_scale
+    threshold = limiter.refuse(request.method, request.path, f"{key}@{request.remote}", scale)
     if threshold is not None:
-        raise too_frequent(cloud.settings.toggles, threshold, request.path.startswith(SEARCHES))
+        raise too_frequent(settings.toggles, threshold, request.path.startswith(SEARCHES))
     if caller and caller.instance and not _allowed_to_machines(request):
         raise refused(401, "auth_error", "This key is only good for its own instance.")
     if caller and (endpoint := lacking(caller.permissions, request.method, request.path)):
-        raise lacks_scope(cloud.settings.toggles, endpoint)
+        raise lacks_scope(settings.toggles, endpoint)
     return await handler(request)
 
 
@@ -172,24 +178,6 @@ def _from_elsewhere(request: web.Request) -> bool:
     """Does some other site's page, open in a browser on this computer, ask the routes that need no key?"""
     origin = request.headers.get("Origin")
     return origin is not None and origin != f"{request.scheme}://{request.host}"
-
-
-def _key(request: web.Request) -> str:
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if kind.lower() == "bearer" else request.query.get("api_key", "")
-
-
-def identify(cloud: Cloud, key: str) -> Caller | None:
-    for account in cloud.accounts.values():
-        if account.api_key == key:
-            return Caller(account)
-    for other in cloud.api_keys.values():
-        if other.key == key:
-            return Caller(cloud.accounts[other.account_id], permissions=other.permissions)
-    for contract in cloud.living():
-        if contract.api_key == key:
-            return Caller(cloud.accounts[contract.account_id], contract.id)
-    return None
 
 
 def _allowed_to_machines(request: web.Request) -> bool:

@@ -7,7 +7,17 @@ from aiohttp import web
 
 from simulator.instance_rows import instance_row
 from simulator.records import Contract
-from simulator.wire.answers import add, answer, caller_of, cloud_of, fault_of, json_body, lifecycle_of, own_contract
+from simulator.wire.answers import (
+    add,
+    answer,
+    caller_of,
+    cloud_of,
+    fault_of,
+    json_body,
+    lifecycle_of,
+    own_contract,
+    settings_of,
+)
 from simulator.wire.errors import Refused, invalid, no_such_instance, refused
 
 MAX_BULK, MAX_LABEL = 64, 1024
@@ -29,7 +39,7 @@ async def show(request: web.Request) -> web.Response:
     try:
         contract = own_contract(request)
     except Refused as problem:
-        if problem.status == 404 and cloud.settings.toggles.unknown_instance == "null":
+        if problem.status == 404 and settings_of(request).toggles.unknown_instance == "null":
             return answer({"instances": None})
         raise
     found = cloud.findable(contract) and not fault_of(request, "empty_list")

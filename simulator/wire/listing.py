@@ -8,7 +8,7 @@ from aiohttp import web
 
 from simulator.instance_rows import instance_row
 from simulator.query import BadQuery, Row, matches, ordered
-from simulator.wire.answers import add, answer, caller_of, cloud_of, fault_of
+from simulator.wire.answers import add, answer, caller_of, cloud_of, fault_of, settings_of
 from simulator.wire.errors import refused
 
 PAGE = 25
@@ -99,7 +99,7 @@ def _limit(request: web.Request) -> int:
         wanted = int(request.query.get("limit", PAGE))
     except ValueError:
         raise refused(400, "invalid_request", "Error in query parameters: limit") from None
-    if wanted > PAGE and cloud_of(request).settings.toggles.list_limit_over_25 == "error":
+    if wanted > PAGE and settings_of(request).toggles.list_limit_over_25 == "error":
         raise refused(400, "invalid_request", f"Error in query parameters: limit is above {PAGE}")
     return 5 if wanted <= 0 else min(wanted, PAGE)
 

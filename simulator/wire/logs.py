@@ -31,7 +31,8 @@ def _promised(request: web.Request, contract: Contract, text: str) -> str:
     """The address of an upload; its host has to be reachable for it ever to be there."""
     cloud = cloud_of(request)
     offline = cloud.hosts[contract.machine_id].offline
-    name = request.app[UPLOADS].promise(text, float("inf") if offline else cloud.settings.clocks.logs)
+    seconds = float("inf") if offline else cloud.settings_of(contract.account_id).clocks.logs
+    name = request.app[UPLOADS].promise(text, seconds)
     return f"{request.scheme}://{request.host}/uploads/{name}"
 
 

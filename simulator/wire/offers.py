@@ -10,7 +10,7 @@ from simulator.bidding import standings
 from simulator.cloud import Cloud
 from simulator.offer_rows import offer_row, search
 from simulator.query import Row
-from simulator.wire.answers import add, answer, cloud_of, fault_of, json_body
+from simulator.wire.answers import add, answer, cloud_of, fault_of, json_body, settings_of
 from simulator.wire.errors import invalid, refused
 
 
@@ -41,20 +41,20 @@ async def search_by_address(request: web.Request) -> web.Response:
 def _found(request: web.Request, query: dict[str, Any], columns: list[str] | None = None) -> web.Response:
     if fault_of(request, "empty_list"):
         return answer({"success": True, "offers": []})
-    found = found_offers(cloud_of(request), query)
+    found = found_offers(cloud_of(request), query, settings_of(request).toggles.search_cap)
     if columns and "*" not in columns:
         found = [{name: row.get(name) for name in columns} for row in found]
     return answer({"success": True, "offers": found})
 
 
-def found_offers(cloud: Cloud, query: dict[str, Any]) -> list[Row]:
-    """The offers as the market stands. Refuses a query that makes no sense with 400."""
+def found_offers(cloud: Cloud, query: dict[str, Any], cap: int) -> list[Row]:
+    """The offers as the market stands, ``cap`` at most (0: all). Refuses a query that makes no sense with 400."""
     try:
         gigabytes = float(query.get("allocated_storage") or 5.0)
     except (TypeError, ValueError):
         raise invalid("allocated_storage is not a number") from None
     try:
-        return search(_rows(cloud, gigabytes, query.get("type")), query, cloud.settings.toggles.search_cap)
+        return search(_rows(cloud, gigabytes, query.get("type")), query, cap)
     except (AttributeError, TypeError, ValueError) as problem:  # BadQuery is a ValueError
         raise refused(400, "invalid_request", str(problem)) from None
 

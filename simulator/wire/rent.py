@@ -13,7 +13,17 @@ from simulator.contracts import RentBody, checked, fails_if_unavailable, new_con
 from simulator.faults import Fault
 from simulator.lifecycle import STOPPED
 from simulator.records import Contract, Offer
-from simulator.wire.answers import add, answer, caller_of, cloud_of, fault_of, json_body, lifecycle_of, number_in
+from simulator.wire.answers import (
+    add,
+    answer,
+    caller_of,
+    cloud_of,
+    fault_of,
+    json_body,
+    lifecycle_of,
+    number_in,
+    settings_of,
+)
 from simulator.wire.errors import Refused, invalid, no_longer_available, no_such_ask, refused
 from simulator.wire.offers import found_offers
 
@@ -30,8 +40,8 @@ def routes(app: web.Application) -> None:
 
 async def rent(request: web.Request) -> web.Response:
     cloud, number = cloud_of(request), number_in(request, "id")
-    cloud.rent_requests += 1
-    body = checked(cloud, await json_body(request))
+    cloud.rent_requests[caller_of(request).account.id] += 1
+    body = checked(settings_of(request).toggles, await json_body(request))
     answered, status = _rent(request, number, body)
     return answer(answered, status)
 
@@ -42,9 +52,9 @@ async def rent_many(request: web.Request) -> web.Response:
     ids = raw.get("ids")
     if not isinstance(ids, list) or not 0 < len(ids) <= MAX_BULK:
         raise invalid(f"give 1 to {MAX_BULK} ids")
-    body, results = checked(cloud, raw), []
+    body, results = checked(settings_of(request).toggles, raw), []
     for number in ids:
-        cloud.rent_requests += 1
+        cloud.rent_requests[caller_of(request).account.id] += 1
         try:
             answered, _ = _rent(request, int(number), body)
         except Refused as problem:
@@ -56,11 +66,11 @@ async def rent_many(request: web.Request) -> web.Response:
 async def launch(request: web.Request) -> web.Response:
     """The first offer that the query ``q`` finds and that can still be had."""
     cloud, raw = cloud_of(request), await json_body(request)
-    body, query = checked(cloud, raw), raw.get("q")
+    body, query = checked(settings_of(request).toggles, raw), raw.get("q")
     if not isinstance(query, dict):
         raise invalid("q is missing")
-    cloud.rent_requests += 1
-    for row in found_offers(cloud, query):
+    cloud.rent_requests[caller_of(request).account.id] += 1
+    for row in found_offers(cloud, query, settings_of(request).toggles.search_cap):
         if row["rentable"]:
             answered, status = _rent(request, row["id"], body)
             return answer({**answered, "ask_id": row["id"]}, status)
@@ -71,7 +81,7 @@ def _rent(request: web.Request, number: int, body: RentBody) -> tuple[dict[str, 
     cloud = cloud_of(request)
     offer = cloud.offers.get(number)
     if offer is None:
-        raise no_such_ask(cloud.settings.toggles, number)
+        raise no_such_ask(settings_of(request).toggles, number)
     if cloud.credit(caller_of(request).account) <= 0:
         raise refused(400, "insufficient_credit", "Your account has no credit left; add some to rent instances.")
     if fault_of(request, "phantom"):
@@ -86,9 +96,9 @@ def _sell(request: web.Request, offer: Offer, body: RentBody) -> tuple[dict[str,
     free = here.fits(offer.num_gpus) and time.time() < host.end_date
     again = fault_of(request, "double_sale")
     if not free and not again and not _race(cloud, here):
-        raise no_such_ask(cloud.settings.toggles, offer.id)
+        raise no_such_ask(settings_of(request).toggles, offer.id)
     raced = fault_of(request, "unavailable")
-    if raced and fails_if_unavailable(cloud, body):
+    if raced and fails_if_unavailable(settings_of(request).toggles, body):
         raise no_longer_available(offer.id)
     contract = new_contract(cloud, caller_of(request).account, offer, body)
     _delay_showing(request, contract)
@@ -139,7 +149,7 @@ def _rented(request: web.Request, number: int, key: str) -> tuple[dict[str, Any]
 def _underbid(request: web.Request, contract: Contract) -> tuple[dict[str, Any], int]:
     """The instance is made all the same, stopped, and the refusal carries its id (dstack #4025)."""
     body: dict[str, Any] = {"success": False, "error": "invalid_price", "msg": "Bid price is below the minimum bid."}
-    if cloud_of(request).settings.toggles.contract_on_failed_bid or fault_of(request, "error_with_contract"):
+    if settings_of(request).toggles.contract_on_failed_bid or fault_of(request, "error_with_contract"):
         lifecycle_of(request).put(contract, actual_status="stopped", **STOPPED)
         body["new_contract"] = contract.id
     return body, 400

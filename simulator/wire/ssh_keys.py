@@ -9,7 +9,17 @@ from aiohttp import web
 
 from simulator.cloud import Cloud
 from simulator.records import Contract, SshKey
-from simulator.wire.answers import add, answer, caller_of, cloud_of, json_body, lifecycle_of, number_in, own_contract
+from simulator.wire.answers import (
+    add,
+    answer,
+    caller_of,
+    cloud_of,
+    json_body,
+    lifecycle_of,
+    number_in,
+    own_contract,
+    settings_of,
+)
 from simulator.wire.errors import invalid, refused
 
 
@@ -45,20 +55,20 @@ def _new_key(cloud: Cloud, account_id: int, text: Any) -> SshKey:
 async def show_keys(request: web.Request) -> web.Response:
     cloud = cloud_of(request)
     keys = cloud.account_keys(caller_of(request).account.id)
-    if not keys and cloud.settings.toggles.empty_ssh_keys == "404":
+    if not keys and settings_of(request).toggles.empty_ssh_keys == "404":
         raise refused(404, "not_found", "No SSH keys found.")
     return answer([_row(key) for key in keys])
 
 
 async def create_key(request: web.Request) -> web.Response:
     cloud, account = cloud_of(request), caller_of(request).account
-    if cloud.settings.toggles.team_key:
+    if settings_of(request).toggles.team_key:
         text = "Team SSH keys are not supported. SSH keys can only be created in personal context."
         raise refused(400, "team_ssh_keys_not_supported", text)
     key = _new_key(cloud, account.id, (await json_body(request)).get("ssh_key"))
     cloud.ssh_keys[key.id] = key
     cloud.store.save("ssh_keys", key.id, key)
-    if cloud.settings.toggles.new_key_reaches_running:
+    if settings_of(request).toggles.new_key_reaches_running:
         for contract in cloud.living(account):
             _put_on(request, contract, key)
     return answer({"success": True, "key": _row(key)})
@@ -112,7 +122,7 @@ def _put_on(request: web.Request, contract: Contract, key: SshKey) -> None:
     """On the row at once; in the machine's file after the propagation clock."""
     cloud = cloud_of(request)
     lifecycle_of(request).put(contract, attached=[*contract.attached, key])
-    delay = cloud.settings.clocks.keys
+    delay = cloud.settings_of(contract.account_id).clocks.keys
     if delay:
         asyncio.get_running_loop().call_later(delay, _write, cloud, contract)
     else:

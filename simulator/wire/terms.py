@@ -9,7 +9,7 @@ from simulator import hosts
 from simulator.bidding import standing
 from simulator.contracts import check_price
 from simulator.records import Contract
-from simulator.wire.answers import add, answer, caller_of, cloud_of, json_body, lifecycle_of, own_contract
+from simulator.wire.answers import add, answer, caller_of, cloud_of, json_body, lifecycle_of, own_contract, settings_of
 from simulator.wire.errors import Refused, invalid, refused
 
 MONTH_HOURS = 730.0
@@ -34,7 +34,7 @@ async def change_bid(request: web.Request) -> web.Response:
         price = standing(host, cloud.living()).needed_bid(cloud.offers[contract.offer_id], but=contract.id)
     if not isinstance(price, int | float) or price <= 0:
         raise invalid("Please set a bid price >= 0.001.")
-    check_price(cloud, price)
+    check_price(settings_of(request).toggles, price)
     contract.reprice(float(price), time.time())
     lifecycle.put(contract)
     hosts.settle(cloud, lifecycle, host)
@@ -52,7 +52,7 @@ async def prepay(request: web.Request) -> web.Response:
     cloud, now = cloud_of(request), time.time()
     if amount > cloud.credit(caller_of(request).account):
         raise refused(400, "insufficient_credit", "Your account has not that much credit.")
-    deposit = contract.deposit(now, cloud.settings.money_rate) + float(amount)
+    deposit = contract.deposit(now, settings_of(request).money_rate) + float(amount)
     full = contract.full_price or contract.dph_base
     months = deposit / (full * MONTH_HOURS)
     contract.reprice(full * (1 - _discount(months)), now)
@@ -66,7 +66,7 @@ def _discount(months: float) -> float:
 
 async def deposit(request: web.Request) -> web.Response:
     contract = own_contract(request)
-    left = contract.deposit(time.time(), cloud_of(request).settings.money_rate)
+    left = contract.deposit(time.time(), settings_of(request).money_rate)
     return answer({"success": True, "id": contract.id, "balance": left, "deposit": contract.prepaid})
 
 

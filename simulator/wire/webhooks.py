@@ -8,7 +8,7 @@ from aiohttp import web
 
 from simulator.notices import EVENTS
 from simulator.records import Webhook
-from simulator.wire.answers import add, answer, caller_of, cloud_of, json_body, number_in
+from simulator.wire.answers import add, answer, caller_of, cloud_of, json_body, number_in, settings_of
 from simulator.wire.errors import invalid, refused
 
 MOST, LONGEST_ADDRESS, LONGEST_NAME = 4, 2048, 120
@@ -50,7 +50,7 @@ def _own(request: web.Request) -> Webhook:
 
 def _checked(request: web.Request, body: dict[str, Any]) -> tuple[str | None, str, list[str]]:
     name, url, events = body.get("name"), body.get("webhook_url"), body.get("event_types")
-    schemes = ("https://", "http://") if cloud_of(request).settings.webhooks.plain_http else ("https://",)
+    schemes = ("https://", "http://") if settings_of(request).webhooks.plain_http else ("https://",)
     if not isinstance(url, str) or not url.startswith(schemes) or len(url) > LONGEST_ADDRESS:
         raise invalid("webhook_url must be an HTTPS address")
     if not isinstance(events, list) or not events or any(event not in EVENTS for event in events):
