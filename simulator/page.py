@@ -7,12 +7,12 @@ from typing import Any, get_args
 
 from aiohttp import web
 
-from simulator.control import book_rows
-from simulator.control_accounts import account_rows
-from simulator.control_market import host_rows
-from simulator.control_scenarios import DRILLS, drill_rows
+from simulator.control.accounts import account_rows
+from simulator.control.books import book_rows
+from simulator.control.market import host_rows
+from simulator.control.scenarios import DRILLS, drill_rows
 from simulator.faults import FaultName
-from simulator.wire.answers import LIFE, add, cloud_of
+from simulator.vast.api.http import LIFE, add, cloud_of
 
 FILES = Path(__file__).parent / "page_files"
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}

@@ -9,7 +9,7 @@ MakeSocket = Callable[[], socket.socket]
 Count = Callable[[int], None]
 
 
-class Traffic:
+class ByteCount:
     """Bytes through a machine's ports, counted until somebody takes the count."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Traffic:
         return taken
 
 
-class Half(asyncio.Protocol):
+class RelayEnd(asyncio.Protocol):
     """One end of a relayed connection. Until it is joined to the other it keeps what comes.
 
     A client may speak before the machine is dialled. ``pause_reading()`` in ``connection_made`` does not hold it back
@@ -41,11 +41,11 @@ class Half(asyncio.Protocol):
         """``count`` is told the size of every piece that comes in."""
         self.transport: asyncio.Transport | None = None
         self._count = count
-        self._other: Half | None = None
+        self._other: RelayEnd | None = None
         self._early: list[bytes] = []
         self._early_end = False
 
-    def join(self, other: "Half") -> None:
+    def join(self, other: "RelayEnd") -> None:
         """From now on what comes here goes to the other end, beginning with what came already."""
         self._other = other
         if self.transport:
@@ -96,10 +96,10 @@ class Half(asyncio.Protocol):
             self._other.transport.close()
 
 
-class Front(Half):
+class ClientEnd(RelayEnd):
     """The end that a client reached; it dials the machine when the connection stands."""
 
-    def __init__(self, relay: "Relay") -> None:
+    def __init__(self, relay: "PortRelay") -> None:
         super().__init__(relay.traffic.add_down)
         self._relay = relay
 
@@ -117,7 +117,7 @@ class Front(Half):
         except OSError:
             front.abort()  # nobody listens in the machine: the client sees a reset, as through docker
             return
-        back = Half(self._relay.traffic.add_up)
+        back = RelayEnd(self._relay.traffic.add_up)
         back.join(self)
         behind, _ = await loop.create_connection(lambda: back, sock=line)
         if front.is_closing():
@@ -131,10 +131,10 @@ class Front(Half):
         super().connection_lost(exc)
 
 
-class Relay:
+class PortRelay:
     """One mapped port: listens at a socket and leads every connection to ``target`` through ``make_socket``."""
 
-    def __init__(self, make_socket: MakeSocket, target: tuple[str, int], traffic: Traffic) -> None:
+    def __init__(self, make_socket: MakeSocket, target: tuple[str, int], traffic: ByteCount) -> None:
         self.make_socket = make_socket
         self.target = target
         self.traffic = traffic
@@ -142,7 +142,7 @@ class Relay:
         self._server: asyncio.Server | None = None
 
     async def listen(self, at: socket.socket) -> None:
-        self._server = await asyncio.get_running_loop().create_server(lambda: Front(self), sock=at)
+        self._server = await asyncio.get_running_loop().create_server(lambda: ClientEnd(self), sock=at)
 
     def close(self) -> None:
         """Stop listening and cut every open connection, as a machine that stops does."""

@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 
 from simulator.machines.network import listening_socket, stream_socket
-from simulator.machines.relay import Front, Relay, Traffic
+from simulator.machines.relay import ByteCount, ClientEnd, PortRelay
 
 LARGE = 8 << 20
 
@@ -49,7 +49,10 @@ async def machine() -> AsyncIterator[tuple[str, int]]:
 
 async def test_what_a_client_says_before_the_machine_is_dialled_reaches_it() -> None:
     async with machine() as target:
-        front, client = Front(Relay(lambda: stream_socket(None), target, traffic := Traffic())), EagerTransport()
+        front, client = (
+            ClientEnd(PortRelay(lambda: stream_socket(None), target, traffic := ByteCount())),
+            EagerTransport(),
+        )
         front.connection_made(client)
         front.data_received(b"SSH-2.0-early\r\n")
         assert not client.reading, "it goes on reading what it cannot pass on"
@@ -63,7 +66,7 @@ async def test_what_a_client_says_before_the_machine_is_dialled_reaches_it() -> 
 
 async def test_many_clients_that_send_much_at_once_lose_nothing() -> None:
     async with machine() as target:
-        relay = Relay(lambda: stream_socket(None), target, Traffic())
+        relay = PortRelay(lambda: stream_socket(None), target, ByteCount())
         at = listening_socket(None, "127.0.0.1", 0)
         await relay.listen(at)
         port = at.getsockname()[1]
