@@ -13,11 +13,11 @@ from pathlib import Path
 from aiohttp import web
 
 from simulator.app import make_app, open_cloud
-from simulator.control_scenarios import DRILLS
+from simulator.control.scenarios import DRILLS
 from simulator.machines import openssh
 from simulator.machines.disk import Disks, enter_mount_namespace
-from simulator.privileges import Privileges, enter_user_namespace, find_out
-from simulator.scenario import Scenario, read
+from simulator.machines.privileges import Privileges, enter_user_namespace, find_out
+from simulator.scenarios.scenario import Scenario, read
 
 logger = logging.getLogger("simulator")
 

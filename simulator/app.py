@@ -10,28 +10,26 @@ from pathlib import Path
 
 from aiohttp import web
 
-from simulator import control, control_machines, control_market, control_scenarios, ledger, page
-from simulator.cloud import Cloud
-from simulator.control_scenarios import DRILLS
+from simulator import page
+from simulator.control import accounts, books, faults, machines, market, reset, scenarios, settings
+from simulator.control.scenarios import DRILLS
 from simulator.faults import Faults
-from simulator.fleet import Fleet
-from simulator.lifecycle import Lifecycle
 from simulator.machines.disk import Disks
 from simulator.machines.layers import Layers
-from simulator.market_life import MarketLife
-from simulator.privileges import Privileges
-from simulator.scenario import Drills
+from simulator.machines.privileges import Privileges
+from simulator.scenarios.drill import Drills
 from simulator.settings import Speed, for_speed
-from simulator.store import Store
+from simulator.store import RecordStore
 from simulator.timekeeping import keep_time
-from simulator.wire import (
+from simulator.vast import ledger
+from simulator.vast.api import (
     api_keys,
     billing,
-    front,
+    empty_lists,
+    instance_list,
     instances,
-    listing,
     logs,
-    nothing,
+    middleware,
     offers,
     rent,
     ssh_keys,
@@ -39,11 +37,15 @@ from simulator.wire import (
     users,
     webhooks,
 )
-from simulator.wire.answers import CLOUD, LIFE, LIFECYCLE
+from simulator.vast.api.http import CLOUD, LIFE, LIFECYCLE
+from simulator.vast.cloud import Cloud
+from simulator.vast.instances.fleet import Fleet
+from simulator.vast.instances.lifecycle import Lifecycle
+from simulator.vast.market.life import MarketLife
 
-ROUTES = (
-    control, control_machines, control_market, control_scenarios, page, listing, nothing, instances, terms, offers,
-    rent, ssh_keys, users, api_keys, webhooks, billing, logs,
+CONTROL = (settings, faults, books, accounts, reset, machines, market, scenarios, page)
+VAST = (
+    instance_list, empty_lists, instances, terms, offers, rent, ssh_keys, users, api_keys, webhooks, billing, logs,
 )  # fmt: skip
 
 
@@ -59,7 +61,7 @@ async def open_cloud(
     (folder / "machines").mkdir(parents=True, exist_ok=True)
     layers = Layers(folder / "images", privileges.in_user_namespace)
     await asyncio.to_thread(layers.build)
-    store = Store(folder / "simulator.sqlite")
+    store = RecordStore(folder / "simulator.sqlite")
     number = int(store.fact("network") or secrets.randbelow(64))
     store.set_fact("network", str(number))
     fleet = Fleet(folder / "machines", number, privileges.namespaces, layers, disks, openssh)
@@ -90,13 +92,14 @@ def open_account(cloud: Cloud) -> None:
 
 def make_app(cloud: Cloud) -> web.Application:
     app = web.Application(
-        middlewares=[front.log_requests, front.strike, front.errors, front.admit], client_max_size=1 << 22
+        middlewares=[middleware.log_requests, middleware.strike, middleware.errors, middleware.admit],
+        client_max_size=1 << 22,
     )
     app[CLOUD] = cloud
     app[LIFECYCLE] = Lifecycle(cloud)
     app[LIFE] = MarketLife(cloud, app[LIFECYCLE])
     app[DRILLS] = Drills(cloud, app[LIFE])
-    for part in ROUTES:
+    for part in (*CONTROL, *VAST):
         part.routes(app)
     app.cleanup_ctx.append(run_machines)
     return app
@@ -112,7 +115,7 @@ async def run_machines(app: web.Application) -> AsyncIterator[None]:
     with contextlib.suppress(asyncio.CancelledError):
         await beat
     await app[DRILLS].close()
-    await cloud.notices.close()
+    await cloud.notifications.close()
     await lifecycle.close()
     cloud.store.set_fact("last_seen", str(time.time()))
     cloud.store.close()

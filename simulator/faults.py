@@ -43,6 +43,8 @@ class Fault(BaseModel):
     """it spares the matching calls before this one"""
     match: str | None = None
     """fires only where this text occurs: in the request's path, query or body; in the machine's label, image or GPU"""
+    account: int | None = None
+    """fires only for requests with a key of this account, and for machines that it rents; none: for everybody's"""
     status: int = 502
     body: str | dict[str, Any] | list[Any] = "<html><body><h1>502 Bad Gateway</h1></body></html>"
     headers: dict[str, str] = Field(default_factory=dict)
@@ -71,7 +73,9 @@ class Fault(BaseModel):
         over = self._until is not None and time.monotonic() > self._until
         return over or (self.times is not None and self.fired >= self.times)
 
-    def concerns(self, method: str, path: str, text: str) -> bool:
+    def concerns(self, method: str, path: str, text: str, account: int | None) -> bool:
+        if self.account not in (None, account):
+            return False
         wanted_method, _, wanted_path = self.endpoint.rpartition(" ")
         if wanted_method not in ("", "*", method):
             return False
@@ -83,50 +87,63 @@ class Faults:
     """The faults that are set. Repeatable: the chances come from the simulator's seed."""
 
     def __init__(self, seed: int) -> None:
+        self._draws: dict[int | None, random.Random] = {}
         self.begin_again(seed)
         self._numbers = itertools.count(1)
         self._set: dict[int, Fault] = {}
 
-    def begin_again(self, seed: int) -> None:
-        """Draw the chances from this seed on, as a scenario wants it."""
-        self._draw = random.Random(seed)  # noqa: S311 (a simulation, not a secret)
+    def begin_again(self, seed: int, account: int | None = None) -> None:
+        """Draw the chances from this seed on, as a scenario wants it; those of one account, or everybody's."""
+        if account is None:
+            self._seed = seed
+        self._draws[account] = random.Random(seed)  # noqa: S311 (a simulation, not a secret)
 
     def add(self, fault: Fault) -> Fault:
         fault.arm(next(self._numbers))
         self._set[fault.id] = fault
         return fault
 
-    def all(self) -> list[Fault]:
-        return list(self._set.values())
+    def all(self, account: int | None = None) -> list[Fault]:
+        """Those of one account, or all that are set."""
+        return [fault for fault in self._set.values() if account in (None, fault.account)]
 
     def remove(self, number: int) -> bool:
         return self._set.pop(number, None) is not None
 
-    def clear(self) -> None:
-        self._set.clear()
+    def clear(self, account: int | None = None) -> None:
+        """Remove those of one account, or all."""
+        for fault in self.all(account):
+            self.remove(fault.id)
 
-    def fire(self, method: str, path: str, text: str = "") -> list[Fault]:
-        """The faults that strike this call, in the order they were set; each counts as fired."""
-        return [fault for fault in self._set.values() if fault.concerns(method, path, text) and self._strikes(fault)]
+    def fire(self, method: str, path: str, text: str, account: int | None) -> list[Fault]:
+        """The faults that strike this call of this account, in the order they were set; each counts as fired."""
+        concerned = [fault for fault in self._set.values() if fault.concerns(method, path, text, account)]
+        return [fault for fault in concerned if self._strikes(fault)]
 
-    def fire_machine(self, where: str, text: str, name: str | None = None) -> Fault | None:
-        """The fault for a machine at ``boot``, ``start``, ``sshd``, ``model_server``, ``ports`` or ``gpu`` (or only
-        ``name``)."""
+    def fire_machine(self, where: str, text: str, account: int, name: str | None = None) -> Fault | None:
+        """The fault for a machine of this account at ``boot``, ``start``, ``sshd``, ``model_server``, ``ports`` or
+        ``gpu`` (or only ``name``)."""
         for fault in self._set.values():
-            wanted = name in (None, fault.fault) and fault.concerns("", f"machine:{where}", text)
+            wanted = name in (None, fault.fault) and fault.concerns("", f"machine:{where}", text, account)
             if wanted and self._strikes(fault):
                 return fault
         return None
 
     def chance(self, probability: float) -> bool:
-        """A chance of the market's, from the same draw as the faults'."""
-        return probability > 0 and self._draw.random() < probability
+        """A chance of the market's, from the same draw as everybody's faults."""
+        return probability > 0 and self._draw(None).random() < probability
 
     def _strikes(self, fault: Fault) -> bool:
         if fault.spent():
             return False
         fault.calls += 1
-        if fault.calls < fault.nth or self._draw.random() > fault.probability:
+        if fault.calls < fault.nth or self._draw(fault.account).random() > fault.probability:
             return False
         fault.fired += 1
         return True
+
+    def _draw(self, account: int | None) -> random.Random:
+        """Each account's faults have chances of their own, so that one account's calls do not disturb another's."""
+        if account not in self._draws:
+            self.begin_again(self._seed, account)
+        return self._draws[account]

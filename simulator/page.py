@@ -7,11 +7,12 @@ from typing import Any, get_args
 
 from aiohttp import web
 
-from simulator.control import book_rows
-from simulator.control_market import host_rows
-from simulator.control_scenarios import DRILLS, drill_rows
+from simulator.control.accounts import account_rows
+from simulator.control.books import book_rows
+from simulator.control.market import host_rows
+from simulator.control.scenarios import DRILLS, drill_rows
 from simulator.faults import FaultName
-from simulator.wire.answers import LIFE, add, cloud_of
+from simulator.vast.api.http import LIFE, add, cloud_of
 
 FILES = Path(__file__).parent / "page_files"
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -47,11 +48,10 @@ def picture(app: web.Application, request: web.Request) -> dict[str, Any]:
     cloud, books = cloud_of(request), book_rows(cloud_of(request))
     alive = [row for row in books if row["alive"]]
     ended = sorted((row for row in books if not row["alive"]), key=lambda row: row["destroyed_at"] or 0, reverse=True)
-    accounts = [{"username": a.username, "credit": cloud.credit(a)} for a in cloud.accounts.values()]
     return {
-        "speed": cloud.speed, "seed": cloud.seed, "namespaces": cloud.fleet.namespaces, "accounts": accounts,
+        "speed": cloud.speed, "seed": cloud.seed, "namespaces": cloud.fleet.namespaces, "accounts": account_rows(cloud),
         "alive": alive, "ended": ended[:SHOWN_ENDED], "ended_count": len(ended), "hosts": host_rows(cloud),
-        "spent": sum(row["cost_usd"] for row in books), "rent_requests": cloud.rent_requests,
+        "spent": sum(row["cost_usd"] for row in books), "rent_requests": cloud.rent_requests.total(),
         "market_hours": app[LIFE].hours, "market_rate": cloud.settings.market.rate,
         "faults": [fault.model_dump() for fault in cloud.faults.all()], **drill_rows(app[DRILLS]),
         "requests": list(cloud.requests)[-SHOWN_REQUESTS:], "request_count": len(cloud.requests),

@@ -1,6 +1,6 @@
 """What can be turned while the simulator runs: clocks, rate limits, and where Vast's own sources conflict."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -47,8 +47,8 @@ REALISTIC = Clocks(
 )  # fmt: skip
 
 
-class Market(BaseModel):
-    """How lively the market is (``market_life.py``); rates are per host (prices: per offer) and hour of the market."""
+class MarketSettings(BaseModel):
+    """How lively the market is (``vast/market/life.py``): rates per host (prices: per offer) and hour of the market."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -66,8 +66,8 @@ class Market(BaseModel):
     """the chance that an offer sold in the last ten seconds is sold again (clouds.md B1.5)"""
 
 
-class Webhooks(BaseModel):
-    """How notices are delivered."""
+class WebhookSettings(BaseModel):
+    """How notifications are delivered."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -123,12 +123,22 @@ class Settings(BaseModel):
     way_out: list[int] = Field(default_factory=list)
     """ports of this computer's 127.0.0.1 that machines reach, as ``host.simulator:PORT`` (their internet, so to say)"""
     toggles: Toggles = Field(default_factory=Toggles)
-    market: Market = Field(default_factory=Market)
-    webhooks: Webhooks = Field(default_factory=Webhooks)
+    market: MarketSettings = Field(default_factory=MarketSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
+
+    def changed(self, changes: dict[str, Any]) -> "Settings":
+        """With these merged in, at any depth. Raises ValueError."""
+        return Settings.model_validate(merge(self.model_dump(), changes))
+
+
+def merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    both = {name: merge(old[name], value) if isinstance(value, dict) and isinstance(old.get(name), dict) else value
+            for name, value in new.items()}  # fmt: skip
+    return {**old, **both}
 
 
 def for_speed(speed: Speed) -> Settings:
     if speed == "fast":
         return Settings()
-    market = Market(rate=1.0, double_sale=0.02)
+    market = MarketSettings(rate=1.0, double_sale=0.02)
     return Settings(clocks=REALISTIC.model_copy(), rate_limit_scale=1.0, market=market)

@@ -11,7 +11,7 @@ Record = TypeVar("Record", bound=BaseModel)
 KINDS = ("hosts", "offers", "contracts", "ssh_keys", "accounts", "api_keys", "webhooks")
 
 
-class Store:
+class RecordStore:
     """Writes through at once, so that a kill -9 of the simulator loses nothing (WAL, synchronous=NORMAL)."""
 
     def __init__(self, file: Path) -> None:

@@ -4,11 +4,11 @@ import asyncio
 import logging
 import time
 
-from simulator import hosts
-from simulator.cloud import Cloud
-from simulator.lifecycle import Lifecycle
-from simulator.market_life import MarketLife
-from simulator.records import Account
+from simulator.vast.cloud import Cloud
+from simulator.vast.instances.lifecycle import Lifecycle
+from simulator.vast.market import hosts
+from simulator.vast.market.life import MarketLife
+from simulator.vast.records import Account
 
 logger = logging.getLogger(__name__)
 LOW_CREDIT = 5.0
@@ -52,7 +52,7 @@ def watch_credit(cloud: Cloud, lifecycle: Lifecycle, account: Account) -> None:
     if left < LOW_CREDIT and not account.warned:
         account.warned = True
         cloud.store.save("accounts", account.id, account)
-        cloud.notices.tell_account("client:low_credit", account.id, f"${left:.2f} are left")
+        cloud.notifications.tell_account("client:low_credit", account.id, f"${left:.2f} are left")
     if left > 0:
         return
     for contract in cloud.living(account):
@@ -61,9 +61,9 @@ def watch_credit(cloud: Cloud, lifecycle: Lifecycle, account: Account) -> None:
             lifecycle.stop(contract)
 
 
-def rewrite_keys(cloud: Cloud) -> None:
-    """The platform's own keys and no others, on every machine (SkyPilot #10730)."""
-    for contract in cloud.living():
+def rewrite_keys(cloud: Cloud, account: Account | None = None) -> None:
+    """The platform's own keys and no others, on every machine or one account's (SkyPilot #10730)."""
+    for contract in cloud.living(account):
         machine = cloud.fleet.known(contract.id)
         if machine and machine.spec:
             machine.set_keys(cloud.keys_of(contract), only=True)

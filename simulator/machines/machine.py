@@ -14,6 +14,7 @@ from simulator.machines import files, network
 from simulator.machines.board import Board
 from simulator.machines.box import Box
 from simulator.machines.openssh import OpenSshServer
+from simulator.machines.relay import ByteCount, PortRelay
 from simulator.machines.spec import MachineSpec
 from simulator.machines.sshd import SshServer
 
@@ -35,10 +36,10 @@ class Machine:
         self.box = box
         self._board = board
         self._sshd = OpenSshServer(box) if openssh else SshServer(box)
-        self._relays: list[network.Relay] = []
-        self._ways_out: dict[int, network.Relay] = {}
+        self._relays: list[PortRelay] = []
+        self._ways_out: dict[int, PortRelay] = {}
         self._opening: list[asyncio.Task[None]] = []
-        self._traffic = network.Traffic()
+        self._traffic = ByteCount()
         self.spec: MachineSpec | None = None
 
     async def boot(self, spec: MachineSpec, doors: Doors) -> None:
@@ -78,12 +79,12 @@ class Machine:
         address = self.box.host_address()
         for port in ports if address != "127.0.0.1" and self.box.running() else ():
             if port not in self._ways_out:
-                relay = self._ways_out[port] = network.Relay(
-                    lambda: network.stream_socket(None), ("127.0.0.1", port), network.Traffic()
+                relay = self._ways_out[port] = PortRelay(
+                    lambda: network.stream_socket(None), ("127.0.0.1", port), ByteCount()
                 )
                 self._later(0, functools.partial(self._open_way_out, relay, address, port))
 
-    async def _open_way_out(self, relay: network.Relay, address: str, port: int) -> None:
+    async def _open_way_out(self, relay: PortRelay, address: str, port: int) -> None:
         await relay.listen(self.box.listen(address, port))
 
     def _later(self, seconds: float, opening: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -105,7 +106,7 @@ class Machine:
             if inner == 22 and spec.ssh:
                 continue
             inside = ("127.0.0.1", self.box.port_inside(inner))
-            relay = network.Relay(self.box.make_socket, inside, self._traffic)
+            relay = PortRelay(self.box.make_socket, inside, self._traffic)
             await relay.listen(network.listening_socket(None, spec.address, outer))
             self._relays.append(relay)
 

@@ -1,7 +1,7 @@
 """A machine made of Linux namespaces: its own mounts, processes, network, host name, and one small init process.
 
 Nothing here needs a container engine: ``unshare`` and ``nsenter`` (util-linux) do the work. An ordinary user gets the
-same, because the simulator then runs in a user namespace as a whole (see ``privileges.py``).
+same, because the simulator then runs in a user namespace as a whole (see ``privileges.py`` beside it).
 """
 
 import asyncio

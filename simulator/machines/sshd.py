@@ -21,7 +21,7 @@ BANNER = (
 )
 
 
-class Door(asyncssh.SSHServer):
+class SshLogin(asyncssh.SSHServer):
     """One connection to one machine."""
 
     def __init__(self, box: Box, connections: set[asyncssh.SSHServerConnection]) -> None:
@@ -70,7 +70,8 @@ class SshServer:
         """Raises OSError when the address is taken."""
         box = self._box
         acceptor = await asyncssh.listen(
-            host, port, server_factory=lambda: Door(box, self._connections), server_host_keys=[host_key(box.folder)],
+            host, port, server_factory=lambda: SshLogin(box, self._connections),
+            server_host_keys=[host_key(box.folder)],
             process_factory=functools.partial(serve_session, box), sftp_factory=functools.partial(InsideFiles, box),
             encoding=None, line_editor=False, allow_scp=False, agent_forwarding=False, x11_forwarding=False,
             password_auth=False, kbdint_auth=False, host_based_auth=False, gss_auth=False, gss_kex=False,

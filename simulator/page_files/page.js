@@ -110,6 +110,7 @@ function showFaults(now) {
     const limits = [
       fault.times && `${fault.times} times`, fault.seconds && `${fault.seconds} s`, fault.match && `“${fault.match}”`,
       fault.probability < 1 && `${Math.round(fault.probability * 100)} %`, fault.nth > 1 && `from call ${fault.nth}`,
+      fault.account && `account ${fault.account}`,
     ].filter(Boolean).join(", ");
     return [
       cell(fault.endpoint, "text"), cell(fault.fault, "bad"), cell(limits || "always", "quiet"),

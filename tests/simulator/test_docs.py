@@ -4,7 +4,7 @@ import re
 from typing import get_args
 
 from simulator.faults import FaultName
-from simulator.settings import Market, Toggles, Webhooks
+from simulator.settings import MarketSettings, Toggles, WebhookSettings
 
 from .conftest import ROOT
 
@@ -12,7 +12,7 @@ TEXT = (ROOT / "docs/simulator.md").read_text()
 
 
 def test_every_fault_and_setting_is_told() -> None:
-    names = [*get_args(FaultName), *Toggles.model_fields, *Market.model_fields, *Webhooks.model_fields]
+    names = [*get_args(FaultName), *Toggles.model_fields, *MarketSettings.model_fields, *WebhookSettings.model_fields]
     quoted = {word for part in re.findall(r"`([^`\n]+)`", TEXT) for word in re.split(r"[. ]", part)}
     assert sorted(set(names) - quoted) == []
 
@@ -22,7 +22,7 @@ LEASES = (ROOT / "docs/leases.md").read_text()
 
 def known_in(*folders: str) -> set[str]:
     """The files and functions with tests in these folders under tests/."""
-    files = [file for folder in folders for file in (ROOT / "tests" / folder).glob("test_*.py")]
+    files = [file for folder in folders for file in (ROOT / "tests" / folder).rglob("test_*.py")]
     found = {f"{file.stem}.py" for file in files}
     for file in files:
         found |= set(re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.MULTILINE))

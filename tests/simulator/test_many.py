@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from .conftest import Key, Simulator, poll, running
+from .processes import processes_in
 from .shells import say
-from .test_restarts import processes_in
 
 MANY = 200
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -11,22 +11,8 @@ import asyncssh
 import pytest
 
 from .conftest import ROOT, Key, Simulator, poll, running
+from .processes import processes_in
 from .shells import address, answers, machine, say
-
-
-def processes_in(folder: Path) -> list[str]:
-    """Every process on this computer that has to do with the machines of a data folder."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            here = os.readlink(process / "cwd")
-            words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            environ = (process / "environ").read_bytes()
-        except OSError:
-            continue
-        if here.startswith(f"{folder}/") or f"TEST_FOLDER={folder}".encode() in environ:
-            found.append(f"{process.name} {words}")
-    return found
 
 
 def with_a_busy_machine(simulator: Simulator, key: Key) -> dict[str, object]:

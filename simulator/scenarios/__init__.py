@@ -1,0 +1,1 @@
+"""Drills that can be repeated; the examples lie beside the code."""

@@ -1,0 +1,1 @@
+"""A simulated Vast.ai: what it knows, and the API before it."""

@@ -1,0 +1,1 @@
+"""Hosts, their offers and prices, and who gets which GPUs."""
