@@ -15,7 +15,7 @@ from activities.instances.instances import machine_summary
 from db.endpoints.tables import Deployment
 from db.instances.tables import Instance
 from db.jobs.jobs import open_jobs
-from db.machines.leases import OPEN
+from db.machines.leases import OPEN, holder_of
 from db.machines.tables import Lease
 from db.session import Database
 from db.snapshots import snapshots
@@ -89,17 +89,17 @@ class ReconcileActivities:
         """A lease was closed behind its workflow's back (a restored or copied database): let it look."""
         for workflow_id in running:
             if workflow_id.startswith("machine-") and workflow_id not in open_ones:
-                await self._workflows.changed(workflow_id)
+                await self._workflows.changed(workflow_id, "the reconciler found rows that it has not acted on")
 
     async def _start_machines(self, leases: Iterable[Lease], running: set[str]) -> int:
         started = 0
         for lease in leases:
             workflow_id = workflow_contracts.machine_workflow_id(lease.id)
             if workflow_id not in running:
-                await self._workflows.start_machine(lease.id, machine_summary(lease), int(lease.holder_id))
+                await self._workflows.start_machine(lease.id, machine_summary(lease), holder_of(lease))
                 started += 1
             elif _waits_for_a_word(lease):
-                await self._workflows.changed(workflow_id)
+                await self._workflows.changed(workflow_id, "the reconciler found rows that it has not acted on")
         return started
 
     async def _start_instances(
@@ -112,7 +112,9 @@ class ReconcileActivities:
                 await self._workflows.start_instance(instance_id)
                 started += 1
             elif status not in _ON_THE_WAY_TO[desired]:
-                await self._workflows.changed(workflow_id)  # whoever wrote the wish died before telling of it
+                await self._workflows.changed(
+                    workflow_id, "the reconciler found rows that it has not acted on"
+                )  # whoever wrote the wish died before telling of it
         return started
 
     async def _running(self) -> set[str]:

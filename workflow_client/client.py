@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain import workflow_contracts
 from domain.endpoints.phases import DeploymentStage
+from domain.holders import Holder
 from domain.instances.phases import InstanceStatus
 from domain.machines.machines import MachineSeen
 from domain.workflow_contracts import (
@@ -43,7 +44,7 @@ class WorkflowClient:
         self._temporal = temporal
         self._settings = settings
 
-    async def start_machine(self, lease_id: str, summary: str = "", instance_id: int | None = None) -> None:
+    async def start_machine(self, lease_id: str, summary: str, holder: Holder) -> None:
         """Serve an open lease."""
         settings = self._settings
         machine = MachineInput(
@@ -59,7 +60,7 @@ class WorkflowClient:
             workflow_contracts.machine_workflow_id(lease_id),
             "machine",
             summary,
-            instance_id,
+            holder.instance_id,
         )
         await hit(Failpoint.MACHINE_STARTED)
 
@@ -107,7 +108,6 @@ class WorkflowClient:
         settings = self._settings
         job = JobInput(
             job_id=job_id,
-            collect_patience=timedelta(seconds=settings.collect_seconds),
             queue_pause=timedelta(seconds=settings.queue_seconds),
         )
         await self._temporal.start_workflow(
@@ -167,9 +167,9 @@ class WorkflowClient:
             rpc_timeout=RPC_DEADLINE,
         )
 
-    async def changed(self, workflow_id: str) -> None:
-        """Tell a workflow to read its rows again. One that is not running reads them when it starts."""
-        await self._signal(workflow_id, workflow_contracts.SIGNAL_CHANGED)
+    async def changed(self, workflow_id: str, because: str) -> None:
+        """Tell a workflow to read its rows again, and why. One that is not running reads them when it starts."""
+        await self._signal(workflow_id, workflow_contracts.SIGNAL_CHANGED, because)
 
     async def seen(self, lease_id: str, seen: MachineSeen) -> None:
         """Tell a MachineWorkflow what its machine looks like now."""

@@ -38,7 +38,7 @@ class DeployWorkflow:
         return self._progress
 
     @workflow.signal
-    def changed(self) -> None:
+    def changed(self, because: str = "") -> None:
         """The deployment's or its instance's row changed."""
         self._changed = True
 

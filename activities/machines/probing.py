@@ -73,8 +73,7 @@ class ProbeActivities:
             await power.mark_running_again(session, lease.id)
             if way is not lease.ssh_way:
                 await leases.note_way(session, lease.id, way)
-                subject = f"{lease.holder_kind}:{lease.holder_id}"
-                await record_event(session, lease.user_id, subject, "ssh_way", SAID[way])
+                await record_event(session, lease.user_id, str(leases.holder_of(lease)), "ssh_way", SAID[way])
 
 
 async def _try_gpu(connection: SSHClientConnection) -> None:

@@ -8,13 +8,14 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.endpoints.tables import Deployment, Endpoint
+from db.instances.desired_state import set_desired
 from db.instances.tables import Instance
 from db.sealing import Sealer
 from domain.endpoints.models import ServePlan
 from domain.endpoints.phases import AccessType, DeploymentStage, DeploymentStatus, EndpointState
 from domain.ids import new_id
 from domain.instances.instances import InstanceSpec
-from domain.instances.phases import Desired, InstancePurpose
+from domain.instances.phases import Desired, InstanceKind
 
 ENDPOINT_KEY_PURPOSE = "endpoint-upstream-key"
 ENV_PURPOSE = "deployment-env"
@@ -51,7 +52,7 @@ async def create_deployment(
     instance = Instance(
         user_id=user_id,
         provider_key_id=provider_key_id,
-        purpose=InstancePurpose.MODEL,
+        kind=InstanceKind.MODEL,
         label=label or plan.model_id,
         spec=spec.model_dump(mode="json"),
     )
@@ -126,9 +127,8 @@ async def end_deployment(session: AsyncSession, deployment_id: str, status: Depl
     deployment.status, deployment.message, deployment.wanted = status, message, False
     deployment.ended_at = func.clock_timestamp()
     await route(session, deployment.endpoint_id, EndpointState.CLOSED, None)
-    await session.execute(
-        update(Instance).where(Instance.id == deployment.instance_id).values(desired=Desired.DESTROYED)
-    )
+    instance = await session.get_one(Instance, deployment.instance_id, with_for_update=True)
+    await set_desired(session, instance, Desired.DESTROYED, by="its model", why=message)
 
 
 async def deployments_of_instance(session: AsyncSession, instance_id: int) -> list[Deployment]:
