@@ -9,8 +9,8 @@ class Lifecycle(BaseModel):
     """What instances of one kind do.
 
     `sleeps_when_idle`: paused, then hibernated by its idle windows. `keeps_files`: its files outlive its machines, so a
-    machine is only given back when a verified snapshot holds them. `parks`: the flow that it serves may have its machine
-    stopped for a while, with its disk kept. `replaced_when_lost`: a machine lost while in use is followed by another.
+    machine is only given back when a verified snapshot holds them. `parks`: the flow it serves may have its machine
+    stopped for a while, its disk kept. `replaced_when_lost`: a machine lost while in use is followed by another.
     `has_agent`: our agent watches its machine.
     """
 
