@@ -49,7 +49,7 @@ from db.session import Database
 from domain.workflow_contracts import TASK_QUEUE
 from settings import Settings
 from workflow_client.client import WorkflowClient, connect
-from workflow_client.schedules import make_sure_of_schedules
+from workflow_client.schedules import keep_housekeeping_running
 from workflows.deploy import DeployWorkflow
 from workflows.expire import ExpireWorkflow
 from workflows.instance import InstanceWorkflow
@@ -103,7 +103,7 @@ def build_activities(
     idleness = IdlenessActivities(database, settings)
     agents = AgentActivities(database, clouds.sealer, settings, machines)
     watching = WatchActivities(clouds, workflows)
-    reconciling = ReconcileActivities(database, temporal, workflows)
+    reconciling = ReconcileActivities(database, temporal, workflows, settings.reconcile_seconds)
     reaping = ReapActivities(clouds)
     return [
         machines.rent_machine,
@@ -172,7 +172,7 @@ def build_activities(
         restores.restore,
         vault.forget_snapshots,
         watching.look_at_account,
-        reconciling.start_what_rows_demand,
+        reconciling.reconcile,
         PairingActivities(database, temporal, settings).check_pairing,
         reaping.accounts_to_sweep,
         reaping.sweep_account,
@@ -207,7 +207,7 @@ async def keep_schedules(temporal: Client, settings: Settings) -> None:
     """Housekeeping of this process, outside any workflow: without schedules nobody would notice their absence."""
     while True:
         try:
-            await make_sure_of_schedules(temporal, settings)
+            await keep_housekeeping_running(temporal, settings)
         except RPCError as error:
             log.warning("cannot see to the schedules now: %s", error.message)
         await asyncio.sleep(SCHEDULE_CHECK)

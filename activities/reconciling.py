@@ -11,6 +11,7 @@ from temporalio import activity
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse
 from temporalio.client import Client
 
+from activities.errors import NotYet
 from activities.instances.instances import machine_summary
 from db.endpoints.tables import Deployment
 from db.instances.tables import Instance
@@ -37,12 +38,18 @@ _ON_THE_WAY_TO = {
 
 
 class ReconcileActivities:
-    def __init__(self, database: Database, temporal: Client, starting: WorkflowClient) -> None:
+    def __init__(self, database: Database, temporal: Client, starting: WorkflowClient, every: float) -> None:
         self._database = database
         self._temporal = temporal
         self._workflows = starting
+        self._every = every
 
     @activity.defn
+    async def reconcile(self) -> None:
+        """Start what is missing, and ask to be called again."""
+        started = await self.start_what_rows_demand()
+        raise NotYet(f"{started} workflow(s) were missing" if started else "every row is served", self._every)
+
     async def start_what_rows_demand(self) -> int:
         """Returns how many workflows were missing and are started."""
         running = await self._running()

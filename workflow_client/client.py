@@ -86,7 +86,7 @@ class WorkflowClient:
             task_queue=workflow_contracts.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=workflow_contracts.SIGNAL_CHANGED,
-            search_attributes=_attributes("instance", instance_id, InstanceStatus.PROVISIONING),
+            search_attributes=search_attributes("instance", instance_id, InstanceStatus.PROVISIONING),
             rpc_timeout=RPC_DEADLINE,
         )
 
@@ -117,7 +117,7 @@ class WorkflowClient:
             task_queue=workflow_contracts.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=workflow_contracts.SIGNAL_CHANGED,
-            search_attributes=_attributes("job", None, "queued"),
+            search_attributes=search_attributes("job", None, "queued"),
             static_summary=summary[:200] or None,
             rpc_timeout=RPC_DEADLINE,
         )
@@ -162,7 +162,7 @@ class WorkflowClient:
             task_queue=workflow_contracts.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=workflow_contracts.SIGNAL_CHANGED,
-            search_attributes=_attributes("watch", None),
+            search_attributes=search_attributes("watch", None),
             static_summary="Looks at the machines of one cloud account",
             rpc_timeout=RPC_DEADLINE,
         )
@@ -212,14 +212,14 @@ class WorkflowClient:
             id=workflow_id,
             task_queue=workflow_contracts.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            search_attributes=_attributes(word, instance_id, phase),
+            search_attributes=search_attributes(word, instance_id, phase),
             static_summary=summary[:200] or None,
             start_delay=None if word == "machine" else AFTER_THE_MACHINE,
             rpc_timeout=RPC_DEADLINE,
         )
 
 
-def _attributes(kind: str, instance_id: int | None, phase: str | None = None) -> TypedSearchAttributes:
+def search_attributes(kind: str, instance_id: int | None = None, phase: str | None = None) -> TypedSearchAttributes:
     pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(KIND, kind)]
     if phase is not None:
         pairs.append(SearchAttributePair(PHASE, phase))
