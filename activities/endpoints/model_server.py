@@ -7,7 +7,7 @@ from temporalio import activity
 from activities.endpoints.serve_script import SCRIPT, installing
 from activities.errors import Fault, Final, NotYet, ssh_errors
 from activities.machines.machines import MachineActivities
-from clients.ssh import CommandTimedOut, PortClosed, SshTarget, SshUnreachable, connect, http_get, run
+from clients.ssh import CommandTimedOut, PortClosed, SshTarget, SshUnreachable, http_get, run
 from db.endpoints.deployments import ENDPOINT_KEY_PURPOSE, end_deployment, plan_of, publish
 from db.endpoints.tables import Deployment, Endpoint
 from db.instances.tables import Instance
@@ -77,7 +77,7 @@ class ModelActivities:
         deployment, target, key = await self._machine_of(deployment_id)
         plan = plan_of(deployment, self._sealer)
         with ssh_errors(HEALTH_PAUSE):
-            async with await connect(target, timeout=SSH_DEADLINE) as connection:
+            async with self._machines.ssh.connection(target, timeout=SSH_DEADLINE) as connection:
                 try:
                     done = await run(connection, installing(plan), input=key, timeout=SSH_DEADLINE)
                 except CommandTimedOut as error:
@@ -92,7 +92,7 @@ class ModelActivities:
         deployment, target, key = await self._machine_of(deployment_id)
         plan = ServePlan.model_validate(deployment.plan)
         with ssh_errors(HEALTH_PAUSE):
-            async with await connect(target, timeout=SSH_DEADLINE) as connection:
+            async with self._machines.ssh.connection(target, timeout=SSH_DEADLINE) as connection:
                 if await _is_healthy(connection, plan, key):
                     return await hit(Failpoint.MODEL_HEALTHY)
                 said = await run(connection, f"{SCRIPT} status", timeout=SSH_DEADLINE)

@@ -8,7 +8,7 @@ from temporalio import activity
 from activities.errors import NotYet, ssh_errors
 from activities.machines.agent_program import AgentSettings, installing
 from activities.machines.machines import MachineActivities
-from clients.ssh import CommandTimedOut, Completed, SshError, SshTarget, connect, run
+from clients.ssh import CommandTimedOut, Completed, SshError, SshTarget, run
 from db.accounts.tables import Account
 from db.instances.tables import Instance
 from db.machines.agent_reports import record_report
@@ -76,7 +76,7 @@ class AgentActivities:
     async def _install(self, target: SshTarget, told: AgentSettings) -> Completed:
         command, stdin = installing(told)
         with ssh_errors(SSH_PAUSE):
-            async with await connect(target, timeout=SSH_DEADLINE) as connection:
+            async with self._machines.ssh.connection(target, timeout=SSH_DEADLINE) as connection:
                 try:
                     done = await run(connection, command, input=stdin, timeout=INSTALL_DEADLINE)
                 except CommandTimedOut as error:
@@ -119,7 +119,7 @@ class AgentActivities:
         if lease is None or instance.will_pause_at is None:
             return False
         try:
-            async with await connect(self._machines.target(lease), timeout=SSH_DEADLINE) as connection:
+            async with self._machines.ssh.connection(self._machines.target(lease), timeout=SSH_DEADLINE) as connection:
                 said = await run(connection, SAY, input=warning(instance.will_pause_at), timeout=SSH_DEADLINE)
         except (SshError, NotYet):
             return False

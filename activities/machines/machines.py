@@ -11,6 +11,7 @@ from activities.errors import Fault, Final, NotYet
 from activities.machines.leases import lease_view
 from activities.machines.startup_script import onstart_script
 from clients.ssh import SshTarget
+from clients.ssh_pool import SshPool
 from clients.vast import VastClient
 from clients.vast_errors import VastKeyRefused, VastNotSent, VastRefused, VastThrottled, VastUnavailable, is_offer_gone
 from clients.vast_types import RentRequest
@@ -43,6 +44,7 @@ class MachineActivities:
         self._clouds = clouds
         self._database = clouds.database
         self._settle = clouds.settings.settle_seconds
+        self.ssh = SshPool()
 
     @activity.defn
     async def rent_machine(self, lease_id: str) -> LeaseView:
