@@ -11,8 +11,8 @@ import aiohttp
 
 from tests.gateway.asking import CHAT, becomes
 from tests.gateway.machine import Machine
-from tests.gateway.ports import free_port
 from tests.gateway.rows import SECRETS, Rows
+from tests.ports import free_port
 
 Process = tuple[asyncio.subprocess.Process, str]
 

@@ -18,7 +18,7 @@ from activities.heartbeats import Heartbeats
 from clients.ssh import SshTarget, generate_keypair
 from domain.copies import CopyKind, CopyOrder, CopyStatus
 from settings import Settings
-from tests.gateway.ports import free_port
+from tests.ports import free_port
 from workflows.failures import sentence_of
 from workflows.options import COPY
 

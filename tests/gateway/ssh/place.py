@@ -20,8 +20,8 @@ from domain.instances import InstanceSpec
 from domain.machines import MachineSeen
 from domain.offers import OfferQuery
 from domain.phases import Desired, InstancePurpose, InstanceStatus
-from tests.gateway.ports import free_port
 from tests.gateway.rows import Rows
+from tests.ports import free_port
 from tests.simulator.conftest import Simulator, poll
 from tests.simulator.shells import address, answers
 

@@ -16,11 +16,11 @@ from domain.machines import MachineSeen
 from domain.phases import Desired, InstanceStatus
 from gateway.server import Running, serving
 from tests.gateway.asking import becomes
-from tests.gateway.postgres import Postgres
 from tests.gateway.ssh.client import Client, finished
 from tests.gateway.ssh.conftest import Gateway, client, settings_for
 from tests.gateway.ssh.open_machine import open_machine
 from tests.gateway.ssh.place import Place, Rented, make_key, rent
+from tests.postgres import Postgres
 from tests.simulator.conftest import Simulator
 
 

@@ -11,11 +11,11 @@ import pytest
 
 from gateway.server import Running
 from tests.gateway.asking import becomes
-from tests.gateway.ports import free_port
 from tests.gateway.ssh.client import finished, shouted, started
 from tests.gateway.ssh.conftest import client
 from tests.gateway.ssh.open_machine import open_machine
 from tests.gateway.ssh.place import Place
+from tests.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("place", "served")
 

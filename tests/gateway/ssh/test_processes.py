@@ -13,10 +13,10 @@ from aiohttp import web
 from db.session import Database
 from gateway.ssh.ways_back import API_PORT
 from tests.gateway.asking import becomes
-from tests.gateway.ports import free_port
 from tests.gateway.rows import SECRETS
 from tests.gateway.ssh.conftest import Gateway, client
 from tests.gateway.ssh.place import Place
+from tests.ports import PortBlock, free_port
 
 Process = asyncio.subprocess.Process
 
@@ -135,9 +135,8 @@ async def test_a_machine_reaches_our_api_through_its_own_loopback(place: Place, 
 async def test_spare_ports_are_bound_ahead_and_written_down(
     place: Place, gateway: Gateway, database: Database, shard: str
 ) -> None:
-    first = free_port()
-    ports = f"{first}-{first + 40}"
-    async with gateway(ssh_ports=ports) as running:
+    ports = PortBlock()
+    async with gateway(ssh_ports=f"{ports.first}-{ports.last}") as running:
 
         async def spares() -> int:
             return sum(whose is None for whose in running.ssh.table.ports.values())
@@ -147,6 +146,7 @@ async def test_spare_ports_are_bound_ahead_and_written_down(
         reader, writer = await asyncio.open_connection("127.0.0.1", spare)
         assert await reader.read() == b""  # there is nobody at home, but a home
         writer.close()
+    ports.release()
 
 
 async def test_metrics_tell_of_logins(place: Place, gateway: Gateway) -> None:

@@ -12,11 +12,11 @@ from domain.phases import Desired, InstanceStatus, SshWake
 from gateway.server import Running
 from gateway.ssh.waking import Waking
 from tests.gateway.asking import becomes
-from tests.gateway.ports import free_port
 from tests.gateway.ssh.client import Done
 from tests.gateway.ssh.conftest import Gateway, client
 from tests.gateway.ssh.place import Place, Rented, make_key
 from tests.gateway.ssh.waking import awake_when_wished
+from tests.ports import free_port
 
 
 async def test_a_login_wakes_it_waits_and_is_served(asleep: Place, machine: Rented, gateway: Gateway) -> None:
