@@ -7,19 +7,24 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from settings import Settings
-from tests.api.installation import Surroundings
 from tests.api.people import Cloud, client, new_user, renter
+from tests.cli.installation import Installation
+from tests.conftest import Migrated
+
+Surroundings = tuple[Installation, dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Surroundings, dict[str, Any]]]:
-    started = Surroundings(tmp_path_factory.mktemp("api"))
-    yield started, started.wait()
-    started.stop()
+def surroundings(tmp_path_factory: pytest.TempPathFactory, migrated: Migrated) -> Iterator[Surroundings]:
+    """What the api needs around it: all parts but those that the tests run themselves, or do not want."""
+    without = [f"--without={name}" for name in ("api", "worker", "gateway")]
+    made = Installation(tmp_path_factory.mktemp("api") / "data", *without, database_url=migrated())
+    yield made, made.start()
+    made.stop()
 
 
 @pytest.fixture(scope="session")
-def settings(surroundings: tuple[Surroundings, dict[str, Any]]) -> Settings:
+def settings(surroundings: Surroundings) -> Settings:
     folder = surroundings[0].folder
     return Settings(_env_file=folder / "environment")
 
@@ -32,7 +37,7 @@ async def app(settings: Settings) -> AsyncIterator[FastAPI]:
 
 
 @pytest.fixture(scope="session")
-async def cloud(surroundings: tuple[Surroundings, dict[str, Any]]) -> AsyncIterator[Cloud]:
+async def cloud(surroundings: Surroundings) -> AsyncIterator[Cloud]:
     cloud = Cloud(surroundings[1]["simulator"])
     yield cloud
     await cloud.close()
