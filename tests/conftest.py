@@ -7,9 +7,18 @@ from pathlib import Path
 import pytest
 
 from db.migrate import migrate
+from tests.groups import group_of, turn_of
 from tests.postgres import Databases, shared_server
 
 Migrated = Callable[[], str]
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup` a group's tests run in one process, which starts what they share only once."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
+    items.sort(key=lambda item: turn_of(item.path))
 
 
 @pytest.fixture(scope="session")

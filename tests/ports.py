@@ -47,7 +47,7 @@ def _in_turn(block: PortBlock) -> Iterator[int]:
 
 
 def _reserved() -> tuple[int, IO[bytes]]:
-    """The first block that no other process holds: a lock on its file, which ends with the process."""
+    """The first free block, and the lock on its file that keeps it ours; the lock ends with the process."""
     folder = Path(tempfile.gettempdir()) / "dumont-test-ports"
     folder.mkdir(exist_ok=True)
     for first in _FIRSTS:
@@ -56,8 +56,10 @@ def _reserved() -> tuple[int, IO[bytes]]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
-        else:
+            continue
+        if all(_is_free(port) for port in range(first, first + _BLOCK)):
             return first, lock
+        lock.close()  # another program has one of them, or what a killed test run left
     raise AssertionError("more test processes than blocks of ports")
 
 

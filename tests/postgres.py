@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -13,6 +14,8 @@ from pathlib import Path
 from sqlalchemy import create_engine, make_url, text
 
 from tests.ports import free_port
+
+_ROOT = Path(__file__).parents[1]
 
 # What is lost when the computer fails is a test's, so nothing waits for the disk.
 _SETTINGS = {
@@ -79,24 +82,26 @@ def _as_user() -> list[str]:
 
 @contextmanager
 def shared_server(folder: Path) -> Iterator[str]:
-    """The address of the server that all test processes of a run share: the first starts it, the last stops it.
+    """The address of the server that all test processes of a run share. The first starts it.
 
-    Each holds the lock "used" with the others for as long as it needs the server. A process that was killed holds
-    nothing, so who gets that lock alone is the last.
+    Each holds the lock "used" with the others for as long as it needs the server; a process that was killed holds
+    nothing. One that nobody can kill by ending a test run waits for that lock alone, and stops the server (`main`).
     """
     server = Postgres(folder)
     with (folder / "postgres.used").open("wb") as used:
         with _locked(folder / "postgres.lock"):
+            fcntl.flock(used, fcntl.LOCK_SH)
             if not server.runs:
                 server.start()
-            fcntl.flock(used, fcntl.LOCK_SH)
+                subprocess.Popen([sys.executable, "-m", __name__, str(folder)], cwd=_ROOT, start_new_session=True)
         yield server.url()
-        with _locked(folder / "postgres.lock"):
-            try:
-                fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return
-            server.stop()
+
+
+def main(folder: Path) -> None:
+    """Stops a run's server once nobody uses it."""
+    with (folder / "postgres.used").open("wb") as used:
+        fcntl.flock(used, fcntl.LOCK_EX)
+        Postgres(folder).stop()
 
 
 class Databases:
@@ -136,3 +141,7 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

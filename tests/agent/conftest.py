@@ -102,7 +102,7 @@ def hub() -> Iterator[Hub]:
     hub.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cloud(tmp_path_factory: pytest.TempPathFactory, hub: Hub) -> Iterator[Simulator]:
     """A simulator whose machines reach the hub, and the simulator itself."""
     folder = tmp_path_factory.mktemp("agents") / "data"

@@ -14,7 +14,7 @@ from tests.conftest import Migrated
 Surroundings = tuple[Installation, dict[str, Any]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def surroundings(tmp_path_factory: pytest.TempPathFactory, migrated: Migrated) -> Iterator[Surroundings]:
     """What the api needs around it: all parts but those that the tests run themselves, or do not want."""
     without = [f"--without={name}" for name in ("api", "worker", "gateway")]
@@ -23,20 +23,20 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory, migrated: Migrated) -
     made.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def settings(surroundings: Surroundings) -> Settings:
     folder = surroundings[0].folder
     return Settings(_env_file=folder / "environment")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def app(settings: Settings) -> AsyncIterator[FastAPI]:
     app = create_app(settings)
     async with app.router.lifespan_context(app):
         yield app
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def cloud(surroundings: Surroundings) -> AsyncIterator[Cloud]:
     cloud = Cloud(surroundings[1]["simulator"])
     yield cloud
@@ -64,7 +64,7 @@ async def rita(app: FastAPI, cloud: Cloud) -> AsyncIterator[httpx.AsyncClient]:
     await rita.aclose()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def deployed(app: FastAPI, cloud: Cloud) -> AsyncIterator[tuple[httpx.AsyncClient, dict[str, Any]]]:
     """Somebody else, and a deployment of theirs that nobody changes."""
     owner = await renter(app, cloud)

@@ -26,7 +26,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
         made.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def whole(tmp_path_factory: pytest.TempPathFactory, migrated: Migrated) -> Iterator[Installation]:
     """Everything, running."""
     made = Installation(tmp_path_factory.mktemp("whole") / "my data", database_url=migrated())

@@ -42,11 +42,12 @@ class Installation:
     def start(self) -> dict[str, Any]:
         """Starts it and returns its addresses once it is ready."""
         command = [sys.executable, "-P", "-m", "cli", "up", "--data-dir", str(self.folder)]
-        command += ["--port-base", str(self.ports.first), "--quiet", *self.options]
+        if not any(option.startswith("--port-base") for option in self.options):
+            command += ["--port-base", str(self.ports.first)]
         own = {name: value for name, value in os.environ.items() if not name.startswith("DUMONT_")}
         ssh_ports = {"DUMONT_SSH_PORTS": f"{self.ports.first + len(DEFAULTS)}-{self.ports.last}"}
         self.process = subprocess.Popen(
-            command,
+            [*command, "--quiet", *self.options],
             env={**own, **ssh_ports, **self.environment, "PYTHONPATH": str(ROOT)},
             cwd=self.folder.parent,
             stderr=subprocess.PIPE,

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +15,6 @@ import pytest
 
 from cli.places import ROOT
 from tests.cli.installation import Installation
-from tests.conftest import Migrated
 
 Ran = subprocess.CompletedProcess[str]
 
@@ -46,12 +44,8 @@ class Person(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def person(tmp_path_factory: pytest.TempPathFactory, migrated: Migrated) -> Iterator[Person]:
-    made = Installation(tmp_path_factory.mktemp("whole") / "my data", database_url=migrated())
-    made.start()
-    yield Person(made.folder, tmp_path_factory.mktemp("home"))
-    made.stop()
-    assert made.left() == []
+def person(whole: Installation, home: Path) -> Person:
+    return Person(whole.folder, home)
 
 
 def test_a_script_runs_there_and_ends_here(person: Person) -> None:

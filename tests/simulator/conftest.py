@@ -109,7 +109,7 @@ def _address(log: Path, start: int, process: subprocess.Popen[bytes]) -> str | N
     return line.split("simulated Vast.ai on ")[1].split()[0] if line else None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     """One simulator for all the tests that leave it as they found it; its folder has a space in its path."""
     with running(tmp_path_factory.mktemp("a folder") / "data") as simulator:

@@ -13,7 +13,7 @@ from tests.simulator.conftest import Simulator, running
 from tests.vault.world import Door, World, door, settings_for
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def database_url(migrated: Migrated) -> str:
     """One database for all tests; each has a user and an account of its own."""
     url = migrated()
@@ -21,7 +21,7 @@ def database_url(migrated: Migrated) -> str:
     return url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url, pool_size=10)
     yield database
@@ -34,19 +34,19 @@ def spare_ports() -> list[int]:
     return [free_port() for _ in range(4)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def simulator(tmp_path_factory: pytest.TempPathFactory, spare_ports: list[int]) -> Iterator[Simulator]:
     ways_out = [word for port in spare_ports for word in ("--way-out", str(port))]
     with running(tmp_path_factory.mktemp("cloud") / "data", *ways_out, *REAL_SSHD) as simulator:
         yield simulator
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def settings(database_url: str, tmp_path_factory: pytest.TempPathFactory, spare_ports: list[int]) -> Settings:
     return settings_for(database_url, tmp_path_factory.mktemp("installation"), spare_ports[0])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def the_door(settings: Settings) -> Iterator[Door]:
     with door(settings) as opened:
         yield opened
