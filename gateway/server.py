@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from db.sealing import Sealer
 from db.session import Database
@@ -20,6 +21,7 @@ from gateway.http.meters import Meters
 from gateway.http.owners import Owners
 from gateway.http.tunnels import Tunnels
 from gateway.http.upstream import Upstream
+from gateway.metrics import register
 from gateway.route_feed import RouteFeed
 from gateway.routes import Route, RouteTable
 from gateway.ssh.service import SshSide
@@ -53,7 +55,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     """A gateway that listens, for as long as the block lasts. Leaving drains it."""
     database = Database(settings.database_url, pool_size=4)
     sealer = Sealer(settings.secret_keys.get_secret_value())
-    tunnels, meters = Tunnels(sealer), Meters()
+    registry = CollectorRegistry()
+    tunnels, meters = Tunnels(sealer), Meters(registry, settings.gateway_name)
     upstream = Upstream(tunnels, sealer)
     health = Health(upstream)
 
@@ -67,7 +70,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     access = Access(Owners(database, sealer.signing_keys))
     feed = RouteFeed(database, table, access.forget)
     ssh = SshSide(settings, database, sealer, WorkflowClient(await connect(settings, lazy=True), settings))
-    app = make_app(settings, Endpoints(feed, access, upstream, health, meters), table, meters, ssh)
+    register(registry, settings.gateway_name, table, ssh)
+    app = make_app(settings, Endpoints(feed, access, upstream, health, meters), table, registry)
     feeds = [
         asyncio.create_task(feed.run(), name="route-feed"),
         asyncio.create_task(ssh.run(), name="ssh-side"),

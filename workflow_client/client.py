@@ -6,7 +6,7 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.runtime import Runtime
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain import workflow_contracts
@@ -240,3 +240,13 @@ async def connect(settings: Settings, runtime: Runtime | None = None, *, lazy: b
         runtime=runtime,
         lazy=lazy,
     )
+
+
+def measured_runtime(address: str | None) -> Runtime | None:
+    """A runtime that shows its metrics to Prometheus at `address`; None without one. One per address and process."""
+    if address is None:
+        return None
+    prometheus = PrometheusConfig(
+        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )
+    return Runtime(telemetry=TelemetryConfig(metrics=prometheus))
