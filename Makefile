@@ -28,11 +28,12 @@ test-again: dev ## what failed the last time, once more, one after the other
 test-long: dev ## the long fault and soak tests
 	@$(PYTHON) -m pytest $(or $(ARGS),tests) -m long
 
-check: dev ## formatting, lints, types, the arrows between the rooms, dependencies
+check: dev ## formatting, lints, types, the arrows between the rooms, names, dependencies
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
+	@$(PYTHON) -m tests.lint_names
 	@.venv/bin/deptry . # every direct import is declared, nothing declared is unused
 
 format: dev ## put the code in shape

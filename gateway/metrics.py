@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from gateway.routes import RouteTable
-from gateway.ssh.service import SshSide
+from gateway.ssh.service import SshService
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
 
@@ -15,20 +15,20 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double 
 class GatewayCollector(Collector):
     """Reads its numbers from their owners at each scrape."""
 
-    def __init__(self, gateway: str, table: RouteTable, ssh: SshSide) -> None:
+    def __init__(self, gateway: str, table: RouteTable, ssh: SshService) -> None:
         self._gateway = gateway
         self._gauges: dict[str, Callable[[], int]] = {
             "dumont_gateway_routes": lambda: len(table),
             "dumont_gateway_ssh_instances": lambda: len(ssh.table.instances),
             "dumont_gateway_ssh_ports": lambda: len(ssh.listeners),
-            "dumont_gateway_ssh_connections": lambda: len(ssh.hall),
-            "dumont_gateway_ssh_held": lambda: ssh.waking.held,
+            "dumont_gateway_ssh_connections": lambda: len(ssh.clients),
+            "dumont_gateway_ssh_held": lambda: ssh.connector.held,
         }
         self._counters: dict[str, Callable[[], int]] = {
-            "dumont_gateway_ssh_logins": lambda: ssh.newcomers.logins,
-            "dumont_gateway_ssh_strangers": lambda: ssh.newcomers.strangers,
-            "dumont_gateway_ssh_turned_away": lambda: ssh.newcomers.turned_away,
-            "dumont_gateway_ssh_wakes": lambda: ssh.waking.wishes,
+            "dumont_gateway_ssh_logins": lambda: ssh.preauth_limits.logins,
+            "dumont_gateway_ssh_strangers": lambda: ssh.preauth_limits.strangers,
+            "dumont_gateway_ssh_turned_away": lambda: ssh.preauth_limits.turned_away,
+            "dumont_gateway_ssh_wakes": lambda: ssh.connector.wakes,
         }
 
     def collect(self) -> list[Metric]:
@@ -57,7 +57,7 @@ _MEANINGS = {
 }
 
 
-def register(registry: CollectorRegistry, gateway: str, table: RouteTable, ssh: SshSide) -> None:
+def register(registry: CollectorRegistry, gateway: str, table: RouteTable, ssh: SshService) -> None:
     """Have a registry report this gateway and its process."""
     registry.register(GatewayCollector(gateway, table, ssh))
     ProcessCollector(registry=registry)

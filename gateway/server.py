@@ -24,7 +24,7 @@ from gateway.http.upstream import Upstream
 from gateway.metrics import register
 from gateway.route_feed import RouteFeed
 from gateway.routes import Route, RouteTable
-from gateway.ssh.service import SshSide
+from gateway.ssh.service import SshService
 from settings import Settings
 from workflow_client.client import WorkflowClient, connect
 
@@ -42,16 +42,16 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningGateway:
     """`feeds` end only by a mistake of ours; without one its rows grow stale, so the process must end too."""
 
     port: int
-    ssh: SshSide
+    ssh: SshService
     feeds: list[asyncio.Task[None]]
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Running]:
+async def serving(settings: Settings) -> AsyncIterator[RunningGateway]:
     """A gateway that listens, for as long as the block lasts. Leaving drains it."""
     database = Database(settings.database_url, pool_size=4)
     sealer = Sealer(settings.secret_keys.get_secret_value())
@@ -69,7 +69,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     table = RouteTable(follow)
     access = Access(Owners(database, sealer.signing_keys))
     feed = RouteFeed(database, table, access.forget)
-    ssh = SshSide(settings, database, sealer, WorkflowClient(await connect(settings, lazy=True), settings))
+    ssh = SshService(settings, database, sealer, WorkflowClient(await connect(settings, lazy=True), settings))
     register(registry, settings.gateway_name, table, ssh)
     app = make_app(settings, Endpoints(feed, access, upstream, health, meters), table, registry)
     feeds = [
@@ -78,7 +78,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     ]
     runner = web.AppRunner(app, **_SERVER_OPTIONS)
     try:
-        yield Running(await _listen(runner, settings), ssh, feeds)
+        yield RunningGateway(await _listen(runner, settings), ssh, feeds)
     finally:
         await asyncio.gather(runner.cleanup(), ssh.drain(DRAIN_SECONDS))
         for feeding in feeds:

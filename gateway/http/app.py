@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from gateway.http.endpoints import Endpoints
-from gateway.http.errors import REQUEST_ID, Code, Refusal, refused
+from gateway.http.errors import REQUEST_ID, Code, HttpRefusal, refused
 from gateway.routes import RouteTable
 from settings import Settings
 
@@ -43,7 +43,7 @@ def make_app(
 
     async def metrics(request: web.Request) -> web.Response:
         if not _may_read_metrics(request, settings):
-            raise Refusal(404, Code.NOT_FOUND, "There is nothing here.")
+            raise HttpRefusal(404, Code.NOT_FOUND, "There is nothing here.")
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
@@ -64,16 +64,16 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     openai = "/v1/" in request.path
     try:
         return await handler(request)
-    except Refusal as refusal:
+    except HttpRefusal as refusal:
         return refused(refusal, openai=openai)
     except web.HTTPException as error:
         code = Code.METHOD_NOT_ALLOWED if error.status == 405 else Code.NOT_FOUND
-        return refused(Refusal(error.status, code, error.reason), openai=openai)
+        return refused(HttpRefusal(error.status, code, error.reason), openai=openai)
     except ConnectionResetError:  # the caller is gone; there is nobody to answer
         raise
     except Exception:
         log.exception("request %s failed", request[REQUEST_ID])
-        return refused(Refusal(500, Code.INTERNAL, "The gateway failed; this was logged."), openai=openai)
+        return refused(HttpRefusal(500, Code.INTERNAL, "The gateway failed; this was logged."), openai=openai)
 
 
 async def _common_headers(request: web.Request, response: web.StreamResponse) -> None:

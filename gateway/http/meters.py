@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from gateway.http.errors import Code, Refusal
+from gateway.http.errors import Code, HttpRefusal
 
 MAX_IN_FLIGHT = 1024
 """Requests of one endpoint at a time; more are refused."""
@@ -54,20 +54,20 @@ class Meters:
         )
 
     @contextmanager
-    def counting(self, endpoint_id: str) -> Iterator[Passage]:
+    def measuring(self, endpoint_id: str) -> Iterator[Passage]:
         """Count one request, from its admission to the last byte of its answer.
 
         Raises:
-            Refusal: 429 when too many are in flight.
+            HttpRefusal: 429 when too many are in flight.
         """
         meter = self.by_endpoint.setdefault(endpoint_id, Meter())
         if meter.in_flight >= MAX_IN_FLIGHT:
-            raise Refusal(429, Code.BUSY, "Too many requests are in flight on this endpoint.", retry_after=1)
+            raise HttpRefusal(429, Code.BUSY, "Too many requests are in flight on this endpoint.", retry_after=1)
         passage, began = Passage(), time.monotonic()
         self._change(endpoint_id, meter, +1, began)
         try:
             yield passage
-        except Refusal as refusal:
+        except HttpRefusal as refusal:
             passage.status = refusal.status
             raise
         finally:
