@@ -1,6 +1,5 @@
 """Making an instance that somebody works on: its row, its SSH address for life, its wish to run."""
 
-import json
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -76,9 +75,8 @@ async def create_instance(session: AsyncSession, sealer: Sealer, address: Addres
 
 
 def sealed_env(sealer: Sealer, env: dict[str, str]) -> str | None:
-    """Users put tokens there, so it is kept like one."""
-    return sealer.seal(json.dumps(env), ENV_PURPOSE) if env else None
+    return sealer.seal_env(env, ENV_PURPOSE)
 
 
 def env_of(sealer: Sealer, spec: InstanceSpec) -> dict[str, str]:
-    return {} if spec.sealed_env is None else dict(json.loads(sealer.open(spec.sealed_env, ENV_PURPOSE)))
+    return sealer.open_env(spec.sealed_env, ENV_PURPOSE)

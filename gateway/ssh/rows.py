@@ -11,12 +11,10 @@ from db.instances.tables import Instance, SshPort
 from db.machines.tables import Lease
 from domain.instances.phases import Desired, InstancePurpose, InstanceStatus, SshWake
 from domain.machines.machines import MachineSeen, ssh_address
-from domain.machines.phases import LeaseState
-from gateway.routes import LeaseAddress
+from gateway.routes import RELEASED, LeaseAddress
 from gateway.ssh.instances import SshInstance, fingerprint_of, wake_seconds_of
 
 _OVER = (InstanceStatus.DESTROYED, InstanceStatus.FAILED)
-_GIVEN_BACK = (LeaseState.RELEASING, LeaseState.CLOSED)
 
 
 async def read_ports(session: AsyncSession, shard: str) -> dict[int, int | None]:
@@ -85,7 +83,7 @@ def _instance(row: Row[Any], keys_of_user: set[str]) -> SshInstance:
 
 def _address(row: Row[Any]) -> LeaseAddress | None:
     """The same as `routes.address_of`, from columns."""
-    if row.lease_id is None or row.lease_state is None or row.lease_state in _GIVEN_BACK or not row.host_key:
+    if row.lease_id is None or row.lease_state is None or row.lease_state in RELEASED or not row.host_key:
         return None
     host, port = ssh_address(MachineSeen.model_validate(row.seen), row.ssh_way) or (None, None)
     return LeaseAddress(row.lease_id, host, port, row.host_key, row.sealed_private_key)
