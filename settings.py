@@ -163,6 +163,9 @@ class Settings(BaseSettings):
 
     failpoints_dir: Path | None = Field(default=None, description="For drills: see failpoints.py.")
     metrics_token: SecretStr | None = None
+    worker_metrics_address: str | None = Field(
+        default=None, description="HOST:PORT where a worker shows Temporal's runtime metrics. None: nowhere."
+    )
     data_dir: Path = Path(".dumont")
 
     @property

@@ -48,7 +48,7 @@ from db.sealing import Sealer
 from db.session import Database
 from domain.workflow_contracts import TASK_QUEUE
 from settings import Settings
-from workflow_client.client import WorkflowClient, connect
+from workflow_client.client import WorkflowClient, connect, measured_runtime
 from workflow_client.schedules import keep_housekeeping_running
 from workflows.deploy import DeployWorkflow
 from workflows.expire import ExpireWorkflow
@@ -230,7 +230,7 @@ async def main() -> None:
         failpoints.install(failpoints.obey_files(settings.failpoints_dir))
     database = Database(settings.database_url, pool_size=20)
     clouds = Clouds(database, Sealer(settings.secret_keys.get_secret_value()), settings)
-    temporal = await connect(settings)
+    temporal = await connect(settings, measured_runtime(settings.worker_metrics_address))
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

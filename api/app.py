@@ -24,6 +24,7 @@ from api.instances import actions, create, instances, keep_awake
 from api.jobs import artifacts, jobs, output
 from api.machines import agent, leases
 from api.market import offers
+from api.metrics import ApiMetrics
 from api.middleware import BodyLimit, CountRequests, OneSlash
 from api.snapshots import restores, snapshots
 from clients.vast_errors import VastError, VastKeyRefused, VastRefused, VastThrottled
@@ -87,7 +88,8 @@ def create_app(settings: Settings) -> FastAPI:
     _mount(app)
     _answer_errors(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, larger=LARGER_BODIES)
-    app.add_middleware(CountRequests)
+    app.state.metrics = ApiMetrics()
+    app.add_middleware(CountRequests, metrics=app.state.metrics)
     app.add_middleware(OneSlash)
     return app
 

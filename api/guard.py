@@ -1,6 +1,5 @@
 """Who asks: the bearer of a login token or of an API key. Settled before a body is read."""
 
-import hashlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from api.app_state import AppState
 from api.errors import Unauthorized
 from db.accounts.tables import User
 from db.accounts.users import user_by_key, user_by_token
+from db.sealing import hash_key
 
 API_KEY_PREFIX = "dumont_sk_"
 
@@ -28,11 +28,6 @@ class Caller:
     @property
     def id(self) -> int:
         return self.user.id
-
-
-def hash_key(key: str) -> str:
-    """Our keys are long and random, so a plain digest keeps them safe."""
-    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def bearer_of(request: Request) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.counting import requests_seen
+from api.metrics import ApiMetrics
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -50,8 +50,8 @@ class BodyLimit:
 class CountRequests:
     """Counts every answer by route, method and status, with its time to the first byte."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
+        self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,12 +63,12 @@ class CountRequests:
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "unmatched")
-                requests_seen.count(method, route, message["status"], time.perf_counter() - began)
+                self._metrics.count(method, route, message["status"], time.perf_counter() - began)
             await send(message)
 
         try:
             await self._app(scope, receive, counted)
         except Exception:
             # what nobody handled is answered outside of us, as a 500
-            requests_seen.count(method, "unhandled", 500, time.perf_counter() - began)
+            self._metrics.count(method, "unhandled", 500, time.perf_counter() - began)
             raise

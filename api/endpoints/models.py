@@ -26,9 +26,10 @@ from api.idempotency import OnlyOnce, Starting
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer, problem
 from api.pagination import ListPage
 from api.schemas import Answer
-from db.endpoints.deployments import end_deployment, hash_key, new_endpoint_key, new_endpoint_path, route
+from db.endpoints.deployments import end_deployment, new_endpoint_key, new_endpoint_path, route
 from db.endpoints.tables import Deployment, Endpoint
 from db.machines.leases import leases_of_instance
+from db.sealing import hash_key
 from domain.endpoints.phases import AccessType, DeploymentStatus
 from domain.workflow_contracts import DeployProgress
 

@@ -8,10 +8,10 @@ from typing import Any
 from rich.console import Console
 
 from cli.api import Api
-from cli.instances.answers import Instance
 from cli.instances.format import span
 from cli.instances.goal import Goal
 from cli.instances.progress import Watch, later
+from cli.instances.schemas import InstanceView
 from cli.instances.timeline import Timeline
 from cli.places import command
 from domain.instances.phases import InstanceStatus
@@ -53,7 +53,7 @@ def follow(session: Api, timeline: Timeline, answer: dict[str, Any], goal: Goal,
         sys.exit(1)
 
 
-def conclude(last: Instance, reached: bool, console: Console, *, woken: bool) -> None:
+def conclude(last: InstanceView, reached: bool, console: Console, *, woken: bool) -> None:
     """Where it came to rest, and what a person would want to know then. `woken`: its last wake is this one."""
     mark, style = ("✓", "bold green") if reached else ("✗", "bold red")
     words = last.message or f"It is {last.status.value}."
@@ -67,7 +67,7 @@ def conclude(last: Instance, reached: bool, console: Console, *, woken: bool) ->
         console.print(f"It could not be woken: {report.reason}", style="red", markup=False, soft_wrap=True)
 
 
-def announce(made: Instance, console: Console) -> None:
+def announce(made: InstanceView, console: Console) -> None:
     """What is settled of a new instance before anything is rented."""
     console.print(
         f"Instance [bold]{made.id}[/], its address for life: {made.ssh_command}", highlight=False, soft_wrap=True

@@ -1,7 +1,5 @@
 """Making and ending deployments: an instance, a deployment and its endpoint are born and end together."""
 
-import hashlib
-import json
 import secrets
 
 from sqlalchemy import func, select, text, update
@@ -10,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.endpoints.tables import Deployment, Endpoint
 from db.instances.desired_state import set_desired
 from db.instances.tables import Instance
-from db.sealing import Sealer
+from db.sealing import Sealer, hash_key
 from domain.endpoints.models import ServePlan
 from domain.endpoints.phases import AccessType, DeploymentStage, DeploymentStatus, EndpointState
 from domain.ids import new_id
@@ -21,11 +19,6 @@ ENDPOINT_KEY_PURPOSE = "endpoint-upstream-key"
 ENV_PURPOSE = "deployment-env"
 ENDPOINT_KEY_PREFIX = "dumont_ep_"
 ROUTES_CHANNEL = "routes"
-
-
-def hash_key(key: str) -> str:
-    """Keys of ours are random and long, so a plain digest keeps them."""
-    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def new_endpoint_key() -> str:
@@ -79,7 +72,7 @@ async def create_deployment(
         model_type=plan.model_type.value,
         model_id=plan.model_id,
         plan=plan.model_dump(mode="json", exclude={"env"}),
-        sealed_env=sealer.seal(json.dumps(plan.env), ENV_PURPOSE) if plan.env else None,
+        sealed_env=sealer.seal_env(plan.env, ENV_PURPOSE),
         label=label,
     )
     session.add(deployment)
@@ -90,9 +83,7 @@ async def create_deployment(
 def plan_of(deployment: Deployment, sealer: Sealer) -> ServePlan:
     """The plan with its environment opened: users put tokens there."""
     plan = ServePlan.model_validate(deployment.plan)
-    if deployment.sealed_env is None:
-        return plan
-    return plan.model_copy(update={"env": json.loads(sealer.open(deployment.sealed_env, ENV_PURPOSE))})
+    return plan.model_copy(update={"env": sealer.open_env(deployment.sealed_env, ENV_PURPOSE)})
 
 
 async def publish(session: AsyncSession, deployment_id: str, lease_id: str) -> bool:

@@ -1,6 +1,5 @@
 """Jobs' rows: made, admitted to a machine in order, judged, ended."""
 
-import json
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -58,7 +57,7 @@ async def create_job(
         provider_key_id=provider_key_id,
         name=name,
         spec=spec.model_dump(mode="json"),
-        sealed_env=sealer.seal(json.dumps(env), ENV_PURPOSE) if env else None,
+        sealed_env=sealer.seal_env(env, ENV_PURPOSE),
         message="Waiting for its turn.",
         notes=[],
     )
@@ -70,7 +69,7 @@ async def create_job(
 
 
 def env_of_job(sealer: Sealer, job: Job) -> dict[str, str]:
-    return {} if job.sealed_env is None else dict(json.loads(sealer.open(job.sealed_env, ENV_PURPOSE)))
+    return sealer.open_env(job.sealed_env, ENV_PURPOSE)
 
 
 async def say(session: AsyncSession, job: Job, kind: str, text: str) -> None:

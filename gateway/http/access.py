@@ -6,7 +6,7 @@ import hmac
 import time
 
 from domain.endpoints.phases import AccessType
-from gateway.http.errors import Code, Refusal
+from gateway.http.errors import Code, HttpRefusal
 from gateway.http.owners import Owners
 from gateway.http.rate import Buckets
 from gateway.route_feed import DATABASE_ERRORS
@@ -37,7 +37,7 @@ class Access:
     async def admit(self, route: Route, authorization: str | None, client: str) -> None:
         """
         Raises:
-            Refusal: 401 without a credential for this endpoint, 429 over the rate, 503 when that cannot be known now.
+            HttpRefusal: 401 without a credential for this endpoint, 429 over the rate, 503 when we cannot check it now.
         """
         if route.access_type is AccessType.PUBLIC:
             self._within_rate(route, client)
@@ -45,7 +45,7 @@ class Access:
         scheme, _, token = (authorization or "").partition(" ")
         well_formed = scheme.lower() == "bearer" and token.isascii()
         if not well_formed or not await self._opens(route, token.strip()):
-            raise Refusal(
+            raise HttpRefusal(
                 401,
                 Code.UNAUTHORIZED,
                 "This endpoint is private: send its API key, or one of yours, as a Bearer token.",
@@ -59,7 +59,7 @@ class Access:
     def _within_rate(self, route: Route, client: str) -> None:
         wait = self._public.take((route.id, client))
         if wait > 0:
-            raise Refusal(429, Code.RATE_LIMITED, "Too many requests from your address.", retry_after=wait)
+            raise HttpRefusal(429, Code.RATE_LIMITED, "Too many requests from your address.", retry_after=wait)
 
     async def _opens(self, route: Route, token: str) -> bool:
         digest = hashlib.sha256(token.encode())
@@ -76,7 +76,7 @@ class Access:
             async with asyncio.timeout(LOOK_UP_SECONDS), self._look_ups:
                 user_id = await self._owners.of(token)
         except DATABASE_ERRORS as error:
-            raise Refusal(503, Code.UNAVAILABLE, "Your key cannot be checked right now.", retry_after=2) from error
+            raise HttpRefusal(503, Code.UNAVAILABLE, "Your key cannot be checked right now.", retry_after=2) from error
         if len(self._known) >= REMEMBERED_KEYS:
             self._known.clear()
         if revocations == self._revocations:  # else it may have been revoked after we read

@@ -18,7 +18,7 @@ LONGEST_PAUSE, REFUSED_PAUSE = 60.0, 300.0
 """Seconds between tries while nobody answers, and while we are refused (our lease is over, or not yet known)."""
 
 
-class Courier:
+class Reporter:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._url = f"{settings.base_url.rstrip('/')}/api/v1/agent/status" if settings.base_url else ""

@@ -13,11 +13,11 @@ from typing import Any
 
 from machine.transfer import checking, manifest
 from machine.transfer.kept import Kept
+from machine.transfer.lock import exclusive
+from machine.transfer.placement import Placement
 from machine.transfer.places import MANIFEST, STAGE
-from machine.transfer.placing import Placing
 from machine.transfer.progress import Halt, Progress
 from machine.transfer.restic import Restic, patiently
-from machine.transfer.turn import turn
 
 _ESCAPED = r"\\\1"
 _SPECIAL = re.compile(r"([\\*?\[])")
@@ -25,7 +25,7 @@ _SPECIAL = re.compile(r"([\\*?\[])")
 
 def restore(order: dict[str, Any], progress: Progress) -> dict[str, Any]:
     began = time.monotonic()
-    with turn(progress):
+    with exclusive(progress):
         first, entries = _fetch_manifest(order, progress)
         paths = list(first["paths"])
         stages = {path: _stage(path) for path in paths}
@@ -38,7 +38,7 @@ def restore(order: dict[str, Any], progress: Progress) -> dict[str, Any]:
                 for path, stage in stages.items()
             ]
             progress.enter("placing")
-            aside = _place(stages, progress)
+            replaced = _place(stages, progress)
         _settle_folders(entries, paths)
         if first["final"]:
             _see_in_place(entries)
@@ -46,7 +46,7 @@ def restore(order: dict[str, Any], progress: Progress) -> dict[str, Any]:
         "files": sum(each.files for each in findings),
         "bytes": sum(each.bytes for each in findings),
         "changed": sum(each.changed for each in findings),
-        "kept_aside": aside,
+        "replaced": replaced,
         "seconds": time.monotonic() - began,
     }
 
@@ -127,13 +127,13 @@ def _fetch(order: dict[str, Any], stages: dict[str, str], entries: list[dict[str
 
 def _place(stages: dict[str, str], progress: Progress) -> int:
     when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    kept, aside = Kept(list(stages)), 0
+    kept, replaced = Kept(list(stages)), 0
     for path, stage in stages.items():
-        placing = Placing(path, when, kept, progress)
+        placement = Placement(path, when, kept, progress)
         if os.path.lexists(stage + path):
-            placing.place(stage + path)
-        aside += placing.moved_aside
-    return aside
+            placement.place(stage + path)
+        replaced += placement.replaced
+    return replaced
 
 
 def _settle_folders(entries: list[dict[str, Any]], paths: list[str]) -> None:
