@@ -14,8 +14,8 @@ from db.instances.tables import Instance
 from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.session import Database
-from domain.endpoints.models import ServePlan
 from domain.endpoints.phases import DeploymentStage, DeploymentStatus
+from domain.endpoints.plans import ServePlan
 from domain.instances.phases import InstanceStatus
 from domain.machines.phases import LeaseState
 from failpoints import Failpoint, hit

@@ -7,7 +7,7 @@ The server's key lies in a file that only root reads, never on a command line. `
 
 import shlex
 
-from domain.endpoints.models import ServePlan
+from domain.endpoints.plans import ServePlan
 
 FOLDER = "/root/.dumont"
 SCRIPT = f"{FOLDER}/serve"

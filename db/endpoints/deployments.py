@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.endpoints.tables import Deployment, Endpoint
 from db.instances.tables import Instance
 from db.sealing import Sealer
-from domain.endpoints.models import ServePlan
 from domain.endpoints.phases import AccessType, DeploymentStage, DeploymentStatus, EndpointState
+from domain.endpoints.plans import ServePlan
 from domain.ids import new_id
 from domain.instances.instances import InstanceSpec
 from domain.instances.phases import Desired, InstancePurpose

@@ -19,6 +19,7 @@ from yarl import URL
 
 from clients.ssh import SshError
 from db.sealing import CannotOpen, Sealer
+from domain.endpoints.runtimes import runtime_of
 from gateway.http.bodies import Body
 from gateway.http.channels import ChannelConnector
 from gateway.http.errors import Code, Refusal
@@ -78,8 +79,9 @@ class Upstream:
 
     async def is_healthy(self, serving: Serving, *, seconds: float) -> bool:
         """Whether the server says in that time that it can serve; one without a `/health` need only answer."""
+        path = runtime_of(serving.route.model_type).health_path
         try:
-            async with asyncio.timeout(seconds), self.request(serving, "GET", "/health", {}) as response:
+            async with asyncio.timeout(seconds), self.request(serving, "GET", path, {}) as response:
                 return response.status in (200, 404)
         except (Refusal, TimeoutError):
             return False
