@@ -12,7 +12,7 @@ from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest, Lis
 from temporalio.client import Client
 
 from activities.instances.instances import machine_summary
-from db.endpoints.tables import Deployment
+from db.endpoints.tables import Endpoint
 from db.instances.tables import Instance
 from db.jobs.jobs import open_jobs
 from db.machines.leases import OPEN
@@ -20,7 +20,7 @@ from db.machines.tables import Lease
 from db.session import Database
 from db.snapshots import snapshots
 from domain import workflow_contracts
-from domain.endpoints.phases import DeploymentStatus
+from domain.endpoints.phases import EndpointState
 from domain.instances.phases import Desired, InstanceStatus
 from domain.machines.phases import LeaseState, Power
 from workflow_client.client import WorkflowClient
@@ -52,16 +52,12 @@ class ReconcileActivities:
             instances = (
                 await session.execute(select(Instance.id, Instance.status, Instance.desired).where(alive))
             ).all()
-            deploys = (
-                await session.scalars(select(Deployment).where(Deployment.status == DeploymentStatus.DEPLOYING))
-            ).all()
+            unclosed = Endpoint.state != EndpointState.CLOSED
+            endpoints = (await session.execute(select(Endpoint.id, Endpoint.state).where(unclosed))).all()
             jobs = (await session.scalars(open_jobs())).all()
         await self._tell_closed({workflow_contracts.machine_workflow_id(lease.id) for lease in leases}, running)
         started = await self._start_machines(leases, running) + await self._start_instances(instances, running)
-        for deploy in deploys:
-            if workflow_contracts.deploy_workflow_id(deploy.id) not in running:
-                await self._workflows.start_deploy(deploy.id, deploy.instance_id)
-                started += 1
+        started += await self._start_endpoints(endpoints, running)
         for job in jobs:
             served = workflow_contracts.job_workflow_id(job.id) in running
             if not served or not job.wanted:  # whoever cancelled it may have died before telling of it
@@ -115,6 +111,17 @@ class ReconcileActivities:
                 await self._workflows.changed(workflow_id)  # whoever wrote the wish died before telling of it
         return started
 
+    async def _start_endpoints(self, endpoints: Iterable[tuple[str, EndpointState]], running: set[str]) -> int:
+        started = 0
+        for endpoint_id, state in endpoints:
+            workflow_id = workflow_contracts.endpoint_workflow_id(endpoint_id)
+            if workflow_id not in running:
+                await self._workflows.start_endpoint(endpoint_id)
+                started += 1
+            elif not state.is_open:
+                await self._workflows.changed(workflow_id)  # whoever closed it may have died before telling of it
+        return started
+
     async def _running(self) -> set[str]:
         """Ids of our running workflows. Visibility may lag: a start that was not needed joins the running one."""
         kinds = ", ".join(
@@ -122,7 +129,7 @@ class ReconcileActivities:
             for kind in (
                 workflow_contracts.MACHINE_WORKFLOW,
                 workflow_contracts.INSTANCE_WORKFLOW,
-                workflow_contracts.DEPLOY_WORKFLOW,
+                workflow_contracts.ENDPOINT_WORKFLOW,
                 workflow_contracts.WATCH_WORKFLOW,
                 workflow_contracts.JOB_WORKFLOW,
                 workflow_contracts.SNAPSHOT_WORKFLOW,

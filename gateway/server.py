@@ -18,6 +18,7 @@ from gateway.http.endpoints import Endpoints
 from gateway.http.health import Health
 from gateway.http.meters import Meters
 from gateway.http.owners import Owners
+from gateway.http.suspicions import Suspicions
 from gateway.http.tunnels import Tunnels
 from gateway.http.upstream import Upstream
 from gateway.route_feed import RouteFeed
@@ -54,7 +55,8 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     database = Database(settings.database_url, pool_size=4)
     sealer = Sealer(settings.secret_keys.get_secret_value())
     tunnels, meters = Tunnels(sealer), Meters()
-    upstream = Upstream(tunnels, sealer)
+    workflows = WorkflowClient(await connect(settings, lazy=True), settings)
+    upstream = Upstream(tunnels, sealer, Suspicions(workflows.suspect_server).note)
     health = Health(upstream)
 
     def follow(routes: Iterable[Route]) -> None:
@@ -66,7 +68,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     table = RouteTable(follow)
     access = Access(Owners(database, sealer.signing_keys))
     feed = RouteFeed(database, table, access.forget)
-    ssh = SshSide(settings, database, sealer, WorkflowClient(await connect(settings, lazy=True), settings))
+    ssh = SshSide(settings, database, sealer, workflows)
     app = make_app(settings, Endpoints(feed, access, upstream, health, meters), table, meters, ssh)
     feeds = [
         asyncio.create_task(feed.run(), name="route-feed"),

@@ -30,7 +30,7 @@ from domain.endpoints.plans import ServePlan, plan_serving
 from domain.endpoints.runtimes import DEFAULT_PORT, RUNTIMES, runtime_of
 from domain.instances.instances import DEFAULT_DISK_GB, InstanceSpec
 from domain.market.offers import Offer, OfferQuery
-from domain.workflow_contracts import deploy_workflow_id
+from domain.workflow_contracts import endpoint_workflow_id
 from failpoints import Failpoint, hit
 
 ESTIMATED_SECONDS = 300
@@ -199,7 +199,7 @@ def _answer(
         endpoint_url=url,
         access_type=endpoint.access_type,
         api_key=api_key,
-        workflow_id=deploy_workflow_id(deployment.id),
+        workflow_id=endpoint_workflow_id(endpoint.id),
         message=f"Deploying {deployment.model_id} on {machine_summary(lease)}.",
     )
 

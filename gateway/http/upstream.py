@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import (
@@ -42,8 +42,10 @@ log = logging.getLogger(__name__)
 class Upstream:
     """One HTTP client for all machines."""
 
-    def __init__(self, tunnels: Tunnels, sealer: Sealer) -> None:
+    def __init__(self, tunnels: Tunnels, sealer: Sealer, on_trouble: Callable[[str], None]) -> None:
+        """`on_trouble` is told the endpoint whose server refused a connection or broke one off."""
         self._sealer = sealer
+        self._on_trouble = on_trouble
         self._keys: dict[str, str] = {}
         self._session = ClientSession(
             connector=ChannelConnector(tunnels.connection),
@@ -73,6 +75,8 @@ class Upstream:
                 method, url, headers=headers | own, data=data, allow_redirects=False, skip_auto_headers=("User-Agent",)
             )
         except (ClientError, SshError, OSError) as error:
+            if isinstance(error, ClientConnectionError) and not isinstance(error, TimeoutError):
+                self._on_trouble(route.id)
             raise _refusal(error, body, route.id) from error
         async with response:
             yield response

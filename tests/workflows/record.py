@@ -19,7 +19,7 @@ from tests.system.test_job_files import checkpointed, no_store, stopped
 from workflow_client.client import connect
 
 HISTORIES = Path(__file__).parent / "histories"
-KINDS = ("deploy-", "instance-", "job-", "machine-", "snapshot-", "tidy-vault-", "watch-")
+KINDS = ("endpoint-", "instance-", "job-", "machine-", "snapshot-", "tidy-vault-", "watch-")
 
 
 async def ready_then_stopped(system: Running) -> None:
