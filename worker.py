@@ -21,8 +21,9 @@ from activities.endpoints.endpoints import EndpointActivities
 from activities.endpoints.model_server import ModelServerActivities
 from activities.failures import ShortFailures
 from activities.heartbeats import Heartbeats
+from activities.instances.idleness import IdlenessActivities
 from activities.instances.instances import InstanceActivities
-from activities.instances.power import SleepActivities
+from activities.instances.power import InstancePowerActivities
 from activities.jobs.artifacts import ArtifactActivities
 from activities.jobs.checkpoints import CheckpointActivities
 from activities.jobs.jobs import JobActivities
@@ -49,7 +50,7 @@ from db.session import Database
 from domain.workflow_contracts import TASK_QUEUE
 from settings import Settings
 from workflow_client.client import WorkflowClient, connect
-from workflow_client.schedules import make_sure_of_schedules
+from workflow_client.schedules import keep_housekeeping_running
 from workflows.endpoint import EndpointWorkflow
 from workflows.expire import ExpireWorkflow
 from workflows.instance import InstanceWorkflow
@@ -60,11 +61,10 @@ from workflows.reconcile import ReconcileWorkflow
 from workflows.snapshot import SnapshotWorkflow, TidyVaultWorkflow
 from workflows.watch import WatchWorkflow
 
-OURS = ["activities", "clients", "db", "domain", "settings"]
+OURS = ["activities", "clients", "clouds", "db", "domain", "failpoints", "machine", "settings", "workflow_client"]
 SHARED = [
-    *("workflows.attributes", "workflows.collecting", "workflows.failures", "workflows.options"),
-    *("workflows.keeping", "workflows.pausing", "workflows.resting", "workflows.serving"),
-    *("workflows.waking", "workflows.wishes"),
+    *("workflows.attributes", "workflows.collecting", "workflows.failures"),
+    *("workflows.instance_steps", "workflows.interruptible", "workflows.options", "workflows.serving"),
 ]
 SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*OURS, *SHARED))
 """Only a workflow's own file is imported anew for each run; our models in the sandbox would cost 34 ms a start."""
@@ -93,34 +93,35 @@ def build_activities(
     jobs = JobActivities(clouds, market, workflows)
     job_shell = JobShellActivities(database, clouds.sealer, machines)
     artifacts = ArtifactActivities(database, ObjectStore(settings.artifact_address), machines, settings)
-    asides = ParkingActivities(database, workflows, settings)
+    parking = ParkingActivities(database, workflows, settings)
     checkpoints = CheckpointActivities(database, workflows)
     power = PowerActivities(clouds)
-    sleeping = SleepActivities(database, workflows, settings)
+    instance_power = InstancePowerActivities(database, workflows, settings)
     shell = ShellActivities(database, machines)
     endpoints = EndpointActivities(database, settings)
     servers = ModelServerActivities(database, clouds.sealer, machines, settings)
     vault = VaultActivities(database, clouds.sealer, settings, machines)
     restores = RestoreActivities(database, clouds.sealer, settings, machines)
+    idleness = IdlenessActivities(database, settings)
     agents = AgentActivities(database, clouds.sealer, settings, machines)
     watching = WatchActivities(clouds, workflows)
-    reconciling = ReconcileActivities(database, temporal, workflows)
+    reconciling = ReconcileActivities(database, temporal, workflows, settings.reconcile_seconds)
     reaping = ReapActivities(clouds)
     return [
         machines.rent_machine,
         machines.attach_key,
         probes.probe_machine,
         machines.release_machine,
-        sleeping.request_power,
-        sleeping.change_mind,
-        sleeping.warn,
-        sleeping.record_data_machine,
-        sleeping.return_to_data_machine,
-        sleeping.release_others,
-        sleeping.release_if_saved,
-        sleeping.pause_idle,
-        sleeping.hibernate_when_due,
-        sleeping.conclude_wake,
+        instance_power.request_power,
+        instance_power.change_desired,
+        instance_power.warn,
+        instance_power.record_data_machine,
+        instance_power.return_to_data_machine,
+        instance_power.release_others,
+        instance_power.release_if_saved,
+        instance_power.pause_idle,
+        instance_power.hibernate_when_due,
+        instance_power.conclude_wake,
         shell.end_user_processes,
         shell.bring_rsync,
         power.switch_off,
@@ -132,6 +133,7 @@ def build_activities(
         leases.look_at_lease,
         leases.watch_account,
         leases.record_ending,
+        leases.tell_holder,
         instances.look_at_instance,
         instances.reserve_machine,
         instances.start_machine,
@@ -139,7 +141,7 @@ def build_activities(
         instances.request_destroy,
         instances.record_instance,
         agents.install_agent,
-        agents.judge_idle,
+        idleness.await_idleness,
         agents.warn_users,
         endpoints.look_at_endpoint,
         endpoints.record_stage,
@@ -162,8 +164,8 @@ def build_activities(
         job_shell.follow_job,
         job_shell.stop_job,
         job_shell.end_unheard,
-        asides.park,
-        asides.unpark,
+        parking.park,
+        parking.unpark,
         checkpoints.checkpoint_when_due,
         checkpoints.note_restored,
         checkpoints.note_not_restored,
@@ -177,7 +179,7 @@ def build_activities(
         restores.restore,
         vault.forget_snapshots,
         watching.look_at_account,
-        reconciling.start_what_rows_demand,
+        reconciling.reconcile,
         PairingActivities(database, temporal, settings).check_pairing,
         reaping.accounts_to_sweep,
         reaping.sweep_account,
@@ -212,7 +214,7 @@ async def keep_schedules(temporal: Client, settings: Settings) -> None:
     """Housekeeping of this process, outside any workflow: without schedules nobody would notice their absence."""
     while True:
         try:
-            await make_sure_of_schedules(temporal, settings)
+            await keep_housekeeping_running(temporal, settings)
         except RPCError as error:
             log.warning("cannot see to the schedules now: %s", error.message)
         await asyncio.sleep(SCHEDULE_CHECK)

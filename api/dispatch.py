@@ -9,6 +9,7 @@ from activities.instances.instances import machine_summary
 from api.app_state import TEMPORAL_DOWN
 from db.endpoints.tables import Deployment
 from db.instances.tables import Instance
+from db.machines.leases import holder_of
 from db.machines.tables import Lease
 from domain.workflow_contracts import endpoint_workflow_id, instance_workflow_id
 from workflow_client.client import WorkflowClient
@@ -23,7 +24,7 @@ async def start_flows(workflows: WorkflowClient, instance: Instance, deployment:
     """
     summary = machine_summary(lease)
     model = f"{deployment.model_id} on instance {instance.id}"
-    first = await asyncio.gather(workflows.start_machine(lease.id, summary, instance.id), return_exceptions=True)
+    first = await asyncio.gather(workflows.start_machine(lease.id, summary, holder_of(lease)), return_exceptions=True)
     others = await asyncio.gather(
         workflows.start_instance(instance.id, summary),
         workflows.start_endpoint(deployment.endpoint_id, instance.id, model),
@@ -36,7 +37,7 @@ async def start_flows(workflows: WorkflowClient, instance: Instance, deployment:
 async def start_instance_flows(workflows: WorkflowClient, instance: Instance, lease: Lease) -> None:
     """The same for an instance without a model."""
     summary = machine_summary(lease)
-    first = await asyncio.gather(workflows.start_machine(lease.id, summary, instance.id), return_exceptions=True)
+    first = await asyncio.gather(workflows.start_machine(lease.id, summary, holder_of(lease)), return_exceptions=True)
     second = await asyncio.gather(workflows.start_instance(instance.id, summary), return_exceptions=True)
     for error in filter(None, [*first, *second]):
         log.warning("instance %s is left to the reconciler: %s", instance.id, type(error).__name__)
@@ -44,7 +45,7 @@ async def start_instance_flows(workflows: WorkflowClient, instance: Instance, le
 
 async def tell_endpoint(workflows: WorkflowClient, endpoint_id: str) -> None:
     """Have an endpoint's workflow read its rows again, after the commit."""
-    await _told(f"endpoint {endpoint_id}", workflows.changed(endpoint_workflow_id(endpoint_id)))
+    await _told(f"endpoint {endpoint_id}", workflows.changed(endpoint_workflow_id(endpoint_id), "its owner changed it"))
 
 
 async def tell_changed(workflows: WorkflowClient, instance_id: int, endpoint_ids: list[str]) -> None:
@@ -52,7 +53,7 @@ async def tell_changed(workflows: WorkflowClient, instance_id: int, endpoint_ids
     names = [instance_workflow_id(instance_id), *map(endpoint_workflow_id, endpoint_ids)]
     for name in names:
         try:
-            await workflows.changed(name)
+            await workflows.changed(name, "its owner changed it")
         except TEMPORAL_DOWN as error:
             log.warning("%s is left to the reconciler: %s", name, type(error).__name__)
 

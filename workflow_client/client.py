@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain import workflow_contracts
 from domain.endpoints.phases import DeploymentStage
+from domain.holders import Holder
 from domain.instances.phases import InstanceStatus
 from domain.machines.machines import MachineSeen
 from domain.workflow_contracts import (
@@ -43,7 +44,7 @@ class WorkflowClient:
         self._temporal = temporal
         self._settings = settings
 
-    async def start_machine(self, lease_id: str, summary: str = "", instance_id: int | None = None) -> None:
+    async def start_machine(self, lease_id: str, summary: str, holder: Holder) -> None:
         """Serve an open lease."""
         settings = self._settings
         machine = MachineInput(
@@ -59,7 +60,7 @@ class WorkflowClient:
             workflow_contracts.machine_workflow_id(lease_id),
             "machine",
             summary,
-            instance_id,
+            holder.instance_id,
         )
         await hit(Failpoint.MACHINE_STARTED)
 
@@ -85,7 +86,7 @@ class WorkflowClient:
             task_queue=workflow_contracts.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=workflow_contracts.SIGNAL_CHANGED,
-            search_attributes=_attributes("instance", instance_id, InstanceStatus.PROVISIONING),
+            search_attributes=search_attributes("instance", instance_id, InstanceStatus.PROVISIONING),
             rpc_timeout=RPC_DEADLINE,
         )
 
@@ -104,7 +105,6 @@ class WorkflowClient:
         settings = self._settings
         job = JobInput(
             job_id=job_id,
-            collect_patience=timedelta(seconds=settings.collect_seconds),
             queue_pause=timedelta(seconds=settings.queue_seconds),
         )
         await self._temporal.start_workflow(
@@ -114,7 +114,7 @@ class WorkflowClient:
             task_queue=workflow_contracts.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=workflow_contracts.SIGNAL_CHANGED,
-            search_attributes=_attributes("job", None, "queued"),
+            search_attributes=search_attributes("job", None, "queued"),
             static_summary=summary[:200] or None,
             rpc_timeout=RPC_DEADLINE,
         )
@@ -159,14 +159,14 @@ class WorkflowClient:
             task_queue=workflow_contracts.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=workflow_contracts.SIGNAL_CHANGED,
-            search_attributes=_attributes("watch", None),
+            search_attributes=search_attributes("watch", None),
             static_summary="Looks at the machines of one cloud account",
             rpc_timeout=RPC_DEADLINE,
         )
 
-    async def changed(self, workflow_id: str) -> None:
-        """Tell a workflow to read its rows again. One that is not running reads them when it starts."""
-        await self._signal(workflow_id, workflow_contracts.SIGNAL_CHANGED)
+    async def changed(self, workflow_id: str, because: str) -> None:
+        """Tell a workflow to read its rows again, and why. One that is not running reads them when it starts."""
+        await self._signal(workflow_id, workflow_contracts.SIGNAL_CHANGED, because)
 
     async def seen(self, lease_id: str, seen: MachineSeen) -> None:
         """Tell a MachineWorkflow what its machine looks like now."""
@@ -174,7 +174,11 @@ class WorkflowClient:
 
     async def suspect_server(self, endpoint_id: str) -> None:
         """Have an endpoint's model server looked at now: a request did not get through to it."""
-        await self._signal(workflow_contracts.endpoint_workflow_id(endpoint_id), workflow_contracts.SIGNAL_SUSPECTED)
+        await self._signal(
+            workflow_contracts.endpoint_workflow_id(endpoint_id),
+            workflow_contracts.SIGNAL_SUSPECTED,
+            "a request did not get through",
+        )
 
     async def progress_of_endpoint(self, endpoint_id: str) -> EndpointProgress | None:
         """What the endpoint's running workflow says of itself; None when nobody answers within a second."""
@@ -213,14 +217,14 @@ class WorkflowClient:
             id=workflow_id,
             task_queue=workflow_contracts.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            search_attributes=_attributes(word, instance_id, phase),
+            search_attributes=search_attributes(word, instance_id, phase),
             static_summary=summary[:200] or None,
             start_delay=None if word == "machine" else AFTER_THE_MACHINE,
             rpc_timeout=RPC_DEADLINE,
         )
 
 
-def _attributes(kind: str, instance_id: int | None, phase: str | None = None) -> TypedSearchAttributes:
+def search_attributes(kind: str, instance_id: int | None = None, phase: str | None = None) -> TypedSearchAttributes:
     pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(KIND, kind)]
     if phase is not None:
         pairs.append(SearchAttributePair(PHASE, phase))

@@ -47,12 +47,12 @@ class EndpointWorkflow:
         return self.progress_now
 
     @workflow.signal
-    def changed(self) -> None:
+    def changed(self, because: str = "") -> None:
         """One of the endpoint's rows changed: what its owner wants, its instance, its machine."""
         self.is_changed = True
 
     @workflow.signal
-    def suspected(self) -> None:
+    def suspected(self, because: str = "") -> None:
         """A request did not get through to its model server: look at it now."""
         self.is_changed = self.is_suspected = True
 

@@ -8,7 +8,7 @@ from temporalio import activity
 from activities.endpoints.serve_script import SCRIPT, installing
 from activities.errors import Fault, Final, NotYet, ssh_errors
 from activities.machines.machines import MachineActivities
-from clients.ssh import CommandTimedOut, PortClosed, SshTarget, SshUnreachable, connect, http_get, run
+from clients.ssh import CommandTimedOut, PortClosed, SshTarget, SshUnreachable, http_get, run
 from db.endpoints import endpoints
 from db.endpoints.deployments import plan_of
 from db.endpoints.facts import running_machine
@@ -53,7 +53,7 @@ class ModelServerActivities:
         """Put the model server on the machine and start it, detached; one that runs already is left alone."""
         place = await self._place(endpoint_id)
         with ssh_errors(LOADING_PAUSE):
-            async with await connect(place.target, timeout=SSH_DEADLINE) as connection:
+            async with self._machines.ssh.connection(place.target, timeout=SSH_DEADLINE) as connection:
                 try:
                     command = installing(place.plan, restart=place.replaces)
                     done = await run(connection, command, input=place.key, timeout=KILL_DEADLINE)
@@ -69,7 +69,7 @@ class ModelServerActivities:
     async def await_model(self, endpoint_id: str) -> None:
         """Pass when the server is well; be called again while it loads; end when its process has ended."""
         place = await self._place(endpoint_id)
-        look = await _look(place, runtime_of(place.plan.model_type).ready_paths, LOADING_PAUSE)
+        look = await self._look(place, runtime_of(place.plan.model_type).ready_paths, LOADING_PAUSE)
         if look.seen is ServerSeen.HEALTHY:
             return await hit(Failpoint.MODEL_HEALTHY)
         if look.seen is ServerSeen.ENDED:
@@ -87,7 +87,7 @@ class ModelServerActivities:
             place = await self._place(endpoint_id, EndpointState.READY)
         except Final:
             return None
-        look = await _look(place, (runtime_of(place.plan.model_type).health_path,), self._every)
+        look = await self._look(place, (runtime_of(place.plan.model_type).health_path,), self._every)
         if look.seen in (ServerSeen.ENDED, ServerSeen.LOADING):
             return look
         if look.seen is ServerSeen.SILENT or place.silent_looks:
@@ -97,6 +97,21 @@ class ModelServerActivities:
             if silent >= SILENT_LOOKS:
                 return look
         raise NotYet(f"the model server is {look.seen}; the next look in {self._every:g} s", self._every)
+
+    async def _look(self, place: _Place, paths: tuple[str, ...], pause: float) -> ServerLook:
+        """One look at the server: does it say that it is well, and if not, is its process there?"""
+        with ssh_errors(pause):
+            async with self._machines.ssh.connection(place.target, timeout=SSH_DEADLINE) as connection:
+                seen = await _answers(connection, place, paths)
+                if seen is ServerSeen.HEALTHY:
+                    return ServerLook(seen=seen)
+                try:
+                    said = await run(connection, f"{SCRIPT} status", timeout=SSH_DEADLINE)
+                except CommandTimedOut as error:
+                    raise NotYet("the machine is slow to say how the model server is", pause) from error
+        if said.stdout.startswith("exited"):
+            return ServerLook(seen=ServerSeen.ENDED, text=_last_line(said.stdout))
+        return ServerLook(seen=seen)
 
     async def _record_loading(self, endpoint_id: str, lease_id: str) -> None:
         async with self._database.begin() as session:
@@ -122,22 +137,6 @@ class ModelServerActivities:
         left = endpoint.trouble is not None and endpoint.trouble.leaves_process and endpoint.lease_id == machine.id
         target = self._machines.target(machine)
         return _Place(machine.id, target, plan_of(deployment, self._sealer), key, left, endpoint.silent_looks)
-
-
-async def _look(place: _Place, paths: tuple[str, ...], pause: float) -> ServerLook:
-    """One look at the server: does it say that it is well, and if not, is its process there?"""
-    with ssh_errors(pause):
-        async with await connect(place.target, timeout=SSH_DEADLINE) as connection:
-            seen = await _answers(connection, place, paths)
-            if seen is ServerSeen.HEALTHY:
-                return ServerLook(seen=seen)
-            try:
-                said = await run(connection, f"{SCRIPT} status", timeout=SSH_DEADLINE)
-            except CommandTimedOut as error:
-                raise NotYet("the machine is slow to say how the model server is", pause) from error
-    if said.stdout.startswith("exited"):
-        return ServerLook(seen=ServerSeen.ENDED, text=_last_line(said.stdout))
-    return ServerLook(seen=seen)
 
 
 async def _answers(connection: SSHClientConnection, place: _Place, paths: tuple[str, ...]) -> ServerSeen:

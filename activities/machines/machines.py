@@ -11,20 +11,19 @@ from activities.errors import Fault, Final, NotYet
 from activities.machines.leases import lease_view
 from activities.machines.startup_script import onstart_script
 from clients.ssh import SshTarget
+from clients.ssh_pool import SshPool
 from clients.vast import VastClient
 from clients.vast_errors import VastKeyRefused, VastNotSent, VastRefused, VastThrottled, VastUnavailable, is_offer_gone
 from clients.vast_types import RentRequest
 from clouds.connections import Clouds
 from clouds.rate_limits import ApiQuota
-from db.instances.instances import env_of
-from db.instances.tables import Instance
 from db.machines import leases
+from db.machines.machine_env import open_env
 from db.machines.slow_releases import no_longer_slow, tell_if_slow
 from db.machines.tables import Lease
-from domain.instances.instances import InstanceSpec
 from domain.machines.machines import MachineSeen, ssh_address, ssh_ways
 from domain.machines.phases import LeaseState, SshWay
-from domain.market.offers import MachineType
+from domain.machines.spec import MachineSpec
 from domain.workflow_contracts import LeaseView
 from failpoints import Failpoint, hit
 
@@ -45,6 +44,7 @@ class MachineActivities:
         self._clouds = clouds
         self._database = clouds.database
         self._settle = clouds.settings.settle_seconds
+        self.ssh = SshPool()
 
     @activity.defn
     async def rent_machine(self, lease_id: str) -> LeaseView:
@@ -65,7 +65,7 @@ class MachineActivities:
 
     async def _ask(self, lease: Lease) -> None:
         client = await self._clouds.client(lease.provider_key_id)
-        request = await self._rent_request(lease)
+        request = self._rent_request(lease)
         await self._turn(lease, ApiQuota.RENT)
         await hit(Failpoint.RENT_BEGUN)
         if _late():
@@ -114,18 +114,17 @@ class MachineActivities:
         else:
             raise NotYet("asked before, not listed yet", min(LOOK_AGAIN, self._settle / 5))
 
-    async def _rent_request(self, lease: Lease) -> RentRequest:
-        async with self._database.begin() as session:
-            instance = await session.get_one(Instance, int(lease.holder_id))
-        spec = InstanceSpec.model_validate(instance.spec)
-        bid = spec.query.machine_type is MachineType.INTERRUPTIBLE
+    def _rent_request(self, lease: Lease) -> RentRequest:
+        spec = MachineSpec.model_validate(lease.spec)
         return RentRequest(
             image=spec.image,
-            disk=spec.disk_size,
+            disk=spec.disk_gb,
             label=lease.label,
-            onstart=onstart_script(lease.public_key, spec.onstart_cmd),
-            env=spec.env | env_of(self._clouds.sealer, spec) | {f"-p {port}:{port}": "1" for port in spec.ports},
-            price=lease.dph_total if bid else None,
+            onstart=onstart_script(lease.public_key, spec.startup_command),
+            env=spec.env
+            | open_env(self._clouds.sealer, spec.sealed_env)
+            | {f"-p {port}:{port}": "1" for port in spec.ports},
+            price=lease.dph_total if spec.interruptible else None,
         )
 
     @activity.defn

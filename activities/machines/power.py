@@ -8,7 +8,9 @@ from clients.vast_errors import VastRefused
 from clouds.connections import Clouds
 from clouds.rate_limits import ApiQuota
 from db.events import record_event
+from db.instances.power import mark_found_running
 from db.machines import power
+from db.machines.leases import holder_of
 from db.machines.tables import Lease
 from failpoints import Failpoint, hit
 
@@ -71,7 +73,7 @@ class PowerActivities:
         async with self._database.begin() as session:
             await power.mark_start_refused(session, failure.lease_id, failure.reason)
             text = f"{lease.gpu_name} could not be started again: {failure.reason}."
-            await record_event(session, lease.user_id, f"instance:{lease.holder_id}", "start_refused", text)
+            await record_event(session, lease.user_id, str(holder_of(lease)), "start_refused", text)
 
     @activity.defn
     async def record_stopped(self, lease_id: str) -> None:
@@ -87,9 +89,9 @@ class PowerActivities:
 
     @activity.defn
     async def record_found_running(self, lease_id: str) -> None:
-        """It runs without a word from us: taken for its owner's wish, unless its instance lives elsewhere by now."""
+        """It runs without a word from us: its owner wants that, we take it, unless its instance lives elsewhere."""
         async with self._database.begin() as session:
-            await power.mark_found_running(session, lease_id)
+            await mark_found_running(session, lease_id)
 
     async def _refusal_of(self, lease: Lease, state: str) -> VastRefused | None:
         """Ask for the state; None when the cloud takes it."""

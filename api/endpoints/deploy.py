@@ -20,15 +20,16 @@ from api.schemas import Answer, BigId, Body, Short
 from db.accounts.tables import ProviderKey
 from db.endpoints.deployments import create_deployment
 from db.endpoints.tables import Deployment, Endpoint
+from db.instances.instances import reserve_machine
 from db.instances.tables import Instance
-from db.machines.leases import reserve
 from db.machines.tables import Lease
 from db.usage.spending import limits_of
 from domain.endpoints.models import guess_type
 from domain.endpoints.phases import AccessType, ModelType
 from domain.endpoints.plans import ServePlan, plan_serving
 from domain.endpoints.runtimes import DEFAULT_PORT, RUNTIMES, runtime_of
-from domain.instances.instances import DEFAULT_DISK_GB, InstanceSpec
+from domain.instances.instances import InstanceSpec
+from domain.machines.spec import DEFAULT_DISK_GB
 from domain.market.offers import Offer, OfferQuery
 from domain.workflow_contracts import endpoint_workflow_id
 from failpoints import Failpoint, hit
@@ -180,7 +181,7 @@ async def _write(
         label=body.label,
     )
     limits = await limits_of(session, place.user_id, app.clouds.default_limits)
-    lease = await reserve(session, instance, place.account_id, place.offers, lease_keys(app.sealer), limits)
+    lease = await reserve_machine(session, instance, place.account_id, place.offers, lease_keys(app.sealer), limits)
     return _answer(app, deployment, endpoint, lease, api_key), (instance, deployment, lease)
 
 

@@ -12,7 +12,7 @@ from db.machines.agent_reports import status_of as report_status
 from db.machines.tables import AgentReport, Lease
 from domain.instances.idleness import still_idle
 from domain.instances.instances import InstanceSpec
-from domain.instances.phases import Desired, InstancePurpose, InstanceStatus, SshWake
+from domain.instances.phases import Desired, InstanceKind, InstanceStatus, SshWake
 from domain.instances.wakes import WakeReport
 from domain.machines.agents import latest
 from domain.machines.machines import MachineSeen, Seen
@@ -33,7 +33,7 @@ class InstanceAnswer(Answer):
     instance_id: int
     status: InstanceStatus
     actual_status: str | None
-    purpose: InstancePurpose
+    kind: InstanceKind
     stage: str | None
     progress: int | None
     message: str
@@ -106,7 +106,7 @@ def shown_instance(instance: Instance, lease: Lease | None, said: AgentReport | 
         instance_id=instance.id,
         status=status,
         actual_status=seen.actual_status,
-        purpose=instance.purpose,
+        kind=instance.kind,
         stage=lease.state if lease and progress is not None else None,
         progress=progress,
         message=instance.message,

@@ -21,6 +21,7 @@ from api.schemas import Answer, Body, Time
 from db.instances.tables import Instance
 from db.machines.agent_reports import record_report
 from db.machines.lease_tokens import AGENT, lease_of, living_lease
+from db.machines.leases import holder_of
 from db.machines.tables import AgentReport, Lease
 from domain.instances.idleness import WARNED_BEFORE, still_idle, warning
 from domain.instances.phases import InstanceStatus
@@ -107,7 +108,7 @@ async def report(body: Report, lease: CallingLease, app: App, after: BackgroundT
     """With the lease's token. The first report of a boot that is waited for tells the machine's workflow at once."""
     async with app.database.begin() as session:
         recorded = await record_report(session, lease, body)
-        instance = await session.get_one(Instance, int(lease.holder_id))
+        instance = await session.get_one(Instance, holder_of(lease).instance_id)
     if recorded.seen is not None:
         after.add_task(_tell_up, app.workflows, lease.id, recorded.seen)
     return _answer(instance, recorded.at, in_use=recorded.in_use)

@@ -26,7 +26,7 @@ class Instance(BaseModel):
     ssh_command: str | None = None
     ssh_host_key: str | None = None
     ssh_wake: str = "auto"
-    purpose: str = "interactive"
+    kind: str = "interactive"
     ports: dict[str, str] = {}
     idle_since: datetime | None = None
     will_pause_at: datetime | None = None

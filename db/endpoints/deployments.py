@@ -14,7 +14,7 @@ from domain.endpoints.phases import AccessType, DeploymentStage, DeploymentStatu
 from domain.endpoints.plans import ServePlan
 from domain.ids import new_id
 from domain.instances.instances import InstanceSpec
-from domain.instances.phases import InstancePurpose
+from domain.instances.phases import InstanceKind
 
 ENV_PURPOSE = "deployment-env"
 
@@ -34,7 +34,7 @@ async def create_deployment(
     instance = Instance(
         user_id=user_id,
         provider_key_id=provider_key_id,
-        purpose=InstancePurpose.MODEL,
+        kind=InstanceKind.MODEL,
         label=label or plan.model_id,
         spec=spec.model_dump(mode="json"),
     )

@@ -6,12 +6,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.accounts.tables import UserSettings
 from db.instances.tables import Instance
-from domain.instances.phases import InstancePurpose
+from domain.lifecycles import LIFECYCLES
 
 
 async def hibernate_after(session: AsyncSession, instance: Instance, default_minutes: float) -> timedelta | None:
     """How long an instance is paused before it is hibernated; None for those that never are."""
-    if instance.purpose is not InstancePurpose.INTERACTIVE:
+    if not LIFECYCLES[instance.kind].sleeps_when_idle:
         return None
     own = instance.idle_hibernate_minutes
     return timedelta(minutes=own if own is not None else await _users(session, instance, "hibernate", default_minutes))
@@ -19,7 +19,7 @@ async def hibernate_after(session: AsyncSession, instance: Instance, default_min
 
 async def pause_after(session: AsyncSession, instance: Instance, default_minutes: float) -> timedelta | None:
     """How long an instance is idle before it is paused; None for those that never are."""
-    if instance.purpose is not InstancePurpose.INTERACTIVE:
+    if not LIFECYCLES[instance.kind].sleeps_when_idle:
         return None
     own = instance.idle_pause_minutes
     return timedelta(minutes=own if own is not None else await _users(session, instance, "pause", default_minutes))

@@ -14,7 +14,8 @@ from db.machines.agent_reports import status_of
 from db.machines.tables import AgentReport, Lease
 from db.tables import Alarm
 from domain.instances.idleness import IdleDecision, IdleFacts, IdlePolicy
-from domain.instances.phases import InstancePurpose, InstanceStatus
+from domain.instances.phases import InstanceStatus
+from domain.lifecycles import LIFECYCLES
 from domain.machines.agents import latest
 from domain.machines.phases import LeaseState
 
@@ -36,7 +37,7 @@ class IdleDefaults:
 
 async def idle_facts(session: AsyncSession, instance: Instance, defaults: IdleDefaults) -> IdleFacts | None:
     """Everything the judge needs; None when there is nothing to judge: it does not run, or is no interactive one."""
-    if instance.purpose is not InstancePurpose.INTERACTIVE or instance.status is not InstanceStatus.RUNNING:
+    if not LIFECYCLES[instance.kind].sleeps_when_idle or instance.status is not InstanceStatus.RUNNING:
         return None
     lease = None if instance.lease_id is None else await session.get(Lease, instance.lease_id)
     if lease is None:

@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.tables import Table
-from domain.instances.phases import Desired, InstancePurpose, InstanceStatus, SshWake
+from domain.instances.phases import Desired, InstanceKind, InstanceStatus, SshWake
 
 
 class SshPort(Table):
@@ -27,7 +27,7 @@ class Instance(Table):
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     provider_key_id: Mapped[int] = mapped_column(ForeignKey("provider_keys.id"))
-    purpose: Mapped[InstancePurpose]
+    kind: Mapped[InstanceKind]
     desired: Mapped[Desired] = mapped_column(default=Desired.RUNNING)
     status: Mapped[InstanceStatus] = mapped_column(default=InstanceStatus.PROVISIONING, index=True)
     message: Mapped[str] = mapped_column(default="")

@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.accounts.tables import User
 from db.events import record_event
+from db.instances.instances import reserve_machine
 from db.instances.tables import Instance
 from db.jobs.tables import Job, JobAttempt
-from db.machines.leases import OPEN, leases_of_instance, of_instance, reserve
+from db.machines.leases import OPEN, LeaseKeys, leases_of_instance, of_instance
 from db.machines.tables import Lease
 from db.notify import notify_job
 from db.sealing import Sealer
@@ -21,7 +22,7 @@ from db.snapshots.tables import Snapshot
 from db.usage.spending import Limits
 from domain.ids import new_id
 from domain.instances.instances import InstanceSpec
-from domain.instances.phases import Desired, InstancePurpose, InstanceStatus
+from domain.instances.phases import Desired, InstanceKind, InstanceStatus
 from domain.jobs.phases import AttemptState, JobStatus, Waiting
 from domain.jobs.spec import JobSpec
 from domain.jobs.steps import AttemptFacts, JobFacts, Parked
@@ -118,12 +119,12 @@ async def _attempt_facts(session: AsyncSession, attempt: JobAttempt) -> AttemptF
         instance_status=instance.status,
         instance_wanted=instance.desired is not Desired.DESTROYED,
         instance_ran=instance.running_at is not None,
-        machine_up=held and runs and instance.status is InstanceStatus.RUNNING,
+        machine_up=held and runs and (instance.status, instance.desired) == (InstanceStatus.RUNNING, Desired.RUNNING),
         is_released=still_open == 0 and instance.status.is_over,
         lease_id=instance.lease_id,
         machine_held=held,
-        power=Power.RUNNING if lease is None else lease.power,
-        start_refused=lease is not None and lease.start_refused is not None,
+        is_parked=instance.desired is Desired.PAUSED,
+        start_refused=lease is not None and lease.power is Power.RUNNING and lease.start_refused is not None,
         parked=await _parked(session, attempt),
         restore=instance.restore_snapshot_id,
     )
@@ -169,7 +170,7 @@ async def next_without_offer(session: AsyncSession, provider_key_id: int) -> Seq
 
 
 async def admit(
-    session: AsyncSession, job: Job, account_id: int, offers: Sequence[Offer], keys: tuple[str, str], limits: Limits
+    session: AsyncSession, job: Job, account_id: int, offers: Sequence[Offer], keys: LeaseKeys, limits: Limits
 ) -> tuple[JobAttempt, Lease]:
     """Give a queued job its next attempt: an instance of its own, and the lease that gets it a machine.
 
@@ -191,7 +192,7 @@ async def admit(
     instance = Instance(
         user_id=job.user_id,
         provider_key_id=job.provider_key_id,
-        purpose=InstancePurpose.JOB,
+        kind=InstanceKind.JOB,
         label=f"{job.name} ({job.id})"[:200],
         spec=wanted.model_dump(mode="json"),
         restore_snapshot_id=None if checkpoint is None else checkpoint.id,
@@ -200,7 +201,7 @@ async def admit(
     await session.flush()
     attempt = JobAttempt(id=f"{job.id}.{number}", job_id=job.id, number=number, instance_id=instance.id)
     session.add(attempt)
-    lease = await reserve(session, instance, account_id, offers, keys, limits)
+    lease = await reserve_machine(session, instance, account_id, offers, keys, limits)
     job.status, job.waiting, job.message = JobStatus.PROVISIONING, None, "Renting a machine and waiting until it is up."
     await say(session, job, JobStatus.PROVISIONING, f"Attempt {number}, on {lease.gpu_name}, instance {instance.id}.")
     return attempt, lease

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.machines.leases import mark_seen
+from db.machines.leases import holder_of, mark_seen
 from db.machines.tables import AgentReport, Lease
 from domain.machines.agents import AgentStatus, why_active
 from domain.machines.machines import MachineSeen, Seen
@@ -33,7 +33,7 @@ async def record_report(session: AsyncSession, lease: Lease, status: AgentStatus
         insert(AgentReport)
         .values(
             lease_id=lease.id,
-            instance_id=int(lease.holder_id),
+            instance_id=holder_of(lease).instance_id or 0,
             first_at=clock,
             at=clock,
             why_active="",

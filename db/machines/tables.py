@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.tables import Table
+from domain.holders import HolderKind
 from domain.machines.phases import LeaseOutcome, LeaseState, Power, SshWay
 
 
@@ -45,9 +46,11 @@ class Lease(Table):
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
     provider_key_id: Mapped[int] = mapped_column(ForeignKey("provider_keys.id"))
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
-    holder_kind: Mapped[str]
+    holder_kind: Mapped[HolderKind]
     holder_id: Mapped[str]
     label: Mapped[str] = mapped_column(unique=True)
+    spec: Mapped[dict[str, Any]]
+    """A `MachineSpec`: all that the rent request needs to know."""
     offer_id: Mapped[int] = mapped_column(BigInteger)
     machine_id: Mapped[int] = mapped_column(BigInteger, index=True)
     gpu_name: Mapped[str]

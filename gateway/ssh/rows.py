@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.accounts.tables import SshKey
 from db.instances.tables import Instance, SshPort
 from db.machines.tables import Lease
-from domain.instances.phases import Desired, InstancePurpose, InstanceStatus, SshWake
+from domain.instances.phases import Desired, InstanceStatus, SshWake
+from domain.lifecycles import kinds_that
 from domain.machines.machines import MachineSeen, ssh_address
 from domain.machines.phases import LeaseState
 from gateway.routes import LeaseAddress
@@ -59,7 +60,7 @@ def _every() -> Select[Any]:
         *(Lease.dph_total, Lease.state.label("lease_state"), Lease.seen, Lease.ssh_way),
         *(Lease.host_key, Lease.sealed_private_key),
     )
-    alive = Instance.purpose == InstancePurpose.INTERACTIVE, Instance.status.not_in(_OVER)
+    alive = Instance.kind.in_(kinds_that("has_ssh_address")), Instance.status.not_in(_OVER)
     query = select(*columns).outerjoin(Lease, Lease.id == behind)
     return query.where(*alive, Instance.sealed_ssh_host_key.is_not(None)).order_by(Instance.id)
 

@@ -30,7 +30,7 @@ from db.session import Database
 from db.snapshots.tables import Snapshot
 from domain.ids import new_id
 from domain.instances.instances import InstanceSpec
-from domain.instances.phases import InstancePurpose, InstanceStatus
+from domain.instances.phases import InstanceKind, InstanceStatus
 from domain.machines.machines import MachineSeen
 from domain.machines.phases import LeaseState, Power
 from domain.market.offers import OfferQuery
@@ -121,7 +121,7 @@ class World:
         values = {
             "user_id": self.user_id,
             "provider_key_id": self.key_id,
-            "purpose": InstancePurpose.INTERACTIVE,
+            "kind": InstanceKind.INTERACTIVE,
             "status": InstanceStatus.RUNNING,
             "spec": InstanceSpec(query=OfferQuery()).model_dump(mode="json"),
             "persist": ["/workspace"],
