@@ -24,11 +24,11 @@ from domain.instances.instances import InstanceSpec
 from domain.instances.phases import Desired, InstanceKind, InstanceStatus
 from domain.market.offers import OfferQuery
 from tests.gateway.asking import becomes
-from tests.gateway.ports import free_port
-from tests.gateway.postgres import Postgres
 from tests.gateway.rows import SECRETS
 from tests.gateway.ssh.client import Client, finished
 from tests.gateway.ssh.place import Place, Rented, rent
+from tests.ports import free_port
+from tests.postgres import Postgres
 from tests.simulator.conftest import running
 
 SHARD = "bench"

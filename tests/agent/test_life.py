@@ -163,4 +163,4 @@ def test_it_runs_on_every_python_there_is(tmp_path: Path, python: str) -> None:
         )
     finally:
         agent.terminate()
-        assert agent.wait(20) == 0
+        assert agent.wait(120) == 0

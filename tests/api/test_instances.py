@@ -12,6 +12,7 @@ from sqlalchemy import update
 from db.instances.tables import Instance
 from domain.instances.phases import Desired, InstanceStatus
 from tests.api.people import Cloud
+from tests.patience import becomes
 
 BODY = {"gpu_type": "RTX 3090", "image": "pytorch/pytorch:2.1.2-cuda12.1-cudnn8-runtime", "disk_size": 30}
 PUBLIC_KEY = asyncssh.generate_private_key("ssh-ed25519", "me@laptop").export_public_key().decode().strip()
@@ -29,6 +30,12 @@ async def put(app: FastAPI, instance_id: int, status: InstanceStatus, desired: D
     async with app.state.parts.database.begin() as session:
         values = {"status": status, "desired": desired}
         await session.execute(update(Instance).where(Instance.id == instance_id).values(values))
+
+
+async def wished(app: FastAPI, instance_id: int) -> Desired:
+    async with app.state.parts.database.begin() as session:
+        instance = await session.get_one(Instance, instance_id)
+        return Desired(instance.desired)
 
 
 async def test_an_instance_has_its_address_at_once_and_for_itself(rita: httpx.AsyncClient) -> None:
@@ -172,7 +179,7 @@ async def test_a_wake_is_waited_for_and_many_wait_for_one(app: FastAPI, rita: ht
     made = await make(rita)
     await put(app, made["id"], InstanceStatus.PAUSED, Desired.PAUSED)
     waiting = [asyncio.create_task(rita.post(f"/api/instances/{made['id']}/wake")) for _ in range(5)]
-    await asyncio.sleep(0.3)
+    await becomes(lambda: wished(app, made["id"]), Desired.RUNNING)
     assert not any(each.done() for each in waiting)
     await put(app, made["id"], InstanceStatus.RUNNING, Desired.RUNNING)
     answers = await asyncio.gather(*waiting)

@@ -58,8 +58,8 @@ class Worked:
     async def shell(self, command: str) -> str:
         async with self.database.begin() as session:
             lease = await session.get_one(Lease, self.lease_id)
-        async with await connect(MachineActivities(self.clouds).target(lease), timeout=20) as connection:
-            done = await run(connection, command, timeout=30)
+        async with await connect(MachineActivities(self.clouds).target(lease), timeout=120) as connection:
+            done = await run(connection, command, timeout=120)
         return done.stdout.strip()
 
     async def change(self, **values: Any) -> None:

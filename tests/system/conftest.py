@@ -53,7 +53,7 @@ def prepared(folder: Path, more: str = "") -> Installation:
     return Installation(folder / "data", environment=WITH_REAL_SSHD)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     with started(prepared(tmp_path_factory.mktemp("the system"))) as made:
         yield made

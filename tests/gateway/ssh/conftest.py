@@ -18,13 +18,13 @@ from tests.simulator.conftest import Simulator, running
 Gateway = Callable[..., AbstractAsyncContextManager[Running]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     with running(tmp_path_factory.mktemp("ssh") / "data", *REAL_SSHD) as simulator:
         yield simulator
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def machine(simulator: Simulator) -> Rented:
     """A machine that tests may share: they leave it running."""
     return rent(simulator)

@@ -20,8 +20,8 @@ from domain.instances.instances import InstanceSpec
 from domain.instances.phases import Desired, InstanceKind, InstanceStatus
 from domain.machines.machines import MachineSeen
 from domain.market.offers import OfferQuery
-from tests.gateway.ports import free_port
 from tests.gateway.rows import Rows
+from tests.ports import free_port
 from tests.simulator.conftest import Simulator, poll
 from tests.simulator.shells import address, answers
 

@@ -16,11 +16,12 @@ from domain.instances.phases import Desired, InstanceStatus
 from domain.machines.machines import MachineSeen
 from gateway.server import Running, serving
 from tests.gateway.asking import becomes
-from tests.gateway.postgres import Postgres
 from tests.gateway.ssh.client import Client, finished
 from tests.gateway.ssh.conftest import Gateway, client, settings_for
 from tests.gateway.ssh.open_machine import open_machine
 from tests.gateway.ssh.place import Place, Rented, make_key, rent
+from tests.patience import PATIENCE_SECONDS
+from tests.postgres import Postgres
 from tests.simulator.conftest import Simulator
 
 
@@ -76,7 +77,7 @@ async def test_a_new_key_is_good_at_once_and_a_deleted_one_is_not(
         async with database.begin() as session:
             assert await delete_key(session, place.rows.user_id, key_id)
         await becomes(lambda: _code(own.run("exit 4")), 255)
-        _, err = await asyncio.wait_for(staying.communicate(), 60)
+        _, err = await asyncio.wait_for(staying.communicate(), PATIENCE_SECONDS)
         assert b"not welcome any more" in err
         assert (await client(place).run("exit 4")).code == 4
 
@@ -117,7 +118,7 @@ async def test_the_machine_behind_changes_and_strict_clients_do_not_notice(
         await becomes(lambda: _on_machine(running), 1)
         other = await asyncio.to_thread(rent, simulator)
         await place.move_to(other)
-        _, err = await asyncio.wait_for(staying.communicate(), 60)
+        _, err = await asyncio.wait_for(staying.communicate(), PATIENCE_SECONDS)
         assert b"Connect again" in err
         await becomes(lambda: _code(own.run("test ! -e /tmp/first && exit 4")), 4)
 
@@ -137,7 +138,7 @@ async def test_a_machine_lost_in_the_middle_of_a_copy(
         done = await limited
         assert done.code != 0
         assert "Connect again" in done.err
-        assert (await asyncio.wait_for(_refused_softly(own), 60)) != ""
+        assert (await asyncio.wait_for(_refused_softly(own), PATIENCE_SECONDS)) != ""
 
 
 async def _refused_softly(own: Client) -> str:
@@ -164,10 +165,10 @@ async def test_an_address_that_changed_hands_gets_nothing(
         async with gateway():
             process = await client(place).start(client(place).target, "echo right")
             assert process.stderr is not None
-            line = await asyncio.wait_for(process.stderr.readline(), 60)
+            line = await asyncio.wait_for(process.stderr.readline(), PATIENCE_SECONDS)
             assert b"another machine answers at its address" in line
             await _seen_at(database, lease_id, machine)
-            out, _ = await asyncio.wait_for(process.communicate(), 60)
+            out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
             assert out == b"right\n"
 
 
@@ -205,7 +206,7 @@ async def test_a_pause_ends_sessions_with_a_reason(place: Place, gateway: Gatewa
         process = await own.start(own.target, "sleep 1000")
         await becomes(lambda: _on_machine(running), 1)
         await place.pause()
-        _, err = await asyncio.wait_for(process.communicate(), 60)
+        _, err = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
         assert b"is paused now" in err
 
 

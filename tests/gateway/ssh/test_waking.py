@@ -12,11 +12,12 @@ from domain.instances.phases import Desired, InstanceStatus, SshWake
 from gateway.server import Running
 from gateway.ssh.waking import Waking
 from tests.gateway.asking import becomes
-from tests.gateway.ports import free_port
 from tests.gateway.ssh.client import Done
 from tests.gateway.ssh.conftest import Gateway, client
 from tests.gateway.ssh.place import Place, Rented, make_key
 from tests.gateway.ssh.waking import awake_when_wished
+from tests.patience import PATIENCE_SECONDS
+from tests.ports import free_port
 
 
 async def test_a_login_wakes_it_waits_and_is_served(asleep: Place, machine: Rented, gateway: Gateway) -> None:
@@ -148,7 +149,7 @@ async def test_an_editor_that_reconnects_does_not_wake_it_and_a_person_does(
         connected = await editor.start(editor.target, place.sleep)
         await becomes(lambda: _sleeps(place), True)
         await place.pause()
-        assert await asyncio.wait_for(connected.wait(), 60) == 255
+        assert await asyncio.wait_for(connected.wait(), PATIENCE_SECONDS) == 255
         began = time.monotonic()
         while time.monotonic() - began < 8:  # longer than the period: every attempt prolongs it
             refused = await editor.run("true")
@@ -167,7 +168,7 @@ async def test_after_the_quiet_period_the_same_client_wakes_it(place: Place, mac
         connected = await own.start(own.target, place.sleep)
         await becomes(lambda: _sleeps(place), True)
         await place.pause()
-        await asyncio.wait_for(connected.wait(), 60)
+        await asyncio.wait_for(connected.wait(), PATIENCE_SECONDS)
         await asyncio.sleep(1)
         async with awake_when_wished(place, machine):
             assert (await own.run("echo back")).out == "back\n"
@@ -183,7 +184,7 @@ async def test_another_gateway_keeps_the_quiet_too(place: Place, gateway: Gatewa
         connected = await own.start(own.target, place.sleep)
         await becomes(lambda: _sleeps(place), True)
         await place.pause()
-        await asyncio.wait_for(connected.wait(), 60)
+        await asyncio.wait_for(connected.wait(), PATIENCE_SECONDS)
         done: list[Done] = [await own.run("true") for _ in range(12)]  # the kernel deals them out to both
         assert {each.code for each in done} == {255}
         assert await place.wakes() == 0
