@@ -2,7 +2,6 @@
 
 import contextlib
 from functools import partial
-from typing import Any
 
 import pytest
 from temporalio.client import Client
@@ -16,6 +15,7 @@ from domain.workflow_contracts import (
 )
 from settings import Settings
 from tests.system.running import Running, at_stage, only_long, until
+from tests.system.test_lost_machines import elsewhere
 from workflow_client.client import connect
 
 
@@ -59,10 +59,10 @@ async def test_a_terminate_click_on_whatever_runs_while_a_machine_is_held_costs_
         await until(partial(_clicked, temporal, workflow_id), 30, f"{workflow_id} to be there for a click")
     (machine,) = await system.alive(1)
     await system.simulator.post(f"/simulator/machines/{machine['id']}/kill")
-    status = await until(lambda: _over(system, deployment["id"]), 90, "the loss to be noticed")
-    assert status["status"] == "failed"
+    await until(lambda: elsewhere(system, machine["id"]), 90, "the loss to be noticed")
+    await until(lambda: _answers(system, deployment["endpoint"]), 60, "the endpoint")
     await system.rent_by_hand(machine["label"])
-    await system.alive(0, seconds=40)
+    await system.alive(1, seconds=40)
 
 
 async def _clicked(temporal: Client, prefix: str) -> bool | None:
@@ -74,11 +74,6 @@ async def _clicked(temporal: Client, prefix: str) -> bool | None:
             continue
         return True
     return None
-
-
-async def _over(system: Running, deployment_id: str) -> dict[str, Any] | None:
-    status = await system.status(deployment_id)
-    return None if status["status"] == "ready" else status
 
 
 async def _terminate(temporal: Client, *workflow_ids: str) -> None:
