@@ -67,6 +67,16 @@ class Settings(BaseSettings):
         default=20.0, description="How long a closed direct SSH port is waited for before the cloud's relay is used."
     )
     model_deadline_seconds: float = Field(default=1800.0, description="From model server start to healthy.")
+    server_check_seconds: float = Field(default=15.0, description="Between two looks at a model server that serves.")
+    server_restarts: int = Field(
+        default=5, ge=0, description="Restarts of a model server in a row before its endpoint is given up."
+    )
+    server_restart_pause_seconds: float = Field(
+        default=5.0, description="Before the second restart in a row; twice as long before each further one."
+    )
+    server_steady_seconds: float = Field(
+        default=600.0, description="A model server that served for so long has its restarts before it forgiven."
+    )
     release_alarm_seconds: float = Field(
         default=300.0, description="A machine that is not given back after so long is told of."
     )

@@ -17,7 +17,8 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import failpoints
-from activities.endpoints.model_server import ModelActivities
+from activities.endpoints.endpoints import EndpointActivities
+from activities.endpoints.model_server import ModelServerActivities
 from activities.failures import ShortFailures
 from activities.heartbeats import Heartbeats
 from activities.instances.idleness import IdlenessActivities
@@ -50,7 +51,7 @@ from domain.workflow_contracts import TASK_QUEUE
 from settings import Settings
 from workflow_client.client import WorkflowClient, connect, measured_runtime
 from workflow_client.schedules import keep_housekeeping_running
-from workflows.deploy import DeployWorkflow
+from workflows.endpoint import EndpointWorkflow
 from workflows.expire import ExpireWorkflow
 from workflows.instance import InstanceWorkflow
 from workflows.job import JobWorkflow
@@ -63,7 +64,7 @@ from workflows.watch import WatchWorkflow
 OURS = ["activities", "clients", "clouds", "db", "domain", "failpoints", "machine", "settings", "workflow_client"]
 SHARED = [
     *("workflows.attributes", "workflows.collecting", "workflows.failures"),
-    *("workflows.instance_steps", "workflows.interruptible", "workflows.options"),
+    *("workflows.instance_steps", "workflows.interruptible", "workflows.options", "workflows.serving"),
 ]
 SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*OURS, *SHARED))
 """Only a workflow's own file is imported anew for each run; our models in the sandbox would cost 34 ms a start."""
@@ -71,7 +72,7 @@ SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_
 log = logging.getLogger("worker")
 
 WORKFLOWS = [
-    *(DeployWorkflow, ExpireWorkflow, InstanceWorkflow, JobWorkflow),
+    *(EndpointWorkflow, ExpireWorkflow, InstanceWorkflow, JobWorkflow),
     *(MachineWorkflow, ReapWorkflow, ReconcileWorkflow, WatchWorkflow),
     *(SnapshotWorkflow, TidyVaultWorkflow),
 ]
@@ -97,7 +98,8 @@ def build_activities(
     power = PowerActivities(clouds)
     instance_power = InstancePowerActivities(database, workflows, settings)
     shell = ShellActivities(database, machines)
-    models = ModelActivities(database, clouds.sealer, machines)
+    endpoints = EndpointActivities(database, settings)
+    servers = ModelServerActivities(database, clouds.sealer, machines, settings)
     vault = VaultActivities(database, clouds.sealer, settings, machines)
     restores = RestoreActivities(database, clouds.sealer, settings, machines)
     idleness = IdlenessActivities(database, settings)
@@ -141,12 +143,17 @@ def build_activities(
         agents.install_agent,
         idleness.await_idleness,
         agents.warn_users,
-        models.look_at_deploy,
-        models.start_model_server,
-        models.await_model,
-        models.publish_model,
-        models.record_stage,
-        models.record_deploy_ending,
+        endpoints.look_at_endpoint,
+        endpoints.record_stage,
+        endpoints.publish_endpoint,
+        endpoints.record_down,
+        endpoints.record_reloading,
+        endpoints.leave_machine,
+        endpoints.give_up_endpoint,
+        endpoints.conclude_endpoint,
+        servers.start_model_server,
+        servers.await_model,
+        servers.watch_model_server,
         jobs.look_at_job,
         jobs.seconds_left,
         jobs.admit_job,

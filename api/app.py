@@ -18,7 +18,7 @@ from temporalio.service import RPCError
 from api import VERSION, health, metrics, openapi
 from api.accounts import api_keys, auth, balance, ssh_keys, user_settings
 from api.app_state import running_app_state
-from api.endpoints import catalogue, deploy, logs, models
+from api.endpoints import catalogue, deploy, events, logs, models
 from api.errors import Conflict, Down, Invalid, PaymentNeeded, Problem, answer, invalid
 from api.instances import actions, create, instances, keep_awake
 from api.jobs import artifacts, jobs, output
@@ -49,6 +49,7 @@ ROUTERS: list[APIRouter] = [
     catalogue.router,
     models.router,
     logs.router,
+    events.router,
     deploy.router,
     offers.router,
     instances.router,

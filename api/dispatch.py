@@ -11,7 +11,7 @@ from db.endpoints.tables import Deployment
 from db.instances.tables import Instance
 from db.machines.leases import holder_of
 from db.machines.tables import Lease
-from domain.workflow_contracts import deploy_workflow_id, instance_workflow_id
+from domain.workflow_contracts import endpoint_workflow_id, instance_workflow_id
 from workflow_client.client import WorkflowClient
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ async def start_flows(workflows: WorkflowClient, instance: Instance, deployment:
     first = await asyncio.gather(workflows.start_machine(lease.id, summary, holder_of(lease)), return_exceptions=True)
     others = await asyncio.gather(
         workflows.start_instance(instance.id, summary),
-        workflows.start_deploy(deployment.id, instance.id, model),
+        workflows.start_endpoint(deployment.endpoint_id, instance.id, model),
         return_exceptions=True,
     )
     for error in filter(None, [*first, *others]):
@@ -43,9 +43,14 @@ async def start_instance_flows(workflows: WorkflowClient, instance: Instance, le
         log.warning("instance %s is left to the reconciler: %s", instance.id, type(error).__name__)
 
 
-async def tell_changed(workflows: WorkflowClient, instance_id: int, deployment_ids: list[str]) -> None:
-    """Wake the workflows of an instance and its deployments, after the commit."""
-    names = [instance_workflow_id(instance_id), *map(deploy_workflow_id, deployment_ids)]
+async def tell_endpoint(workflows: WorkflowClient, endpoint_id: str) -> None:
+    """Have an endpoint's workflow read its rows again, after the commit."""
+    await _told(f"endpoint {endpoint_id}", workflows.changed(endpoint_workflow_id(endpoint_id), "its owner changed it"))
+
+
+async def tell_changed(workflows: WorkflowClient, instance_id: int, endpoint_ids: list[str]) -> None:
+    """Wake the workflows of an instance and its endpoints, after the commit."""
+    names = [instance_workflow_id(instance_id), *map(endpoint_workflow_id, endpoint_ids)]
     for name in names:
         try:
             await workflows.changed(name, "its owner changed it")

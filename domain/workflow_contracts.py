@@ -20,8 +20,8 @@ def instance_workflow_id(instance_id: int) -> str:
     return f"instance-{instance_id}"
 
 
-def deploy_workflow_id(deployment_id: str) -> str:
-    return f"deploy-{deployment_id}"
+def endpoint_workflow_id(endpoint_id: str) -> str:
+    return f"endpoint-{endpoint_id}"
 
 
 def job_workflow_id(job_id: str) -> str:
@@ -48,7 +48,7 @@ EXPIRE_WORKFLOW_ID = "expire"
 
 MACHINE_WORKFLOW = "MachineWorkflow"
 INSTANCE_WORKFLOW = "InstanceWorkflow"
-DEPLOY_WORKFLOW = "DeployWorkflow"
+ENDPOINT_WORKFLOW = "EndpointWorkflow"
 RECONCILE_WORKFLOW = "ReconcileWorkflow"
 WATCH_WORKFLOW = "WatchWorkflow"
 JOB_WORKFLOW = "JobWorkflow"
@@ -61,6 +61,9 @@ SIGNAL_CHANGED = "changed"
 
 SIGNAL_SEEN = "seen"
 """To a MachineWorkflow from the account's watch: the machine was seen in a new state."""
+
+SIGNAL_SUSPECTED = "suspected"
+"""To an EndpointWorkflow from a gateway: its model server refuses connections, or breaks them off. A hint to look."""
 
 QUERY_PROGRESS = "progress"
 
@@ -118,19 +121,22 @@ class InstanceInput(BaseModel):
     state: InstanceState = InstanceState()
 
 
-class DeployInput(BaseModel):
-    deployment_id: str
-    instance_id: int
-    model_deadline: timedelta = timedelta(minutes=30)
-
-
-class DeployProgress(BaseModel):
-    """Answer of a DeployWorkflow's `progress` query."""
+class EndpointProgress(BaseModel):
+    """Answer of an EndpointWorkflow's `progress` query, and all that it remembers beside its rows."""
 
     status: DeploymentStatus = DeploymentStatus.DEPLOYING
     stage: DeploymentStage = DeploymentStage.PROVISIONING
     message: str = ""
     phase_timings_ms: dict[str, int] = {}
+    stage_began: datetime | None = None
+
+
+class EndpointInput(BaseModel):
+    """`model_deadline`: from a server's start to a loaded model. `progress`: of the run that this one continues."""
+
+    endpoint_id: str
+    model_deadline: timedelta = timedelta(minutes=30)
+    progress: EndpointProgress = EndpointProgress()
 
 
 class JobInput(BaseModel):

@@ -50,9 +50,9 @@ class Route:
 
 
 def open_routes() -> Select[Endpoint, Lease]:
-    """Every endpoint that is not closed, with its lease; to be narrowed by the caller."""
+    """Every endpoint that callers have an address of, with its lease; to be narrowed by the caller."""
     joined = select(Endpoint, Lease).outerjoin(Lease, Endpoint.lease_id == Lease.id)
-    return joined.where(Endpoint.state != EndpointState.CLOSED)
+    return joined.where(Endpoint.state.in_([state for state in EndpointState if state.is_open]))
 
 
 def route_of(endpoint: Endpoint, lease: Lease | None) -> Route | None:

@@ -19,6 +19,7 @@ from gateway.http.endpoints import Endpoints
 from gateway.http.health import Health
 from gateway.http.meters import Meters
 from gateway.http.owners import Owners
+from gateway.http.suspicions import Suspicions
 from gateway.http.tunnels import Tunnels
 from gateway.http.upstream import Upstream
 from gateway.metrics import register
@@ -57,7 +58,8 @@ async def serving(settings: Settings) -> AsyncIterator[RunningGateway]:
     sealer = Sealer(settings.secret_keys.get_secret_value())
     registry = CollectorRegistry()
     tunnels, meters = Tunnels(sealer), Meters(registry, settings.gateway_name)
-    upstream = Upstream(tunnels, sealer)
+    workflows = WorkflowClient(await connect(settings, lazy=True), settings)
+    upstream = Upstream(tunnels, sealer, Suspicions(workflows.look_at_server).note)
     health = Health(upstream)
 
     def follow(routes: Iterable[Route]) -> None:
@@ -69,7 +71,7 @@ async def serving(settings: Settings) -> AsyncIterator[RunningGateway]:
     table = RouteTable(follow)
     access = Access(Owners(database, sealer.signing_keys))
     feed = RouteFeed(database, table, access.forget)
-    ssh = SshService(settings, database, sealer, WorkflowClient(await connect(settings, lazy=True), settings))
+    ssh = SshService(settings, database, sealer, workflows)
     register(registry, settings.gateway_name, table, ssh)
     app = make_app(settings, Endpoints(feed, access, upstream, health, meters), table, registry)
     feeds = [

@@ -15,8 +15,8 @@ from domain.holders import Holder
 from domain.instances.phases import InstanceStatus
 from domain.machines.machines import MachineSeen
 from domain.workflow_contracts import (
-    DeployInput,
-    DeployProgress,
+    EndpointInput,
+    EndpointProgress,
     InstanceInput,
     JobInput,
     MachineInput,
@@ -91,17 +91,14 @@ class WorkflowClient:
             rpc_timeout=RPC_DEADLINE,
         )
 
-    async def start_deploy(self, deployment_id: str, instance_id: int, summary: str = "") -> None:
-        """Bring a deployment to ready, or to failed with everything released."""
-        deploy = DeployInput(
-            deployment_id=deployment_id,
-            instance_id=instance_id,
-            model_deadline=timedelta(seconds=self._settings.model_deadline_seconds),
-        )
-        workflow_id = workflow_contracts.deploy_workflow_id(deployment_id)
+    async def start_endpoint(self, endpoint_id: str, instance_id: int | None = None, summary: str = "") -> None:
+        """Serve an endpoint that is not closed: its model server is started, watched, and started again."""
+        deadline = timedelta(seconds=self._settings.model_deadline_seconds)
+        endpoint = EndpointInput(endpoint_id=endpoint_id, model_deadline=deadline)
+        workflow_id = workflow_contracts.endpoint_workflow_id(endpoint_id)
         phase = DeploymentStage.PROVISIONING
         await self._start(
-            workflow_contracts.DEPLOY_WORKFLOW, deploy, workflow_id, "deploy", summary, instance_id, phase
+            workflow_contracts.ENDPOINT_WORKFLOW, endpoint, workflow_id, "endpoint", summary, instance_id, phase
         )
 
     async def start_job(self, job_id: str, summary: str = "") -> None:
@@ -176,14 +173,22 @@ class WorkflowClient:
         """Tell a MachineWorkflow what its machine looks like now."""
         await self._signal(workflow_contracts.machine_workflow_id(lease_id), workflow_contracts.SIGNAL_SEEN, seen)
 
-    async def progress_of_deploy(self, deployment_id: str) -> DeployProgress | None:
-        """What the running deploy says of itself; None when nobody answers within a second."""
+    async def look_at_server(self, endpoint_id: str) -> None:
+        """Have an endpoint's model server looked at now: a request did not get through to it."""
+        await self._signal(
+            workflow_contracts.endpoint_workflow_id(endpoint_id),
+            workflow_contracts.SIGNAL_SUSPECTED,
+            "a request did not get through",
+        )
+
+    async def progress_of_endpoint(self, endpoint_id: str) -> EndpointProgress | None:
+        """What the endpoint's running workflow says of itself; None when nobody answers within a second."""
         handle: WorkflowHandle[Any, Any] = self._temporal.get_workflow_handle(
-            workflow_contracts.deploy_workflow_id(deployment_id)
+            workflow_contracts.endpoint_workflow_id(endpoint_id)
         )
         try:
-            answer: DeployProgress = await handle.query(
-                workflow_contracts.QUERY_PROGRESS, result_type=DeployProgress, rpc_timeout=QUERY_DEADLINE
+            answer: EndpointProgress = await handle.query(
+                workflow_contracts.QUERY_PROGRESS, result_type=EndpointProgress, rpc_timeout=QUERY_DEADLINE
             )
             return answer
         except (RPCError, WorkflowQueryFailedError):

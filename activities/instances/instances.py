@@ -12,7 +12,7 @@ from clouds.connections import Clouds
 from clouds.keys import account_of
 from clouds.offers import Market
 from db.accounts.tables import ProviderKey
-from db.endpoints.deployments import deployments_of_instance, end_deployment
+from db.endpoints.endpoints import open_endpoints_of
 from db.events import record_event
 from db.instances.desired_state import set_desired
 from db.instances.facts import instance_facts
@@ -28,13 +28,12 @@ from db.sealing import Sealer
 from db.session import now
 from db.usage.spending import limits_of
 from domain.accounts.phases import KeyStatus
-from domain.endpoints.phases import DeploymentStatus
 from domain.holders import instance_holder
 from domain.instances.instances import InstanceSpec
 from domain.instances.phases import Desired, InstanceStatus
 from domain.instances.steps import InstanceFacts
 from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
-from domain.workflow_contracts import deploy_workflow_id, instance_workflow_id, job_workflow_id, machine_workflow_id
+from domain.workflow_contracts import endpoint_workflow_id, instance_workflow_id, job_workflow_id, machine_workflow_id
 from failpoints import Failpoint, hit
 from workflow_client.client import WorkflowClient
 
@@ -134,23 +133,17 @@ class InstanceActivities:
 
     @activity.defn
     async def record_instance(self, change: StatusChange) -> None:
-        """Write an instance's new status, end what hung on it when it is over, and tell its deploys."""
+        """Write an instance's new status, and tell who lives by it: its endpoint, its job."""
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, change.instance_id, with_for_update=True)
             if instance.status.is_over:
                 return
             await _write_status(session, instance, change)
-            deployments = await deployments_of_instance(session, instance.id)
+            endpoints = await open_endpoints_of(session, instance.id)
             job_id = await session.scalar(select(JobAttempt.job_id).where(JobAttempt.instance_id == instance.id))
-            if change.status.is_over:
-                for deployment in deployments:
-                    if deployment.status is DeploymentStatus.READY:
-                        await end_deployment(session, deployment.id, *_ending(deployment.wanted, change))
-        for deployment in deployments:
-            if deployment.status is DeploymentStatus.DEPLOYING:
-                await self._workflows.changed(
-                    deploy_workflow_id(deployment.id), f"its instance is {change.status.value}"
-                )
+        because = f"its instance is {change.status.value}"
+        for endpoint_id in endpoints:
+            await self._workflows.changed(endpoint_workflow_id(endpoint_id), because)
         if job_id is not None:
             await self._workflows.changed(job_workflow_id(job_id), f"its instance is {change.status.value}")
 
@@ -181,9 +174,3 @@ async def _write_status(session: AsyncSession, instance: Instance, change: Statu
     if change.status.is_over:
         instance.ended_at = present
         await free_port(session, instance.id)
-
-
-def _ending(wanted: bool, change: StatusChange) -> tuple[DeploymentStatus, str]:
-    if change.status is InstanceStatus.FAILED and wanted:
-        return DeploymentStatus.FAILED, change.message
-    return DeploymentStatus.STOPPED, "Stopped; its machine is released."

@@ -18,12 +18,12 @@ from api.guard import Guarded
 from api.instances.create import InstanceChanges
 from api.instances.schemas import InstanceAnswer, instance_rows, shown_instance
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer, problem
-from db.endpoints.deployments import deployments_of_instance, end_deployment
+from db.endpoints import deployments
+from db.endpoints.endpoints import open_endpoints_of
 from db.instances.desired_state import request_action
 from db.instances.tables import Instance
 from db.notify import notify_instance
 from db.snapshots.snapshots import delete_all
-from domain.endpoints.phases import DeploymentStatus
 from domain.instances.actions import InstanceAction
 from domain.instances.phases import InstanceStatus
 from domain.instances.wakes import WakeMethod
@@ -149,10 +149,10 @@ async def destroy_instance(
         return await _shown(session, found.id)
     instance = await session.get_one(Instance, found.id, with_for_update=True, populate_existing=True)
     await request_action(session, instance, InstanceAction.DESTROY, by=OWNER)
-    deployments = await deployments_of_instance(session, found.id)
-    for each in deployments:
-        await end_deployment(session, each.id, DeploymentStatus.STOPPED, "Its instance was destroyed by its owner.")
-    after.add_task(tell_changed, app.workflows, found.id, [each.id for each in deployments])
+    endpoints = await open_endpoints_of(session, found.id)
+    for endpoint_id in endpoints:
+        await deployments.stop(session, endpoint_id, "Its instance was destroyed by its owner.")
+    after.add_task(tell_changed, app.workflows, found.id, endpoints)
     return await _shown(session, found.id)
 
 

@@ -8,8 +8,9 @@ from rich.console import Console
 from cli.api import Api
 from cli.errors import Refused
 from cli.offers import offers_table
-from domain.endpoints.models import guess_type, plan_serving
+from domain.endpoints.models import guess_type
 from domain.endpoints.phases import ModelType
+from domain.endpoints.plans import plan_serving
 
 SHOWN = 5
 

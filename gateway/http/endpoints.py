@@ -4,11 +4,11 @@ import re
 
 from aiohttp import web
 
+from domain.endpoints.runtimes import runtime_of
 from gateway.http.access import Access
 from gateway.http.errors import Code, HttpRefusal
 from gateway.http.health import Health
 from gateway.http.meters import Meters
-from gateway.http.model_routes import methods_of, upstream_path
 from gateway.http.readiness import ready
 from gateway.http.relay import relay
 from gateway.http.upstream import Upstream
@@ -37,7 +37,7 @@ class Endpoints:
         await self._access.admit(route, request.headers.get("Authorization"), request.remote or "")
         if tail == "health" and request.method == "GET":
             return await self._health.answer(route)
-        path = upstream_path(route.model_type, request.method, tail)
+        path = runtime_of(route.model_type).upstream_path(request.method, tail)
         if path is None:
             raise _no_such_route(route, tail)
         return await self._serve(request, route, path)
@@ -64,7 +64,7 @@ class Endpoints:
 
 
 def _no_such_route(route: Route, tail: str) -> HttpRefusal:
-    known = ["GET"] if tail == "health" else methods_of(route.model_type, tail)
+    known = ["GET"] if tail == "health" else runtime_of(route.model_type).methods_of(tail)
     if known:
         return HttpRefusal(405, Code.METHOD_NOT_ALLOWED, f"This path takes {' or '.join(known)}.")
     return HttpRefusal(404, Code.NOT_FOUND, f"A model of type {route.model_type} has no such route.")

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import (
@@ -19,6 +19,7 @@ from yarl import URL
 
 from clients.ssh import SshError
 from db.sealing import CannotOpen, Sealer
+from domain.endpoints.runtimes import runtime_of
 from gateway.http.bodies import RequestBody
 from gateway.http.channels import ChannelConnector
 from gateway.http.errors import Code, HttpRefusal
@@ -41,8 +42,10 @@ log = logging.getLogger(__name__)
 class Upstream:
     """One HTTP client for all machines."""
 
-    def __init__(self, tunnels: Tunnels, sealer: Sealer) -> None:
+    def __init__(self, tunnels: Tunnels, sealer: Sealer, on_trouble: Callable[[str], None]) -> None:
+        """`on_trouble` is told the endpoint whose server refused a connection or broke one off."""
         self._sealer = sealer
+        self._on_trouble = on_trouble
         self._keys: dict[str, str] = {}
         self._session = ClientSession(
             connector=ChannelConnector(tunnels.connection),
@@ -72,14 +75,17 @@ class Upstream:
                 method, url, headers=headers | own, data=data, allow_redirects=False, skip_auto_headers=("User-Agent",)
             )
         except (ClientError, SshError, OSError) as error:
+            if isinstance(error, ClientConnectionError) and not isinstance(error, TimeoutError):
+                self._on_trouble(route.id)
             raise _refusal(error, body, route.id) from error
         async with response:
             yield response
 
     async def is_healthy(self, serving: Serving, *, seconds: float) -> bool:
         """Whether the server says in that time that it can serve; one without a `/health` need only answer."""
+        path = runtime_of(serving.route.model_type).health_path
         try:
-            async with asyncio.timeout(seconds), self.request(serving, "GET", "/health", {}) as response:
+            async with asyncio.timeout(seconds), self.request(serving, "GET", path, {}) as response:
                 return response.status in (200, 404)
         except (HttpRefusal, TimeoutError):
             return False

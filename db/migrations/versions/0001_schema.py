@@ -133,13 +133,19 @@ def upgrade() -> None:
     sa.Column('key_hash', sa.String(), nullable=True),
     sa.Column('model_type', sa.String(), nullable=False),
     sa.Column('model_id', sa.String(), nullable=False),
-    sa.Column('state', sa.String(32), nullable=False),
-    sa.Column('lease_id', sa.String(), nullable=True),
     sa.Column('port', sa.Integer(), nullable=False),
     sa.Column('sealed_upstream_key', sa.String(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('updated_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('state', sa.String(32), nullable=False),
+    sa.Column('state_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('lease_id', sa.String(), nullable=True),
+    sa.Column('trouble', sa.String(32), nullable=True),
+    sa.Column('trouble_text', sa.String(), server_default='', nullable=False),
+    sa.Column('failures', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('silent_looks', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('looked_at', sa.DateTime(timezone=True), nullable=True),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], ),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('path')
@@ -366,9 +372,11 @@ def upgrade() -> None:
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.Column('ready_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['endpoint_id'], ['endpoints.id'], ),
     sa.ForeignKeyConstraint(['instance_id'], ['instances.id'], ),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], ),
-    sa.PrimaryKeyConstraint('id')
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('endpoint_id')
     )
     op.create_index(op.f('ix_deployments_instance_id'), 'deployments', ['instance_id'], unique=False)
     op.create_index(op.f('ix_deployments_status'), 'deployments', ['status'], unique=False)
