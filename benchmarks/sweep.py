@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.machines.reaping import ReapActivities
 from benchmarks.figures import Figure
 from benchmarks.system import running
-from clouds.connections import Clouds
+from clouds.connections import Providers
 from clouds.keys import KEY_PURPOSE
 from db.accounts.tables import Account, ProviderKey, User
 from db.machines.tables import Lease
@@ -39,7 +39,7 @@ async def _sweeps(addresses: dict[str, Any]) -> list[float]:
     database = Database(settings.database_url)
     account_id, labels = await _rows(database)
     http = httpx.AsyncClient(transport=httpx.MockTransport(_listing(labels)))
-    reaping = ReapActivities(Clouds(database, Sealer(SECRET), settings, http))
+    reaping = ReapActivities(Providers(database, Sealer(SECRET), settings, http))
     samples = []
     for _ in range(RUNS):
         began = time.monotonic()
@@ -60,7 +60,9 @@ async def _rows(database: Database) -> tuple[int, list[str]]:
         session.add(account)
         await session.flush()
         sealed = Sealer(SECRET).seal("key", KEY_PURPOSE)
-        key = ProviderKey(account_id=account.id, url="http://measured", sealed=sealed, fingerprint="f", last4="last")
+        key = ProviderKey(
+            account_id=account.id, cloud="vast", url="http://measured", sealed=sealed, fingerprint="f", last4="last"
+        )
         key.status = KeyStatus.VALID
         session.add(key)
         await session.flush()

@@ -12,14 +12,14 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
-from domain.machines.labels import parse_label
+from domain.machines.labels import Label
 
 
 class Listed(BaseModel):
     """A machine as the account lists it."""
 
     cloud_id: int
-    label: str | None
+    label: Label | None
     is_stopped: bool = False
 
 
@@ -58,6 +58,8 @@ class Sighting(BaseModel):
 class Policy(BaseModel):
     apart: timedelta = timedelta(seconds=30)
     grace: timedelta = timedelta(days=1)
+    stops: bool = True
+    """The cloud can stop a machine; where it cannot, what would be stopped is only told of."""
 
 
 class ReapAction(StrEnum):
@@ -80,7 +82,7 @@ def candidates(listed: Sequence[Listed], leases: Mapping[str, KnownLease], ours:
     """
     found = []
     for machine in listed:
-        label = parse_label(machine.label)
+        label = machine.label
         if label is None or label.installation_id not in ours:
             continue
         finding = _finding(machine, leases.get(str(label)))
@@ -117,7 +119,8 @@ def _action(candidate: Candidate, sighting: Sighting | None, now: datetime, poli
         return ReapAction.DESTROY
     if sighting.stopped_at is not None and now - sighting.stopped_at >= policy.grace:
         return ReapAction.DESTROY
-    return None if candidate.is_stopped and sighting.stopped_at is not None else ReapAction.STOP
+    is_done = candidate.is_stopped or not policy.stops
+    return None if is_done and sighting.stopped_at is not None else ReapAction.STOP
 
 
 def safety_limit(live_leases: int) -> int:

@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from clouds.offers import CHEAPEST_FIRST, Market
+from clouds.offers import Market
+from clouds.searches import CHEAPEST_FIRST
 from db.accounts.tables import ProviderKey
 from domain.machines.machines import MachineSeen
 from domain.market.offers import Offer, OfferQuery

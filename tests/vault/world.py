@@ -22,7 +22,7 @@ from activities.machines.machines import MachineActivities
 from activities.snapshots.restores import RestoreActivities, RestoreOrder
 from activities.snapshots.vault import SnapshotOrder, SnapshotTaken, VaultActivities
 from clients.ssh import connect, generate_keypair, host_key_of, run
-from clouds.connections import Clouds
+from clouds.connections import Providers
 from db.instances.tables import Instance
 from db.machines.tables import Lease
 from db.sealing import Sealer
@@ -104,7 +104,7 @@ class World:
     def __init__(self, settings: Settings, database: Database, simulator: Simulator) -> None:
         self.settings, self.database, self.simulator = settings, database, simulator
         self.sealer = Sealer(SECRETS)
-        self.clouds = Clouds(database, self.sealer, settings)
+        self.clouds = Providers(database, self.sealer, settings)
         self.machines = MachineActivities(self.clouds)
         self.vault = VaultActivities(database, self.sealer, settings, self.machines)
         self.restores = RestoreActivities(database, self.sealer, settings, self.machines)

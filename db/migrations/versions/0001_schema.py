@@ -185,6 +185,7 @@ def upgrade() -> None:
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('user_id', sa.Integer(), nullable=True),
     sa.Column('account_id', sa.Integer(), nullable=True),
+    sa.Column('cloud', sa.String(), nullable=False),
     sa.Column('url', sa.String(), nullable=False),
     sa.Column('sealed', sa.String(), nullable=False),
     sa.Column('fingerprint', sa.String(), nullable=False),
