@@ -161,12 +161,16 @@ class InMachine(BaseModel, frozen=True):
     """The variable with the machine's id. Where it is missing, PID 1 is not that of a rented machine."""
     variables: tuple[str, ...] = ()
     """Those that a user's program may expect, as patterns of the shell."""
+    address: str = ""
+    """The variable with the machine's public address."""
     ports: str = ""
     """The variable of a mapped port, with `{kind}` (TCP or UDP) and `{port}`: it has the port outside."""
+    wishes_from: int = 0
+    """From this number on, a port in such a name is a wish for one that is the same inside and outside; 0: none is."""
     key: str = ""
     """The variable with a key that may stop this one machine."""
     stop_path: str = ""
-    """Where a machine stops itself with that key, under the cloud's URL, with `{id}`; by PUT of `stop_body`."""
+    """Where a machine stops itself with that key, under the cloud's URL, with `{id}`; by a PUT of `stop_body`."""
     stop_body: dict[str, Any] = {}
 
 

@@ -30,7 +30,9 @@ CAPABILITIES = Capabilities(stops=True, relay=True, gpus=True, bids=True, listin
 IN_MACHINE = InMachine(
     id="CONTAINER_ID",
     variables=("CONTAINER_ID", "GPU_COUNT", "PUBLIC_IPADDR", "VAST_*", "DATA_DIRECTORY"),
+    address="PUBLIC_IPADDR",
     ports="VAST_{kind}_PORT_{port}",
+    wishes_from=70000,
     key="CONTAINER_API_KEY",
     stop_path="/api/v0/instances/{id}/",
     stop_body={"state": "stopped"},

@@ -10,6 +10,8 @@ from importlib import resources
 
 from pydantic import BaseModel
 
+from clouds.provider import InMachine
+
 _SAME_DATE = (2026, 1, 1, 0, 0, 0)
 """In the archive, so that the same program is the same bytes and a second installation changes nothing."""
 _ENTRY = b"import machine.agent.__main__\n"
@@ -26,6 +28,7 @@ class AgentSettings(BaseModel):
     dead_man: float
     dead_man_idle: float
     dead_man_busy: float
+    platform: InMachine = InMachine()
 
 
 def installing(settings: AgentSettings) -> tuple[str, str]:

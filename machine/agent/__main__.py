@@ -31,7 +31,7 @@ def _live() -> None:
     """Report at once (a machine that woke is waited for), then at every interval."""
     settings = read()
     log.note(f"agent {VERSION} of instance {settings.instance_id} begins")
-    watcher, courier, switch = Watcher(settings.instance_id), Courier(settings), DeadMan(settings)
+    watcher, courier, switch = Watcher(settings), Courier(settings), DeadMan(settings)
     while True:
         if courier.fetched():
             watcher.heard()
