@@ -74,6 +74,8 @@ class VastProvider:
         return CloudAccount(id=str(user.id), **facts)
 
     async def offers(self, query: OfferQuery, *, gpu_names: Collection[str] | None, order: str) -> Sequence[Offer]:
+        if query.offer_id is not None and not query.offer_id.isdecimal():
+            return []  # no id of an offer here
         filters = wire_filters(query, gpu_names)
         with vast_errors():
             rows = await self._client.search_offers(filters, kind=KINDS[query.machine_type], order=wire_order(order))

@@ -16,7 +16,7 @@ _COLUMNS = {"reliability": "reliability2", "cpu_cores": "cpu_cores_effective", "
 def wire_filters(query: OfferQuery, gpu_names: Collection[str] | None) -> dict[str, Any]:
     """All of a query that the cloud can filter by."""
     if query.offer_id is not None:
-        return {"ask_contract_id": {"eq": query.offer_id}}  # a filter on `id` matches nothing there
+        return {"ask_contract_id": {"eq": int(query.offer_id)}}  # a filter on `id` matches nothing there
     floors = {
         "gpu_ram": _times_1000(query.min_gpu_ram),
         "cpu_ram": _times_1000(query.min_cpu_ram),
@@ -49,8 +49,8 @@ def _times_1000(gigabytes: float | None) -> float | None:
 
 def to_offer(row: VastOffer) -> Offer:
     return Offer(
-        id=row.id,
-        machine_id=row.machine_id,
+        id=str(row.id),
+        host_id=str(row.machine_id),
         gpu_name=row.gpu_name,
         num_gpus=row.num_gpus,
         gpu_ram=round(row.gpu_ram / 1000, 1),

@@ -59,7 +59,7 @@ class MachineActivities:
         with provider_errors():
             await self._providers.take_turn(lease.account_id, Verb.ATTACH_KEY)
             async with self._providers.calling(lease.provider_key_id, Verb.ATTACH_KEY) as provider:
-                await provider.attach_key(str(lease.cloud_id), lease.public_key)
+                await provider.attach_key(lease.cloud_id, lease.public_key)
 
     @activity.defn
     async def release_machine(self, lease_id: str) -> None:

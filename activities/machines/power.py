@@ -102,7 +102,7 @@ class PowerActivities:
         with provider_errors():
             async with self._providers.calling(lease.provider_key_id, verb) as provider:
                 try:
-                    await (provider.start if verb is Verb.START else provider.stop)(str(lease.cloud_id))
+                    await (provider.start if verb is Verb.START else provider.stop)(lease.cloud_id)
                 except Refused as refusal:
                     return refusal
         return None

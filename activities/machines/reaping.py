@@ -118,7 +118,7 @@ class ReapActivities:
         with provider_errors():
             async with self._providers.calling(key.id, Verb.DELETE) as provider:
                 await self._turn(account_id, Verb.GET)
-                machine = await provider.get(str(action_request.cloud_id))
+                machine = await provider.get(action_request.cloud_id)
                 if machine is None or not await self._is_still_candidate(_listed(machine), action_request):
                     return False
                 await self._turn(account_id, Verb.DELETE)
@@ -160,9 +160,9 @@ async def _is_refused(provider: Provider, action_request: ActionRequest, stops: 
     """Ask for the action; whether the cloud says no. Where nothing can be stopped, nothing is asked."""
     try:
         if action_request.action is ReapAction.DESTROY:
-            await provider.delete(str(action_request.cloud_id))
+            await provider.delete(action_request.cloud_id)
         elif stops:
-            await provider.stop(str(action_request.cloud_id))
+            await provider.stop(action_request.cloud_id)
     except Refused:
         return True
     return False
@@ -185,7 +185,7 @@ async def _tell_of_former(session: AsyncSession, found: list[Candidate]) -> None
 
 def _listed(machine: Machine) -> Listed:
     return Listed(
-        cloud_id=int(machine.cloud_id),
+        cloud_id=machine.cloud_id,
         label=machine.label,
         is_stopped=machine.seen.state in (Seen.STOPPED, Seen.STOPPING),
     )

@@ -20,9 +20,9 @@ REFUSED_PAUSE_AT_MOST = 30.0
 async def destroy(providers: Providers, lease: Lease) -> None:
     """One step towards nothing being left. Raises `NotYet` while something is, and the provider's errors."""
     attempt = activity.info().attempt
-    first = attempt == 1 and lease.cloud_id is not None
+    first = lease.cloud_id if attempt == 1 else None
     async with providers.calling(lease.provider_key_id, Verb.DELETE) as provider:
-        alive = [str(lease.cloud_id)] if first else await _still_there(providers, provider, lease)
+        alive = [first] if first is not None else await _still_there(providers, provider, lease)
         if not alive:
             return
         # another one first each time: one that is refused, or that takes the turn, keeps nobody waiting
@@ -46,8 +46,8 @@ async def _still_there(providers: Providers, provider: Provider, lease: Lease) -
     """By label and by id: a listing may lag, and a machine may have been relabelled."""
     await providers.take_turn(lease.account_id, Verb.LIST)
     listed = {each.cloud_id for each in await provider.list([label_of(lease.label)])}
-    if lease.cloud_id is not None and str(lease.cloud_id) not in listed:
+    if lease.cloud_id is not None and lease.cloud_id not in listed:
         await providers.take_turn(lease.account_id, Verb.GET)
-        if await provider.get(str(lease.cloud_id)) is not None:
-            listed.add(str(lease.cloud_id))
+        if await provider.get(lease.cloud_id) is not None:
+            listed.add(lease.cloud_id)
     return sorted(listed)

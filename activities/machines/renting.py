@@ -91,7 +91,7 @@ class Renting:
 
     async def _record(self, lease: Lease, cloud_id: str) -> None:
         async with self._database.begin() as session:
-            await leases.mark_rented(session, lease.id, int(cloud_id))
+            await leases.mark_rented(session, lease.id, cloud_id)
 
     async def _machine_request(self, lease: Lease) -> MachineRequest:
         async with self._database.begin() as session:
@@ -100,7 +100,7 @@ class Renting:
         bids = spec.query.machine_type is MachineType.INTERRUPTIBLE
         return MachineRequest(
             label=label_of(lease.label),
-            offer_id=str(lease.offer_id),
+            offer_id=lease.offer_id,
             image=spec.image,
             disk_gb=spec.disk_size,
             startup_script=onstart_script(lease.public_key, spec.onstart_cmd),

@@ -66,8 +66,8 @@ class WatchActivities:
     async def _tell(self, provider: Provider, lease: Lease, listed: dict[str, Machine]) -> None:
         if lease.cloud_id is None or lease.state is LeaseState.RELEASING:
             return
-        machine = listed.get(str(lease.cloud_id))
-        if machine is None and not await self._surely_absent(provider, lease):
+        machine = listed.get(lease.cloud_id)
+        if machine is None and not await self._surely_absent(provider, lease, lease.cloud_id):
             return
         old = MachineSeen.model_validate(lease.seen)
         new = MachineSeen(state=Seen.ABSENT) if machine is None else machine.seen
@@ -80,13 +80,13 @@ class WatchActivities:
         async with self._providers.database.begin() as session:
             await mark_seen(session, lease.id, lease.seen)
 
-    async def _surely_absent(self, provider: Provider, lease: Lease) -> bool:
+    async def _surely_absent(self, provider: Provider, lease: Lease, cloud_id: str) -> bool:
         """A listing without it is a hint; its own page without it is the second, independent word."""
         try:
             await self._providers.take_turn(lease.account_id, Verb.GET)
         except NotOurTurn:
             return False
-        return await provider.get(str(lease.cloud_id)) is None
+        return await provider.get(cloud_id) is None
 
 
 def _unsettled(lease: Lease) -> bool:

@@ -12,13 +12,14 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
+from domain.ids import CloudId
 from domain.machines.labels import Label
 
 
 class Listed(BaseModel):
     """A machine as the account lists it."""
 
-    cloud_id: int
+    cloud_id: CloudId
     label: Label | None
     is_stopped: bool = False
 
@@ -27,7 +28,7 @@ class KnownLease(BaseModel):
     """What the ledger says of one label."""
 
     is_open: bool
-    cloud_id: int | None
+    cloud_id: CloudId | None
     """None while the answer to the rent request is not known: then any machine with the label may be the one."""
 
 
@@ -39,7 +40,7 @@ class Finding(StrEnum):
 class Candidate(BaseModel):
     """A machine with our label that no open lease accounts for."""
 
-    cloud_id: int
+    cloud_id: CloudId
     label: str
     finding: Finding
     is_stopped: bool = False
@@ -70,7 +71,7 @@ class ReapAction(StrEnum):
 class ActionRequest(BaseModel):
     """What is to be done with one machine; whoever carries it out looks once more before."""
 
-    cloud_id: int
+    cloud_id: CloudId
     label: str
     action: ReapAction
 
@@ -102,7 +103,7 @@ def _finding(machine: Listed, lease: KnownLease | None) -> Finding | None:
 
 
 def action_requests(
-    found: Sequence[Candidate], sightings: Mapping[int, Sighting], now: datetime, policy: Policy
+    found: Sequence[Candidate], sightings: Mapping[str, Sighting], now: datetime, policy: Policy
 ) -> list[ActionRequest]:
     """What to do now: only about suspects that were under the same suspicion in an earlier listing, long enough ago."""
     return [
@@ -129,7 +130,7 @@ def safety_limit(live_leases: int) -> int:
 
 
 def within_safety_limit(
-    judged: Sequence[ActionRequest], sightings: Mapping[int, Sighting], now: datetime, live_leases: int
+    judged: Sequence[ActionRequest], sightings: Mapping[str, Sighting], now: datetime, live_leases: int
 ) -> list[ActionRequest]:
     """What one sweep may really do: all, or, when that is too much, what a person has looked at and allowed."""
     allowed = [

@@ -44,6 +44,6 @@ def test_in_another_order_the_price_narrows_too() -> None:
 
 
 def test_one_offer_is_asked_for_by_its_id() -> None:
-    query = OfferQuery(offer_id=7, min_disk=20)
+    query = OfferQuery(offer_id="7", min_disk=20)
     assert shared_search(query, None) == whole_search(query, None)
     assert wire_filters(whole_search(query, None).query, None) == {"ask_contract_id": {"eq": 7}}

@@ -49,8 +49,8 @@ class ModelMarket(Market):
 
 def offer(number: int) -> Offer:
     return Offer(
-        id=number,
-        machine_id=number,
+        id=str(number),
+        host_id=str(number),
         gpu_name="RTX 4090",
         num_gpus=1,
         gpu_ram=24,

@@ -165,7 +165,7 @@ class World:
         async with self.database.begin() as session:
             lease = await session.scalar(leases.open_leases().where(Lease.label == machine.label))
             holder = None if lease is None else await session.get(Instance, int(lease.holder_id))
-        if lease is None or lease.cloud_id not in (None, machine.id):
+        if lease is None or lease.cloud_id not in (None, str(machine.id)):
             return None
         if lease.wanted:
             return "its lease is open and wanted"
