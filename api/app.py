@@ -27,7 +27,7 @@ from api.market import offers
 from api.metrics import ApiMetrics
 from api.middleware import BodyLimit, CountRequests, OneSlash
 from api.snapshots import restores, snapshots
-from clients.vast_errors import VastError, VastKeyRefused, VastRefused, VastThrottled
+from clouds.errors import KeyRefused, ProviderError, Refused, Throttled
 from db.instances.ssh_ports import NoPortFree
 from domain.instances.actions import NotForSleeping, WrongState
 from domain.refusals import AccountInUse, GpuLimitReached, NoOfferFree, ProviderKeyRefused, Refusal, SpendingCapReached
@@ -117,7 +117,7 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    for kind in (Problem, Refusal, VastError, SQLAlchemyError, RPCError):
+    for kind in (Problem, Refusal, ProviderError, SQLAlchemyError, RPCError):
         app.add_exception_handler(kind, _known)
 
 
@@ -142,19 +142,25 @@ def as_problem(error: Exception) -> Problem | None:
             return Conflict(error.code, str(error))
         case Refusal():
             return Problem(error.code, str(error))
-        case VastKeyRefused():
-            return as_problem(ProviderKeyRefused())
-        case VastThrottled():
-            return Down("provider_busy", "Vast.ai takes no more requests from us for the moment.", error.retry_after)
-        case VastRefused():
-            return Conflict("provider_refused", "Vast.ai refused the request.")
-        case VastError():
-            return Down("provider_unavailable", "Vast.ai does not answer. Nothing was done.")
+        case ProviderError():
+            return _of_provider(error)
         case SQLAlchemyError():
             return _of_database(error)
         case RPCError():
             return Down("temporal_unavailable", "The workflow engine does not answer.")
     return None
+
+
+def _of_provider(error: ProviderError) -> Problem | None:
+    match error:
+        case KeyRefused():
+            return as_problem(ProviderKeyRefused(error.cloud))
+        case Throttled():
+            text = f"{error.cloud} takes no more requests from us for the moment."
+            return Down("provider_busy", text, error.retry_after)
+        case Refused():
+            return Conflict("provider_refused", f"{error.cloud} refused the request.")
+    return Down("provider_unavailable", f"{error.cloud} does not answer. Nothing was done.")
 
 
 _UNSTORABLE = "22"

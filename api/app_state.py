@@ -16,7 +16,7 @@ from api.accounts.operators_keys import operators_keys, register_keys
 from api.accounts.passwords import Passwords
 from api.accounts.tokens import Tokens
 from clients.object_store import ObjectStore
-from clouds.connections import Clouds
+from clouds.connections import Providers
 from clouds.offers import Market
 from db.accounts.users import add_user, user_by_email
 from db.installation_identity import ensure_installation
@@ -45,7 +45,7 @@ class AppState:
     sealer: Sealer
     temporal: Client
     http: httpx.AsyncClient
-    clouds: Clouds
+    providers: Providers
     market: Market
     workflows: WorkflowClient
     passwords: Passwords
@@ -61,7 +61,7 @@ class AppState:
 async def running_app_state(settings: Settings) -> AsyncIterator[AppState]:
     """Connect what connects by itself later, and keep making sure of the first rows until they are there."""
     database, sealer = Database(settings.database_url), Sealer(settings.secret_keys.get_secret_value())
-    clouds = Clouds(database, sealer, settings)
+    providers = Providers(database, sealer, settings)
     temporal = await connect(settings, lazy=True)
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as http:
         app_state = AppState(
@@ -70,8 +70,8 @@ async def running_app_state(settings: Settings) -> AsyncIterator[AppState]:
             sealer=sealer,
             temporal=temporal,
             http=http,
-            clouds=clouds,
-            market=Market(database, clouds),
+            providers=providers,
+            market=Market(database, providers),
             workflows=WorkflowClient(temporal, settings),
             passwords=Passwords(),
             tokens=Tokens(sealer.signing_keys),
@@ -85,7 +85,7 @@ async def running_app_state(settings: Settings) -> AsyncIterator[AppState]:
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
-        await clouds.close()
+        await providers.close()
         await database.close()
 
 
@@ -107,8 +107,7 @@ async def make_first_rows(app_state: AppState) -> None:
         await ensure_installation(session)
     if settings.local:
         await _make_demo_user(app_state)
-    if settings.vast_api_key is not None:
-        await app_state.clouds.keys.keep(None, settings.vast_api_key.get_secret_value())
+    await app_state.providers.keys.keep_installation_keys()
 
 
 async def _make_demo_user(app_state: AppState) -> None:

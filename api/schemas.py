@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -78,6 +79,8 @@ Time = Annotated[datetime, AfterValidator(lambda at: at.astimezone(UTC))]
 
 Short = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), AfterValidator(storable)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(storable)]
+WireId = Annotated[int | str, BeforeValidator(lambda text: int(text) if str(text).isdecimal() else text)]
+"""An id at a cloud in an answer: a number where it is one (contract: a Vast.ai id is a number), else text."""
 BigId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 

@@ -10,6 +10,7 @@ from importlib import resources
 
 from pydantic import BaseModel
 
+from clouds.provider import InMachine
 from domain.machines.agents import GPU_ACTIVE
 
 _SAME_DATE = (2026, 1, 1, 0, 0, 0)
@@ -29,6 +30,7 @@ class AgentSettings(BaseModel):
     dead_man: float
     dead_man_idle: float
     dead_man_busy: float
+    platform: InMachine = InMachine()
 
 
 def installing(settings: AgentSettings) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, select
 
 from api.instances.progress import progress_of
-from api.schemas import Answer, Time
+from api.schemas import Answer, Time, WireId
 from db.instances.tables import Instance
 from db.machines.agent_reports import status_of as report_status
 from db.machines.tables import AgentReport, Lease
@@ -51,8 +51,8 @@ class InstanceAnswer(Answer):
     ssh_command: str | None = None
     ports: dict[str, str] = {}
     direct: DirectAnswer | None
-    provider_id: int | None
-    machine_id: int | None
+    provider_id: WireId | None
+    machine_id: WireId | None
     label: str | None
     image: str
     persist: list[str] | None = None
@@ -131,7 +131,7 @@ def shown_instance(instance: Instance, lease: Lease | None, said: AgentReport | 
         last_wake=None if instance.last_wake is None else WakeReport.model_validate(instance.last_wake),
         direct=_direct(seen),
         provider_id=lease.cloud_id if lease else None,
-        machine_id=lease.machine_id if lease else None,
+        machine_id=lease.host_id if lease else None,
         label=instance.label,
         image=spec.image,
         gpu_util=said.gpu_util if said else None,

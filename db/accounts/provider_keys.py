@@ -41,12 +41,14 @@ async def serving_key(session: AsyncSession, provider_key_id: int) -> ProviderKe
     return other or key
 
 
-async def note_account(session: AsyncSession, url: str, cloud_user_id: str, *, email: str | None, credit: float) -> int:
+async def note_account(
+    session: AsyncSession, cloud: str, url: str, cloud_user_id: str, *, email: str | None, credit: float
+) -> int:
     """The account's row, made or brought up to date. `credit` in USD. Returns its id."""
     facts = {"email": email, "credit": credit, "credit_at": func.clock_timestamp()}
     found = await session.scalars(
         insert(Account)
-        .values(cloud="vast", url=url, cloud_user_id=cloud_user_id, **facts)
+        .values(cloud=cloud, url=url, cloud_user_id=cloud_user_id, **facts)
         .on_conflict_do_update(index_elements=[Account.url, Account.cloud_user_id], set_=facts)
         .returning(Account.id)
     )
@@ -54,13 +56,14 @@ async def note_account(session: AsyncSession, url: str, cloud_user_id: str, *, e
     return account_id
 
 
-async def open_leases_elsewhere(session: AsyncSession, user_id: int, account_id: int) -> int:
-    """How many of the user's leases are open on other accounts: those can only be released with their own keys."""
+async def open_leases_elsewhere(session: AsyncSession, user_id: int, account_id: int, cloud: str) -> int:
+    """How many of the user's leases are open on other accounts at this cloud; only their own keys release them."""
     return (
         await session.scalar(
             select(func.count())
             .select_from(Lease)
-            .where(OPEN, Lease.user_id == user_id, Lease.account_id != account_id)
+            .join(Account, Account.id == Lease.account_id)
+            .where(OPEN, Lease.user_id == user_id, Lease.account_id != account_id, Account.cloud == cloud)
         )
         or 0
     )

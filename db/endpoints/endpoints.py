@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.endpoints.tables import Deployment, Endpoint
 from db.events import record_event
 from db.instances.tables import Instance
+from db.sealing import hash_key
 from db.session import now
 from domain.endpoints.looks import ServerSeen, silent_in_a_row
 from domain.endpoints.phases import AccessType, EndpointState, ServerTrouble

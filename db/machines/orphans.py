@@ -20,7 +20,7 @@ async def known_leases(session: AsyncSession, labels: Sequence[str]) -> dict[str
     return {label: KnownLease(is_open=state is not LeaseState.CLOSED, cloud_id=id) for label, state, id in rows}
 
 
-async def sightings(session: AsyncSession, account_id: int) -> dict[int, Sighting]:
+async def sightings(session: AsyncSession, account_id: int) -> dict[str, Sighting]:
     rows = await session.scalars(select(Orphan).where(Orphan.account_id == account_id, Orphan.ended_at.is_(None)))
     return {
         row.cloud_id: Sighting(
@@ -100,7 +100,7 @@ async def _note_one(session: AsyncSession, account_id: int, candidate: Candidate
     await session.flush()
 
 
-async def record_action(session: AsyncSession, account_id: int, cloud_id: int, action: ReapAction) -> None:
+async def record_action(session: AsyncSession, account_id: int, cloud_id: str, action: ReapAction) -> None:
     column = Orphan.stopped_at if action is ReapAction.STOP else Orphan.ended_at
     await session.execute(
         update(Orphan)

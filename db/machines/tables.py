@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, func, text
+from sqlalchemy import ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.tables import Table
@@ -51,8 +51,8 @@ class Lease(Table):
     label: Mapped[str] = mapped_column(unique=True)
     spec: Mapped[dict[str, Any]]
     """A `MachineSpec`: all that the rent request needs to know."""
-    offer_id: Mapped[int] = mapped_column(BigInteger)
-    machine_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    offer_id: Mapped[str]
+    host_id: Mapped[str] = mapped_column(index=True)
     gpu_name: Mapped[str]
     num_gpus: Mapped[int]
     dph_total: Mapped[float]
@@ -61,7 +61,7 @@ class Lease(Table):
     wanted: Mapped[bool] = mapped_column(default=True)
     outcome: Mapped[LeaseOutcome] = mapped_column(default=LeaseOutcome.PENDING)
     reason: Mapped[str] = mapped_column(default="")
-    cloud_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    cloud_id: Mapped[str | None] = mapped_column(index=True)
     seen: Mapped[dict[str, Any]] = mapped_column(default=dict)
     ssh_way: Mapped[SshWay] = mapped_column(default=SshWay.DIRECT, server_default=SshWay.DIRECT.value)
     """By which way it was reached last; the relay where its direct port stays closed."""
@@ -96,7 +96,7 @@ class Orphan(Table):
 
     __tablename__ = "orphans"
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
-    cloud_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    cloud_id: Mapped[str] = mapped_column(primary_key=True)
     label: Mapped[str]
     finding: Mapped[str]
     first_seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())

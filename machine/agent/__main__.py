@@ -31,11 +31,7 @@ def _live() -> None:
     """Report at once (a machine that woke is waited for), then at every interval."""
     settings = read()
     log.note(f"agent {VERSION} of instance {settings.instance_id} begins")
-    watcher, reporter, switch = (
-        Watcher(settings.instance_id, settings.gpu_active),
-        Reporter(settings),
-        DeadMan(settings),
-    )
+    watcher, reporter, switch = Watcher(settings), Reporter(settings), DeadMan(settings)
     while True:
         if reporter.fetched():
             watcher.heard()

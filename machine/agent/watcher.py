@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from machine.agent import VERSION, awake, container, gpus, machine, processes, sockets, terminals, work
 from machine.agent.processes import Key, Process
+from machine.agent.settings import Settings
 from machine.agent.work import Work
 
 MOST_TOLD, MOST_KEPT = 10, 50
@@ -22,8 +23,9 @@ class Look(NamedTuple):
 class Watcher:
     """Times are `time.monotonic()`: clocks of rented machines jump."""
 
-    def __init__(self, instance_id: int, gpu_active: float) -> None:
-        self._instance_id, self._gpu_active = instance_id, gpu_active
+    def __init__(self, settings: Settings) -> None:
+        self._instance_id, self._platform = settings.instance_id, settings.platform
+        self._gpu_active = settings.gpu_active
         self._boot = container.boot_id()
         self._processes = processes.Processes()
         self._last = self._glance()
@@ -58,8 +60,8 @@ class Watcher:
             "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
             "boot_id": self._boot,
             "uptime": container.boot_age(),
-            "public_ipaddr": here.get("PUBLIC_IPADDR", "").strip() or None,
-            "ports": container.ports(here),
+            "public_ipaddr": here.get(self._platform.address, "").strip() or None,
+            "ports": container.ports(here, self._platform),
             "gpu_metrics": self._gpus or {"error": "not looked yet", "unknown_seconds": 0.0},
             "sessions": terminals.sessions(now),
             "busy": [each._asdict() for each in told],
