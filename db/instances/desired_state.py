@@ -1,4 +1,4 @@
-"""Wishes of instances' owners: written to the row first, so that they outlive every process of ours."""
+"""The desired state of instances, written to the row first, so that a request outlives every process of ours."""
 
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,10 +27,10 @@ async def request_action(
     told: str | None = None,
     by_itself: bool = False,
 ) -> bool:
-    """Have the instance become what the verb says. True: that is news, so its workflow has to be told after the commit.
+    """Change the desired state by an action. True: it changed, so signal its workflow after the commit.
 
-    The caller holds the row (`with_for_update`). `by`: who wishes; `told`: the timeline's sentence, where there is a
-    better one. `by_itself`: no person asked for just this, so it is no reason to forget fruitless wakes.
+    The caller holds the row (`with_for_update`). `by`: who asks; `told`: a sentence for the timeline, instead of the
+    usual one. `by_itself`: no person asked for this, so failed wakes still count.
 
     Raises:
         WrongState, NotForSleeping: nothing was written.

@@ -1,8 +1,8 @@
 """Stopping and starting machines that keep files: the lease's transitions, each a compare-and-set.
 
-Times are the database's. `ran_until` is when the machine last ran, as far as the files go: a snapshot taken earlier
-does not hold their newest state. A start that never got as far as `running` does not count: nobody was let in, and what
-`onstart` does is done again on any machine.
+Times are the database's. `ran_until` is when the machine last ran with users on it: a snapshot taken earlier does not
+hold the newest files. A start that never reached `running` does not count: no user was let in, and `onstart` runs again
+on any machine.
 """
 
 from datetime import datetime
@@ -19,10 +19,10 @@ _ASLEEP = (Desired.PAUSED, Desired.HIBERNATED)
 
 
 async def request_stop(session: AsyncSession, instance: Instance, lease_id: str, ran_until: datetime | None) -> bool:
-    """The instance's machine shall stop, unless somebody wants the instance running by now (false).
+    """Ask for a stop of the instance's machine. False: the instance is wanted running by now.
 
-    `ran_until`: what was written later is in no snapshot; None keeps the lease's own word on when it last ran. The
-    caller holds the instance's row.
+    `ran_until`: what was written later is in no snapshot; None keeps the lease's own value. The caller holds the
+    instance's row.
     """
     if instance.desired not in _ASLEEP:
         return False
@@ -34,7 +34,7 @@ async def request_stop(session: AsyncSession, instance: Instance, lease_id: str,
 
 
 async def request_start(session: AsyncSession, instance: Instance, lease_id: str) -> bool:
-    """The instance's machine shall run again, unless nobody wants that any more (false)."""
+    """Ask for a start of the instance's machine. False: nobody wants that any more."""
     if instance.desired is not Desired.RUNNING:
         return False
     await session.execute(_of(lease_id, instance.id).values(power=Power.RUNNING, start_refused=None))
@@ -47,7 +47,7 @@ def _of(lease_id: str, instance_id: int) -> Update:
 
 
 async def mark_stopping(session: AsyncSession, lease_id: str) -> bool:
-    """Right before the cloud is asked to stop it. False: its holder wants it running by now."""
+    """Called right before the cloud is asked to stop it. False: its holder wants it running by now."""
     stopping = await session.execute(
         update(Lease)
         .where(
@@ -62,7 +62,7 @@ async def mark_stopping(session: AsyncSession, lease_id: str) -> bool:
 
 
 async def mark_stopped(session: AsyncSession, lease_id: str, *, found: bool = False) -> None:
-    """The cloud shows it stopped. `found`: nobody of us asked, so what it last wrote may be in no snapshot."""
+    """The cloud shows it stopped. `found`: we did not ask for that, so its last writes may be in no snapshot."""
     now = func.clock_timestamp()
     expected = LeaseState.RUNNING if found else LeaseState.STOPPING
     values: dict[str, object] = {
@@ -76,7 +76,7 @@ async def mark_stopped(session: AsyncSession, lease_id: str, *, found: bool = Fa
 
 
 async def mark_starting(session: AsyncSession, lease_id: str) -> bool:
-    """Right before the cloud is asked to start it. False: its holder wants it stopped by now."""
+    """Called right before the cloud is asked to start it. False: its holder wants it stopped by now."""
     starting = await session.execute(
         update(Lease)
         .where(
@@ -91,7 +91,7 @@ async def mark_starting(session: AsyncSession, lease_id: str) -> bool:
 
 
 async def mark_start_refused(session: AsyncSession, lease_id: str, reason: str) -> None:
-    """It does not start, and its queued start is cancelled: it is stopped, as it was."""
+    """It does not start and its queued start was cancelled: it counts as stopped again."""
     await session.execute(
         update(Lease)
         .where(Lease.id == lease_id, Lease.state.in_([LeaseState.STARTING, LeaseState.STOPPED]))
@@ -100,9 +100,9 @@ async def mark_start_refused(session: AsyncSession, lease_id: str, reason: str) 
 
 
 async def mark_found_running(session: AsyncSession, lease_id: str) -> bool:
-    """Somebody started it at the cloud: it comes up as if we had.
+    """Somebody started it at the cloud: treat it as if we had.
 
-    False: its instance lives on another machine by now, so it shall be stopped again.
+    False: its instance is on another machine by now, so stop it again.
     """
     lease = await session.get_one(Lease, lease_id, with_for_update=True)
     instance = await session.get_one(Instance, int(lease.holder_id), with_for_update=True)
@@ -118,7 +118,7 @@ async def mark_found_running(session: AsyncSession, lease_id: str) -> bool:
 
 
 async def mark_running_again(session: AsyncSession, lease_id: str) -> None:
-    """SSH answers and the GPU works. The time that it was stopped is added up, for it was cheaper."""
+    """SSH answers and the GPU works. The time it was stopped is added up, since it cost less."""
     now = func.clock_timestamp()
     stopped = func.extract("epoch", now - func.coalesce(Lease.stopped_at, now))
     await session.execute(

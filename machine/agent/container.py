@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 IDENTITY = 70000
-"""From here on the names of ports are wishes: the port inside is the one outside."""
+"""Port names from here on are requests for the same port inside and outside."""
 
 
 def environment() -> dict[str, str]:
