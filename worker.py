@@ -67,7 +67,7 @@ SHARED = [
     *("workflows.instance_steps", "workflows.interruptible", "workflows.options", "workflows.serving"),
 ]
 SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*OURS, *SHARED))
-"""Only a workflow's own file is imported anew for each run; our models in the sandbox would cost 34 ms a start."""
+"""The sandbox imports only a workflow's own file for each run; importing our models too would cost 34 ms a start."""
 
 log = logging.getLogger("worker")
 
@@ -77,13 +77,13 @@ WORKFLOWS = [
     *(SnapshotWorkflow, TidyVaultWorkflow),
 ]
 SCHEDULE_CHECK = 30.0
-"""Seconds between looks whether our schedules are still there (a lost Temporal database loses them)."""
+"""Seconds between checks that our schedules exist (they are lost with Temporal's database)."""
 
 
 def build_activities(
     temporal: Client, database: Database, providers: Providers, settings: Settings
 ) -> list[Callable[..., Any]]:
-    """Every activity, each room's with the few things that it needs."""
+    """Every activity. Each class gets the few things that it needs."""
     workflows = WorkflowClient(temporal, settings)
     machines = MachineActivities(providers)
     probes = ProbeActivities(providers, machines)
@@ -202,7 +202,7 @@ def build_worker(temporal: Client, database: Database, providers: Providers, set
         max_cached_workflows=2000,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
-        # after a crash, the next worker waits so long for the dead one's cache (temporal.md 1.8)
+        # after a crash of a worker, its workflow tasks go to another worker after this time
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         max_heartbeat_throttle_interval=timedelta(seconds=2),
         default_heartbeat_throttle_interval=timedelta(seconds=2),
@@ -211,7 +211,7 @@ def build_worker(temporal: Client, database: Database, providers: Providers, set
 
 
 async def keep_schedules(temporal: Client, settings: Settings) -> None:
-    """Housekeeping of this process, outside any workflow: without schedules nobody would notice their absence."""
+    """Put lost schedules back. This runs outside workflows, since no workflow would run without schedules."""
     while True:
         try:
             await keep_housekeeping_running(temporal, settings)
@@ -220,7 +220,7 @@ async def keep_schedules(temporal: Client, settings: Settings) -> None:
         await asyncio.sleep(SCHEDULE_CHECK)
 
 
-async def give_signs_of_life(database: Database, name: str) -> None:
+async def send_heartbeats(database: Database, name: str) -> None:
     """For `/health`: Temporal itself takes over a minute to miss a worker that was killed."""
     while True:
         try:
@@ -246,7 +246,7 @@ async def main() -> None:
         log.info("working on queue %s of %s", TASK_QUEUE, settings.temporal_address)
         housekeeping = [
             asyncio.create_task(keep_schedules(temporal, settings)),
-            asyncio.create_task(give_signs_of_life(database, name)),
+            asyncio.create_task(send_heartbeats(database, name)),
         ]
         await stopped.wait()
     for task in housekeeping:

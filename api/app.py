@@ -68,7 +68,7 @@ ROUTERS: list[APIRouter] = [
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """An app that needs nothing up to start: what is down is said by `/health` and by 503."""
+    """An app that starts even when everything else is down; `/health` and 503 answers say what is."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -122,7 +122,7 @@ def _answer_errors(app: FastAPI) -> None:
 
 
 async def _known(request: Request, error: Exception) -> Response:
-    """The table's answer; what it does not name is a mistake of ours."""
+    """The answer by the error table. An error that is not in it is a bug."""
     problem = as_problem(error)
     if problem is None:
         return await _unexpected(request, error)
@@ -171,7 +171,7 @@ _AWAY = ("08", "40", "53", "55", "57")
 
 
 def _of_database(error: SQLAlchemyError) -> Problem | None:
-    """A database that is not there now is said to be; what else it says is a mistake of ours."""
+    """Database errors: it is away, or a value cannot be stored. Any other is a bug."""
     state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
     if state.startswith(_UNSTORABLE):
         return Invalid("invalid", "", "A value in the request cannot be stored.")
@@ -189,7 +189,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(_: Request, error: Exception) -> Response:
-    """FastAPI's list, less what was sent: it may be a password."""
+    """FastAPI's list without the values that were sent: they may be passwords."""
     entries = cast(RequestValidationError, error).errors()
     return invalid("invalid", [{"type": each["type"], "loc": each["loc"], "msg": _worded(each)} for each in entries])
 

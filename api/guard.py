@@ -1,4 +1,4 @@
-"""Who asks: the bearer of a login token or of an API key. Settled before a body is read."""
+"""Authentication: by login token or API key, before a body is read."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ API_KEY_PREFIX = "dumont_sk_"
 
 @dataclass(frozen=True)
 class Caller:
-    """`token` or `key_id`: how they came in."""
+    """Who asks. `token` or `key_id`: the credential."""
 
     user: User
     token: Claims | None = None
@@ -47,7 +47,7 @@ async def authenticate(request: Request) -> Caller:
     """The caller of a request.
 
     Raises:
-        Unauthorized: nobody we know.
+        Unauthorized: the credential is invalid.
     """
     credential = bearer_of(request)
     app_state: AppState = request.app.state.app_state
@@ -82,7 +82,7 @@ async def know(request: Request) -> Caller:
 
 
 class Guarded(APIRoute):
-    """A route for known callers only."""
+    """A route for authenticated callers only."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

@@ -1,4 +1,4 @@
-"""What happens to every request before routing: one spelling of its path, a limit to its body, a count."""
+"""Before routing, for every request: normalise its path, limit its body, count it."""
 
 import time
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ class OneSlash:
 
 
 class BodyLimit:
-    """No body is longer than that, or than what `larger` allows for the end of its path.
+    """Limits the body to `max_bytes`, or to what `larger` allows for paths that end so.
 
-    Said as an HTTPException where the body is read, so that it gets our shape.
+    Raises an HTTPException where the body is read, so that the error gets our shape.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, larger: Mapping[str, int]) -> None:
@@ -69,6 +69,6 @@ class CountRequests:
         try:
             await self._app(scope, receive, counted)
         except Exception:
-            # what nobody handled is answered outside of us, as a 500
+            # an unhandled error becomes a 500 outside of this middleware
             self._metrics.count(method, "unhandled", 500, time.perf_counter() - began)
             raise

@@ -56,7 +56,7 @@ async def list_instances(
 
 
 def _wanted(status: InstanceStatus | None, all: bool) -> list[ColumnElement[bool]]:
-    """One that shall go is shown as `destroying` from the moment that this was wished."""
+    """One that is to be destroyed is shown as `destroying` from the request on."""
     going = and_(Instance.desired == Desired.DESTROYED, Instance.status.not_in(_OVER))
     if status is InstanceStatus.DESTROYING:
         return [or_(Instance.status == status, going)]

@@ -1,4 +1,4 @@
-"""What is rented for a user: which machine, why, since when, for how much; and what somebody has to look at."""
+"""What is rented for a user: which machine, why, since when and for how much; and open alarms."""
 
 from typing import Annotated
 

@@ -54,7 +54,7 @@ def wake(name: str, /, *, detach: Detach = False, as_json: AsJson = False, where
 
 
 def hibernate(name: str, /, *, detach: Detach = False, as_json: AsJson = False, where: Where | None = None) -> None:
-    """Give the machine back once a verified snapshot holds its files; then nothing is paid but the snapshot's keep.
+    """Give the machine back once a verified snapshot holds its files; then you only pay for storing the snapshot.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def hibernate(name: str, /, *, detach: Detach = False, as_json: AsJson = False, 
 
 
 def ask(session: Api, found: InstanceView, verb: str, status: InstanceStatus, how: Manner) -> None:
-    """Sends the wish, and follows it."""
+    """Send the request, and follow it."""
     timeline = Timeline.from_now(session, found.id)
     follow(session, timeline, session.post(f"/instances/{found.id}/{verb}", {}), Goal(status), how)
 

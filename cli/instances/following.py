@@ -1,4 +1,4 @@
-"""What becomes of a wish: followed until it is so, or until it has come out otherwise."""
+"""Follows a request until the instance has reached the goal, or has come to rest in another state."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ from domain.instances.phases import InstanceStatus
 
 @dataclass(frozen=True)
 class Manner:
-    """How a wish is followed. `console`: standard error, so that `--as-json` has standard output for itself."""
+    """How to follow a request. `console`: standard error, so that `--as-json` has standard output for itself."""
 
     detach: bool
     as_json: bool
@@ -36,9 +36,9 @@ def manner(detach: bool, as_json: bool) -> Manner:
 
 
 def follow(session: Api, timeline: Timeline, answer: dict[str, Any], goal: Goal, how: Manner) -> None:
-    """Show the instance of the timeline until the goal; exit status 1 where it came to rest otherwise.
+    """Show the instance until the goal; exit status 1 if it came to rest in another state.
 
-    `answer`: what the api said to the wish; printed where nobody wants to wait.
+    `answer`: the api's answer to the request; printed if the person does not want to wait.
     """
     if how.detach:
         words = f"Instance {timeline.instance_id} is on its way. {later(timeline.instance_id)}"
@@ -54,7 +54,7 @@ def follow(session: Api, timeline: Timeline, answer: dict[str, Any], goal: Goal,
 
 
 def conclude(last: InstanceView, reached: bool, console: Console, *, woken: bool) -> None:
-    """Where it came to rest, and what a person would want to know then. `woken`: its last wake is this one."""
+    """How it ended, and what a person wants to know then. `woken`: the last wake belongs to this request."""
     mark, style = ("✓", "bold green") if reached else ("✗", "bold red")
     words = last.message or f"It is {last.status.value}."
     console.print(f"{mark} {words}", style=style, markup=False, highlight=False, soft_wrap=True)

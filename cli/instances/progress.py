@@ -1,4 +1,4 @@
-"""The live view of an instance that changes: what happens, as it happens, until it is where it was wished."""
+"""The live view of an instance that changes: what happens, until the goal is reached."""
 
 import sys
 import time
@@ -34,7 +34,7 @@ class Watch:
         self._started = self._answered = time.monotonic()
 
     def until(self, goal: Goal) -> tuple[InstanceView, bool]:
-        """The instance once it rests, and whether that is as wished. Ctrl-C ends the watching and nothing else."""
+        """The instance when it has come to rest, and whether the goal is reached. Ctrl-C only ends the watching."""
         try:
             with Live(console=self._console, refresh_per_second=8, transient=True) as live:
                 while True:

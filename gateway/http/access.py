@@ -17,7 +17,7 @@ PUBLIC_BURST = 100.0
 """Of one client at one public endpoint."""
 
 REMEMBERED_SECONDS = 30.0
-"""A revoked key goes on working for at most this long, should we not be told that it was."""
+"""How long a revoked key may still work if we miss the notification."""
 
 REMEMBERED_KEYS = 10_000
 LOOK_UPS_AT_ONCE = 4
@@ -25,7 +25,7 @@ LOOK_UP_SECONDS = 3.0
 
 
 class Access:
-    """Admits or refuses. Remembers whose a credential is, by its hash, so that few requests ask the database."""
+    """Admits or refuses. Caches the owner of each credential, by its hash, so that few requests ask the database."""
 
     def __init__(self, owners: Owners) -> None:
         self._owners = owners
@@ -52,7 +52,7 @@ class Access:
             )
 
     def forget(self) -> None:
-        """A credential was revoked, and it is cheaper to ask for all again than to know which."""
+        """Empty the cache: some credential was revoked."""
         self._known.clear()
         self._revocations += 1
 
@@ -79,6 +79,6 @@ class Access:
             raise HttpRefusal(503, Code.UNAVAILABLE, "Your key cannot be checked right now.", retry_after=2) from error
         if len(self._known) >= REMEMBERED_KEYS:
             self._known.clear()
-        if revocations == self._revocations:  # else it may have been revoked after we read
+        if revocations == self._revocations:  # otherwise it may have been revoked after we read it
             self._known[digest] = (user_id, time.monotonic() + REMEMBERED_SECONDS)
         return user_id

@@ -1,4 +1,4 @@
-"""What callers are told when the model is not the one who answers: refusals, in the shape that their client reads."""
+"""Error answers of the gateway itself, in the shape that the caller's client expects."""
 
 import json
 import math
@@ -28,7 +28,7 @@ class Code(StrEnum):
 
 
 class HttpRefusal(Exception):
-    """An answer in place of the model's. `retry_after`: seconds, said to the caller rounded up."""
+    """An answer in place of the model's. `retry_after`: seconds, rounded up in the header."""
 
     def __init__(self, status: int, code: Code, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(detail)

@@ -1,4 +1,4 @@
-"""What goes through each endpoint, counted in memory: how much is in flight, how many came, how long they took."""
+"""Counts of each endpoint's requests, in memory: in flight, answered, and how long they took."""
 
 import time
 from collections.abc import Iterator

@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _live() -> None:
-    """Report at once (a machine that woke is waited for), then at every interval."""
+    """Report at once, since somebody may wait for this machine, and then at every interval."""
     settings = read()
     log.note(f"agent {VERSION} of instance {settings.instance_id} begins")
     watcher, reporter, switch = Watcher(settings), Reporter(settings), DeadMan(settings)

@@ -1,4 +1,4 @@
-"""A restore: fetched beside its place, checked against the manifest whole, and only then put into its place."""
+"""A restore: files are fetched into a folder beside their place, all compared with the manifest, and then moved."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _stage(path: str) -> str:
 
 @contextlib.contextmanager
 def _cleared(stages: set[str]) -> Iterator[None]:
-    """Nothing of an earlier try is there at first, and nothing of ours in the end."""
+    """Empty the stages before and remove them afterwards."""
     try:
         for stage in stages:
             shutil.rmtree(stage, ignore_errors=True)
@@ -137,14 +137,14 @@ def _place(stages: dict[str, str], progress: Progress) -> int:
 
 
 def _settle_folders(entries: list[dict[str, Any]], paths: list[str]) -> None:
-    """Our own coming and going changed the time of the folders where it happened."""
+    """Set the folders' times again, which our own work in them changed."""
     for entry in entries:
         if entry["p"] in paths and entry["t"] == "d" and os.path.isdir(entry["p"]):
             os.utime(entry["p"], ns=(entry["n"], entry["n"]))
 
 
 def _see_in_place(entries: list[dict[str, Any]]) -> None:
-    """All of it was checked before it was moved; this sees that all of it arrived."""
+    """Check that every file has arrived in its place."""
     for entry in entries:
         if not os.path.lexists(entry["p"]):
             raise Halt("differs", f"{entry['p']!r} did not get to its place")
