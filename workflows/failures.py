@@ -3,7 +3,14 @@
 import asyncio
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError, TimeoutError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    FailureError,
+    RetryState,
+    TimeoutError,
+    is_cancelled_exception,
+)
 
 with workflow.unsafe.imports_passed_through():
     from activities.errors import Fault
@@ -17,6 +24,11 @@ def fault_of(error: BaseException) -> Fault | None:
     if isinstance(root, ApplicationError) and root.type in set(Fault):
         return Fault(root.type)
     return None
+
+
+def is_late(error: ActivityError) -> bool:
+    """Whether an activity was tried again until its deadline, or would have been beyond it."""
+    return isinstance(error.cause, TimeoutError) or error.retry_state is RetryState.TIMEOUT
 
 
 def final(fault: Fault, message: str) -> ApplicationError:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
-from temporalio.exceptions import TimeoutError as DeadlinePassed
 
 with workflow.unsafe.imports_passed_through():
     from activities.endpoints.endpoints import EndpointActivities, ServerDown
@@ -17,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.endpoints.phases import DeploymentStage, DeploymentStatus, ServerTrouble
     from domain.endpoints.steps import EndpointStep, next_endpoint_step
 
-from workflows.failures import fault_of, sentence_of
+from workflows.failures import fault_of, is_late, sentence_of
 from workflows.options import RECORD, SHELL, within
 
 if TYPE_CHECKING:
@@ -120,11 +119,11 @@ class Serving:
 
 
 def _trouble_of(error: ActivityError) -> ServerTrouble:
-    if isinstance(error.cause, DeadlinePassed):
+    if is_late(error):
         return ServerTrouble.SLOW
     return ServerTrouble.ENDED if fault_of(error) is Fault.MODEL_FAILED else ServerTrouble.NOT_STARTED
 
 
 def _words(error: ActivityError) -> str:
     said = sentence_of(error)
-    return f"The model server was not ready in time: {said}." if isinstance(error.cause, DeadlinePassed) else said
+    return f"The model server was not ready in time: {said}." if is_late(error) else said

@@ -4,7 +4,8 @@ Written by us over SSH, started detached (`setsid`), and started again by onstar
 starts at once make one server (`flock`). The server's key lies in a file that only root reads, never on a command line.
 `status` prints `running` or `exited`, then the end of the server's log.
 
-A process is known by its number and the moment it began: after a restart of the container the number is another's.
+A process is known by its number and the moment it began: after a restart of the container the number is another's. One
+that has ended and that nobody waits for (a container's first process often does not) is gone all the same.
 """
 
 import shlex
@@ -22,15 +23,15 @@ _TEMPLATE = """#!/bin/sh
 # Written by Dumont Cloud: keeps one model server on this machine. Usage: serve start|restart|status
 cd /root || exit 1
 pid_file={pid_file}
-began() {{ sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }}
+began() {{ sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f1,20 | grep -v '^[ZX]' | cut -d' ' -f2; }}
 alive() {{
-    read -r pid since < "$pid_file" 2>/dev/null && kill -0 "$pid" 2>/dev/null && [ "$(began "$pid")" = "$since" ]
+    read -r pid since 2>/dev/null < "$pid_file" && kill -0 "$pid" 2>/dev/null && [ "$(began "$pid")" = "$since" ]
 }}
+gone() {{ for _ in 1 2 3 4 5 6 7 8 9 10; do alive || return 0; sleep 1; done; return 1; }}
 end() {{
     alive || return 0
-    kill -TERM -- "-$pid" 2>/dev/null
-    for _ in 1 2 3 4 5 6 7 8 9 10; do alive || break; sleep 1; done
-    kill -KILL -- "-$pid" 2>/dev/null
+    kill -s TERM -- "-$pid"; gone && return
+    kill -s KILL -- "-$pid"; gone
 }}
 begin() {{
     alive && return 0
@@ -42,10 +43,10 @@ begin() {{
 exec 9> {folder}/serve.lock
 case "$1" in
 start) flock 9 2>/dev/null; begin ;;
-restart) flock 9 2>/dev/null; end; begin ;;
+restart) flock 9 2>/dev/null; end && begin ;;
 status)
     alive && echo running || echo exited
-    tail -c 2000 {log_file} 2>/dev/null
+    tail -c 2000 {log_file} 2>/dev/null || true
     ;;
 esac
 """

@@ -6,8 +6,9 @@ from pydantic import BaseModel
 
 SILENT_LOOKS = 4
 """So many looks in a row without a good answer, and a server whose process lives counts as hung."""
-GAP = 4.0
-"""Looks further apart than so many times their usual distance are not in a row: nobody looked in between."""
+MISSED_LOOKS = 4
+LONGEST_LOOK = 60.0
+"""Looks further apart than a few of their usual pauses and one long look are not in a row: nobody looked in between."""
 
 
 class ServerSeen(StrEnum):
@@ -33,5 +34,5 @@ def silent_in_a_row(before: int, seconds_since: float | None, every: float, seen
     """
     if seen is not ServerSeen.SILENT:
         return 0
-    in_a_row = seconds_since is not None and seconds_since <= GAP * every
+    in_a_row = seconds_since is not None and seconds_since <= MISSED_LOOKS * every + LONGEST_LOOK
     return before + 1 if in_a_row else 1

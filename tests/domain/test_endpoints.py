@@ -133,5 +133,6 @@ def test_silent_looks_count_only_in_a_row() -> None:
     silent = ServerSeen.SILENT
     assert silent_in_a_row(0, None, 15, silent) == 1
     assert silent_in_a_row(SILENT_LOOKS - 1, 16, 15, silent) == SILENT_LOOKS
+    assert silent_in_a_row(3, 70, 15, silent) == 4  # a look itself may take its time
     assert silent_in_a_row(3, 3600, 15, silent) == 1  # nobody looked for an hour
     assert silent_in_a_row(3, 16, 15, ServerSeen.HEALTHY) == 0

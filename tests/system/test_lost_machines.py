@@ -22,11 +22,12 @@ async def test_a_model_server_that_ends_fails_the_deploy_with_what_it_said_last(
 
 
 async def test_a_machine_that_is_gone_in_the_middle_is_followed_by_another(system: Running) -> None:
-    await system.fault("machine:model_server", "never_healthy")
+    await system.fault("machine:model_server", "never_healthy", times=None)
     deployment = await system.deploy()
     await until(lambda: at_stage(system, deployment["id"], "loading_model"), 30, "the model to load")
     (machine,) = await system.machines()
     await system.simulator.post(f"/simulator/machines/{machine['id']}/kill")
+    await system.simulator.delete("/simulator/faults")
     status = await system.ready(deployment["id"])
     assert [each["outcome"] for each in status["offers_tried"]] == ["lost", "working"]
     await system.alive(1)
