@@ -19,20 +19,20 @@ VERBS = ["pause", "resume", "hibernate", "wake"]
 async def held_for(app: FastAPI, user: httpx.AsyncClient, purpose: InstancePurpose) -> int:
     """A running instance with this purpose."""
     made = await make(user)
-    async with app.state.parts.database.begin() as session:
+    async with app.state.app_state.database.begin() as session:
         values = {"purpose": purpose, "status": InstanceStatus.RUNNING}
         await session.execute(update(Instance).where(Instance.id == made["id"]).values(values))
     return int(made["id"])
 
 
 async def desired(app: FastAPI, instance_id: int) -> Desired:
-    async with app.state.parts.database.begin() as session:
+    async with app.state.app_state.database.begin() as session:
         found: Instance = await session.get_one(Instance, instance_id)
     return found.desired
 
 
 async def ready_snapshot(app: FastAPI, instance_id: int) -> str:
-    async with app.state.parts.database.begin() as session:
+    async with app.state.app_state.database.begin() as session:
         instance = await session.get_one(Instance, instance_id)
         snapshot = Snapshot(
             id=new_id("snap"),
@@ -68,7 +68,7 @@ async def test_no_files_are_brought_back_to_it(app: FastAPI, rita: httpx.AsyncCl
     answer = await rita.post(f"/api/snapshots/{snapshot_id}/restore", json={"instance_id": instance_id})
     assert (answer.status_code, answer.json()["error"]) == (409, "wrong_state")
     assert f"a {purpose.value}" in answer.json()["detail"]
-    async with app.state.parts.database.begin() as session:
+    async with app.state.app_state.database.begin() as session:
         assert (await session.get_one(Instance, instance_id)).restore_snapshot_id is None
 
 

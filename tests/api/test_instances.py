@@ -26,7 +26,7 @@ async def make(user: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
 
 async def put(app: FastAPI, instance_id: int, status: InstanceStatus, desired: Desired) -> None:
     """As its workflow would have written it."""
-    async with app.state.parts.database.begin() as session:
+    async with app.state.app_state.database.begin() as session:
         values = {"status": status, "desired": desired}
         await session.execute(update(Instance).where(Instance.id == instance_id).values(values))
 
@@ -89,7 +89,7 @@ async def test_what_cannot_be_is_refused_and_nothing_is_kept(rita: httpx.AsyncCl
 
 async def test_an_environment_is_never_shown_nor_kept_readable(app: FastAPI, rita: httpx.AsyncClient) -> None:
     made = await make(rita, env={"HF_TOKEN": "hf_verysecret"})
-    async with app.state.parts.database.begin() as session:
+    async with app.state.app_state.database.begin() as session:
         row = await session.get_one(Instance, made["id"])
     assert "hf_verysecret" not in str(row.spec)
     assert "hf_verysecret" not in (await rita.get(f"/api/instances/{made['id']}")).text
