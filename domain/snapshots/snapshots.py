@@ -71,16 +71,6 @@ def newest(snapshots: Sequence[SnapshotFacts], epoch: int) -> SnapshotFacts | No
     return max(ready, key=_taken, default=None)
 
 
-def covers(snapshot: SnapshotFacts, ran_until: datetime | None) -> bool:
-    """Whether all that is on the machine is in the snapshot, so that the machine may go.
-
-    `ran_until`: up to when a user's process may have written there, as far as we know. None: unknown, so no.
-    """
-    if not (snapshot.is_ready and snapshot.verified and snapshot.final) or ran_until is None:
-        return False
-    return snapshot.taken_at is not None and snapshot.taken_at >= ran_until
-
-
 def to_forget(snapshots: Sequence[SnapshotFacts], epoch: int, kept: int, spared: frozenset[str]) -> list[str]:
     """The ids of those beyond the `kept` newest; the failed ones hold nothing and are not among them.
 

@@ -1,13 +1,12 @@
-"""What is the newest state, what covers a machine, what may go: as tables and as properties."""
+"""What is the newest state, what may go: as tables and as properties."""
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.snapshots.phases import SnapshotStatus
-from domain.snapshots.snapshots import SnapshotFacts, covers, is_last, newest, prune_is_due, to_forget
+from domain.snapshots.snapshots import SnapshotFacts, is_last, newest, prune_is_due, to_forget
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -28,25 +27,6 @@ def test_the_newest_state_is_the_last_ready_one_of_the_epoch() -> None:
     assert newest(rows, 1) == rows[1]
     assert newest(rows, 2) is None
     assert newest([], 1) is None
-
-
-@pytest.mark.parametrize(
-    ("changes", "ran_until", "covered"),
-    [
-        ({}, NOON, True),
-        ({}, NOON + timedelta(minutes=1), True),
-        ({}, NOON + timedelta(minutes=1, seconds=1), False),
-        ({}, None, False),
-        ({"final": False}, NOON, False),
-        ({"verified": False}, NOON, False),
-        ({"status": SnapshotStatus.FAILED}, NOON, False),
-        ({"taken_at": None}, NOON, False),
-    ],
-)
-def test_a_machine_may_go_only_when_nothing_ran_since(
-    changes: dict[str, object], ran_until: datetime | None, covered: bool
-) -> None:
-    assert covers(snapshot(1, **changes), ran_until) is covered
 
 
 def test_the_oldest_unlabelled_ones_are_forgotten() -> None:
