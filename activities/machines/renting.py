@@ -106,7 +106,7 @@ class Renting:
             startup_script=onstart_script(lease.public_key, spec.onstart_cmd),
             env=spec.env | env_of(self._providers.sealer, spec),
             ports=spec.ports,
-            bid_usd_per_hour=lease.dph_total if bids else None,
+            bid_usd_per_hour=lease.price_usd_per_hour if bids else None,
         )
 
 

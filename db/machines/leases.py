@@ -18,7 +18,7 @@ from domain.instances.instances import InstanceSpec
 from domain.instances.phases import InstancePurpose
 from domain.machines.labels import Label
 from domain.machines.phases import LeaseOutcome, LeaseState, SshWay
-from domain.market.offers import Offer
+from domain.market.offers import Offer, usd
 from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
 
 RECENT_FAILURE = timedelta(minutes=30)
@@ -41,8 +41,9 @@ def open_leases() -> Select[Lease]:
 async def check_limits(session: AsyncSession, user_id: int, offer: Offer, limits: Limits) -> None:
     """Refuse when this machine, for one hour, would pass the user's daily cap, or is more GPUs than they may hold."""
     committed = await committed_usd(session, user_id)
-    if committed + offer.dph_total > limits.usd_per_day:
-        raise SpendingCapReached(committed, offer.dph_total, limits.usd_per_day)
+    price = float(offer.price_usd_per_hour)
+    if committed + price > limits.usd_per_day:
+        raise SpendingCapReached(committed, price, limits.usd_per_day)
     in_use = OPEN, Lease.wanted, Lease.state != LeaseState.STOPPED
     held = await session.scalar(select(func.sum(Lease.num_gpus)).where(Lease.user_id == user_id, *in_use))
     if (held or 0) + offer.num_gpus > limits.gpus:
@@ -124,9 +125,9 @@ def _lease(installation: str, instance: Instance, account_id: int, offer: Offer,
         host_id=offer.host_id,
         gpu_name=offer.gpu_name,
         num_gpus=offer.num_gpus,
-        dph_total=offer.dph_total,
+        price_usd_per_hour=offer.price_usd_per_hour,
         offer=offer.model_dump(mode="json"),
-        storage_dph=offer.storage_dph * InstanceSpec.model_validate(instance.spec).disk_size,
+        storage_usd_per_hour=offer.storage_usd_per_gb_hour * usd(InstanceSpec.model_validate(instance.spec).disk_size),
         keeps_files=instance.purpose is InstancePurpose.INTERACTIVE,
         public_key=public_key,
         sealed_private_key=sealed_private_key,

@@ -15,7 +15,7 @@ from clouds.provider import Capabilities, Cloud, CloudAccount, InMachine, Machin
 from clouds.rate_limits import ApiQuota
 from domain.machines.labels import Label
 from domain.machines.machines import MachineSeen, Seen
-from domain.market.offers import MachineType, Offer, OfferQuery, accepts
+from domain.market.offers import MachineType, Offer, OfferQuery, accepts, usd
 from tests.clouds.troubles import KEY, OTHER_KEY, Trouble
 
 Answer = TypeVar("Answer")
@@ -195,7 +195,7 @@ def _offer(offer_id: str) -> Offer:
         disk_space=100,
         inet_down=1000,
         inet_up=1000,
-        dph_total=0.01 + len(offer_id) / 1000,
+        price_usd_per_hour=usd(0.01 + len(offer_id) / 1000),
         reliability=1,
         cuda_version=0,
         verified=True,

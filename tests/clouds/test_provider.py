@@ -18,7 +18,7 @@ async def call(provider: Provider, service: Service, verb: Verb, cloud_id: str) 
     if verb is Verb.ACCOUNT:
         return await provider.account()
     if verb is Verb.OFFERS:
-        return await provider.offers(OfferQuery(), gpu_names=None, order="dph_total")
+        return await provider.offers(OfferQuery(), gpu_names=None, order="price_usd_per_hour")
     if verb is Verb.CREATE:
         return await provider.create(request(service), deadline=5)
     if verb is Verb.LIST:
@@ -53,7 +53,7 @@ async def test_a_key_tells_its_account(service: Service) -> None:
 
 
 async def test_offers_have_ids_that_rent(service: Service) -> None:
-    offers = await opened(service).offers(OfferQuery(), gpu_names=None, order="dph_total")
+    offers = await opened(service).offers(OfferQuery(), gpu_names=None, order="price_usd_per_hour")
     assert sorted(each.id for each in offers) == sorted(service.offer_ids)
     assert all(isinstance(each.host_id, str) for each in offers)
     assert bool(offers[0].num_gpus) is service.cloud.capabilities.gpus
