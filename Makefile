@@ -6,7 +6,7 @@ LOCK := $(PYTHON) -m uv pip compile --universal --python-version 3.11 --generate
 	--no-emit-find-links --no-header --no-annotate -q
 ARGS ?=
 
-.PHONY: help install dev up test test-again test-long check format bench lock
+.PHONY: help install dev up test test-long check format bench lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
@@ -20,19 +20,18 @@ up: install ## install, then start the whole system (ARGS="--port-base 9000" and
 	@.venv/bin/dumont up $(ARGS)
 
 test: dev ## install, then run the tests, less the long ones (ARGS="tests/cli" runs a part)
-	@$(PYTHON) -m pytest $(or $(ARGS),tests) -m "not long" -n 4 --dist loadfile
-
-test-again: dev ## what failed the last time, once more, one after the other
-	@$(PYTHON) -m pytest --last-failed --last-failed-no-failures=none -m "not long"
+	@$(PYTHON) -m pytest $(or $(ARGS),tests) -m "not long" -n 4 --dist loadgroup --no-loadscope-reorder
 
 test-long: dev ## the long fault and soak tests
 	@$(PYTHON) -m pytest $(or $(ARGS),tests) -m long
 
-check: dev ## formatting, lints, types, and the arrows between the rooms
+check: dev ## formatting, lints, types, the arrows between the rooms, names, dependencies
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
+	@$(PYTHON) -m tests.lint_names
+	@.venv/bin/deptry . # every direct import is declared, nothing declared is unused
 
 format: dev ## put the code in shape
 	@$(PYTHON) -m ruff format .

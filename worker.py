@@ -17,11 +17,13 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import failpoints
-from activities.endpoints.model_server import ModelActivities
+from activities.endpoints.endpoints import EndpointActivities
+from activities.endpoints.model_server import ModelServerActivities
 from activities.failures import ShortFailures
 from activities.heartbeats import Heartbeats
+from activities.instances.idleness import IdlenessActivities
 from activities.instances.instances import InstanceActivities
-from activities.instances.power import SleepActivities
+from activities.instances.power import InstancePowerActivities
 from activities.jobs.artifacts import ArtifactActivities
 from activities.jobs.checkpoints import CheckpointActivities
 from activities.jobs.jobs import JobActivities
@@ -47,9 +49,9 @@ from db.sealing import Sealer
 from db.session import Database
 from domain.workflow_contracts import TASK_QUEUE
 from settings import Settings
-from workflow_client.client import WorkflowClient, connect
-from workflow_client.schedules import make_sure_of_schedules
-from workflows.deploy import DeployWorkflow
+from workflow_client.client import WorkflowClient, connect, measured_runtime
+from workflow_client.schedules import keep_housekeeping_running
+from workflows.endpoint import EndpointWorkflow
 from workflows.expire import ExpireWorkflow
 from workflows.instance import InstanceWorkflow
 from workflows.job import JobWorkflow
@@ -59,29 +61,29 @@ from workflows.reconcile import ReconcileWorkflow
 from workflows.snapshot import SnapshotWorkflow, TidyVaultWorkflow
 from workflows.watch import WatchWorkflow
 
-OURS = ["activities", "clients", "clouds", "db", "domain", "settings"]
+OURS = ["activities", "clients", "clouds", "db", "domain", "failpoints", "machine", "settings", "workflow_client"]
 SHARED = [
-    *("workflows.attributes", "workflows.collecting", "workflows.failures", "workflows.options"),
-    *("workflows.keeping", "workflows.pausing", "workflows.resting", "workflows.waking", "workflows.wishes"),
+    *("workflows.attributes", "workflows.collecting", "workflows.failures"),
+    *("workflows.instance_steps", "workflows.interruptible", "workflows.options", "workflows.serving"),
 ]
 SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*OURS, *SHARED))
-"""Only a workflow's own file is imported anew for each run; our models in the sandbox would cost 34 ms a start."""
+"""The sandbox imports only a workflow's own file for each run; importing our models too would cost 34 ms a start."""
 
 log = logging.getLogger("worker")
 
 WORKFLOWS = [
-    *(DeployWorkflow, ExpireWorkflow, InstanceWorkflow, JobWorkflow),
+    *(EndpointWorkflow, ExpireWorkflow, InstanceWorkflow, JobWorkflow),
     *(MachineWorkflow, ReapWorkflow, ReconcileWorkflow, WatchWorkflow),
     *(SnapshotWorkflow, TidyVaultWorkflow),
 ]
 SCHEDULE_CHECK = 30.0
-"""Seconds between looks whether our schedules are still there (a lost Temporal database loses them)."""
+"""Seconds between checks that our schedules exist (they are lost with Temporal's database)."""
 
 
 def build_activities(
     temporal: Client, database: Database, providers: Providers, settings: Settings
 ) -> list[Callable[..., Any]]:
-    """Every activity, each room's with the few things that it needs."""
+    """Every activity. Each class gets the few things that it needs."""
     workflows = WorkflowClient(temporal, settings)
     machines = MachineActivities(providers)
     probes = ProbeActivities(providers, machines)
@@ -91,33 +93,35 @@ def build_activities(
     jobs = JobActivities(providers, market, workflows)
     job_shell = JobShellActivities(database, providers.sealer, machines)
     artifacts = ArtifactActivities(database, ObjectStore(settings.artifact_address), machines, settings)
-    asides = ParkingActivities(database, workflows, settings)
+    parking = ParkingActivities(database, workflows, settings)
     checkpoints = CheckpointActivities(database, workflows)
     power = PowerActivities(providers)
-    sleeping = SleepActivities(database, workflows, settings)
+    instance_power = InstancePowerActivities(database, workflows, settings)
     shell = ShellActivities(database, machines)
-    models = ModelActivities(database, providers.sealer, machines)
+    endpoints = EndpointActivities(database, settings)
+    servers = ModelServerActivities(database, providers.sealer, machines, settings)
     vault = VaultActivities(database, providers.sealer, settings, machines)
     restores = RestoreActivities(database, providers.sealer, settings, machines)
+    idleness = IdlenessActivities(database, settings)
     agents = AgentActivities(database, providers.sealer, settings, machines)
     watching = WatchActivities(providers, workflows)
-    reconciling = ReconcileActivities(database, temporal, workflows)
+    reconciling = ReconcileActivities(database, temporal, workflows, settings.reconcile_seconds)
     reaping = ReapActivities(providers)
     return [
         machines.rent_machine,
         machines.attach_key,
         probes.probe_machine,
         machines.release_machine,
-        sleeping.request_power,
-        sleeping.change_mind,
-        sleeping.warn,
-        sleeping.record_data_machine,
-        sleeping.return_to_data_machine,
-        sleeping.release_others,
-        sleeping.release_if_saved,
-        sleeping.pause_idle,
-        sleeping.hibernate_when_due,
-        sleeping.conclude_wake,
+        instance_power.request_power,
+        instance_power.change_desired,
+        instance_power.warn,
+        instance_power.record_data_machine,
+        instance_power.return_to_data_machine,
+        instance_power.release_others,
+        instance_power.release_if_saved,
+        instance_power.pause_idle,
+        instance_power.hibernate_when_due,
+        instance_power.conclude_wake,
         shell.end_user_processes,
         shell.bring_rsync,
         power.switch_off,
@@ -129,6 +133,7 @@ def build_activities(
         leases.look_at_lease,
         leases.watch_account,
         leases.record_ending,
+        leases.tell_holder,
         instances.look_at_instance,
         instances.reserve_machine,
         instances.start_machine,
@@ -136,14 +141,19 @@ def build_activities(
         instances.request_destroy,
         instances.record_instance,
         agents.install_agent,
-        agents.judge_idle,
+        idleness.await_idleness,
         agents.warn_users,
-        models.look_at_deploy,
-        models.start_model_server,
-        models.await_model,
-        models.publish_model,
-        models.record_stage,
-        models.record_deploy_ending,
+        endpoints.look_at_endpoint,
+        endpoints.record_stage,
+        endpoints.publish_endpoint,
+        endpoints.record_down,
+        endpoints.record_reloading,
+        endpoints.leave_machine,
+        endpoints.give_up_endpoint,
+        endpoints.conclude_endpoint,
+        servers.start_model_server,
+        servers.await_model,
+        servers.watch_model_server,
         jobs.look_at_job,
         jobs.seconds_left,
         jobs.admit_job,
@@ -154,8 +164,8 @@ def build_activities(
         job_shell.follow_job,
         job_shell.stop_job,
         job_shell.end_unheard,
-        asides.park,
-        asides.unpark,
+        parking.park,
+        parking.unpark,
         checkpoints.checkpoint_when_due,
         checkpoints.note_restored,
         checkpoints.note_not_restored,
@@ -169,7 +179,7 @@ def build_activities(
         restores.restore,
         vault.forget_snapshots,
         watching.look_at_account,
-        reconciling.start_what_rows_demand,
+        reconciling.reconcile,
         PairingActivities(database, temporal, settings).check_pairing,
         reaping.accounts_to_sweep,
         reaping.sweep_account,
@@ -192,7 +202,7 @@ def build_worker(temporal: Client, database: Database, providers: Providers, set
         max_cached_workflows=2000,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
-        # after a crash, the next worker waits so long for the dead one's cache (temporal.md 1.8)
+        # after a crash of a worker, its workflow tasks go to another worker after this time
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         max_heartbeat_throttle_interval=timedelta(seconds=2),
         default_heartbeat_throttle_interval=timedelta(seconds=2),
@@ -201,16 +211,16 @@ def build_worker(temporal: Client, database: Database, providers: Providers, set
 
 
 async def keep_schedules(temporal: Client, settings: Settings) -> None:
-    """Housekeeping of this process, outside any workflow: without schedules nobody would notice their absence."""
+    """Put lost schedules back. This runs outside workflows, since no workflow would run without schedules."""
     while True:
         try:
-            await make_sure_of_schedules(temporal, settings)
+            await keep_housekeeping_running(temporal, settings)
         except RPCError as error:
             log.warning("cannot see to the schedules now: %s", error.message)
         await asyncio.sleep(SCHEDULE_CHECK)
 
 
-async def give_signs_of_life(database: Database, name: str) -> None:
+async def send_heartbeats(database: Database, name: str) -> None:
     """For `/health`: Temporal itself takes over a minute to miss a worker that was killed."""
     while True:
         try:
@@ -227,7 +237,7 @@ async def main() -> None:
         failpoints.install(failpoints.obey_files(settings.failpoints_dir))
     database = Database(settings.database_url, pool_size=20)
     providers = Providers(database, Sealer(settings.secret_keys.get_secret_value()), settings)
-    temporal = await connect(settings)
+    temporal = await connect(settings, measured_runtime(settings.worker_metrics_address))
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -236,7 +246,7 @@ async def main() -> None:
         log.info("working on queue %s of %s", TASK_QUEUE, settings.temporal_address)
         housekeeping = [
             asyncio.create_task(keep_schedules(temporal, settings)),
-            asyncio.create_task(give_signs_of_life(database, name)),
+            asyncio.create_task(send_heartbeats(database, name)),
         ]
         await stopped.wait()
     for task in housekeeping:

@@ -11,20 +11,22 @@ from temporalio import activity
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse
 from temporalio.client import Client
 
+from activities.errors import NotYet
 from activities.instances.instances import machine_summary
-from db.endpoints.tables import Deployment
+from db.endpoints.tables import Endpoint
 from db.instances.tables import Instance
 from db.jobs.jobs import open_jobs
-from db.machines.leases import OPEN
+from db.machines.leases import OPEN, holder_of
 from db.machines.tables import Lease
 from db.session import Database
 from db.snapshots import snapshots
 from domain import workflow_contracts
-from domain.endpoints.phases import DeploymentStatus
+from domain.endpoints.phases import EndpointState
 from domain.instances.phases import Desired, InstanceStatus
 from domain.machines.phases import LeaseState, Power
 from workflow_client.client import WorkflowClient
 
+UNACTED = "the reconciler found rows that it has not acted on"
 OVER = [InstanceStatus.DESTROYED, InstanceStatus.FAILED]
 
 _S = InstanceStatus
@@ -37,12 +39,18 @@ _ON_THE_WAY_TO = {
 
 
 class ReconcileActivities:
-    def __init__(self, database: Database, temporal: Client, starting: WorkflowClient) -> None:
+    def __init__(self, database: Database, temporal: Client, starting: WorkflowClient, every: float) -> None:
         self._database = database
         self._temporal = temporal
         self._workflows = starting
+        self._every = every
 
     @activity.defn
+    async def reconcile(self) -> None:
+        """Start what is missing, and ask to be called again."""
+        started = await self.start_what_rows_demand()
+        raise NotYet(f"{started} workflow(s) were missing" if started else "every row is served", self._every)
+
     async def start_what_rows_demand(self) -> int:
         """Returns how many workflows were missing and are started."""
         running = await self._running()
@@ -52,16 +60,12 @@ class ReconcileActivities:
             instances = (
                 await session.execute(select(Instance.id, Instance.status, Instance.desired).where(alive))
             ).all()
-            deploys = (
-                await session.scalars(select(Deployment).where(Deployment.status == DeploymentStatus.DEPLOYING))
-            ).all()
+            unclosed = Endpoint.state != EndpointState.CLOSED
+            endpoints = (await session.execute(select(Endpoint.id, Endpoint.state).where(unclosed))).all()
             jobs = (await session.scalars(open_jobs())).all()
         await self._tell_closed({workflow_contracts.machine_workflow_id(lease.id) for lease in leases}, running)
         started = await self._start_machines(leases, running) + await self._start_instances(instances, running)
-        for deploy in deploys:
-            if workflow_contracts.deploy_workflow_id(deploy.id) not in running:
-                await self._workflows.start_deploy(deploy.id, deploy.instance_id)
-                started += 1
+        started += await self._start_endpoints(endpoints, running)
         for job in jobs:
             served = workflow_contracts.job_workflow_id(job.id) in running
             if not served or not job.wanted:  # whoever cancelled it may have died before telling of it
@@ -89,17 +93,17 @@ class ReconcileActivities:
         """A lease was closed behind its workflow's back (a restored or copied database): let it look."""
         for workflow_id in running:
             if workflow_id.startswith("machine-") and workflow_id not in open_ones:
-                await self._workflows.changed(workflow_id)
+                await self._workflows.changed(workflow_id, UNACTED)
 
     async def _start_machines(self, leases: Iterable[Lease], running: set[str]) -> int:
         started = 0
         for lease in leases:
             workflow_id = workflow_contracts.machine_workflow_id(lease.id)
             if workflow_id not in running:
-                await self._workflows.start_machine(lease.id, machine_summary(lease), int(lease.holder_id))
+                await self._workflows.start_machine(lease.id, machine_summary(lease), holder_of(lease))
                 started += 1
             elif _waits_for_a_word(lease):
-                await self._workflows.changed(workflow_id)
+                await self._workflows.changed(workflow_id, UNACTED)
         return started
 
     async def _start_instances(
@@ -112,7 +116,18 @@ class ReconcileActivities:
                 await self._workflows.start_instance(instance_id)
                 started += 1
             elif status not in _ON_THE_WAY_TO[desired]:
-                await self._workflows.changed(workflow_id)  # whoever wrote the wish died before telling of it
+                await self._workflows.changed(workflow_id, UNACTED)  # whoever wrote it may have died before telling
+        return started
+
+    async def _start_endpoints(self, endpoints: Iterable[tuple[str, EndpointState]], running: set[str]) -> int:
+        started = 0
+        for endpoint_id, state in endpoints:
+            workflow_id = workflow_contracts.endpoint_workflow_id(endpoint_id)
+            if workflow_id not in running:
+                await self._workflows.start_endpoint(endpoint_id)
+                started += 1
+            elif not state.is_open:
+                await self._workflows.changed(workflow_id, UNACTED)  # whoever closed it may have died before telling
         return started
 
     async def _running(self) -> set[str]:
@@ -122,7 +137,7 @@ class ReconcileActivities:
             for kind in (
                 workflow_contracts.MACHINE_WORKFLOW,
                 workflow_contracts.INSTANCE_WORKFLOW,
-                workflow_contracts.DEPLOY_WORKFLOW,
+                workflow_contracts.ENDPOINT_WORKFLOW,
                 workflow_contracts.WATCH_WORKFLOW,
                 workflow_contracts.JOB_WORKFLOW,
                 workflow_contracts.SNAPSHOT_WORKFLOW,

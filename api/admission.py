@@ -1,4 +1,4 @@
-"""Which offers could serve a model: everything that is checked before anything is written or rented."""
+"""Checks before anything is written or rented: offers, prices, limits, and the account's credit."""
 
 import asyncio
 from decimal import Decimal
@@ -48,9 +48,9 @@ async def find_offers(app: AppState, key: ProviderKey, query: OfferQuery, memory
 
 
 async def check_market(app: AppState, key: ProviderKey, query: OfferQuery, limits: Limits) -> None:
-    """For those who can wait for an offer: it has to be one that exists, at a price and within limits that allow it.
+    """The checks for a job, which can wait for an offer: some offer must exist, and price and limits must allow it.
 
-    That all such offers are taken now is no reason to refuse.
+    It is accepted even if all such offers are taken now.
 
     Raises:
         Problem: unknown_gpu, offer_gone, no_offers (too dear), balance_too_low. GpuLimitReached, SpendingCapReached,

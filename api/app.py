@@ -18,12 +18,13 @@ from temporalio.service import RPCError
 from api import VERSION, health, metrics, openapi
 from api.accounts import api_keys, auth, balance, ssh_keys, user_settings
 from api.app_state import running_app_state
-from api.endpoints import catalogue, deploy, logs, models
+from api.endpoints import catalogue, deploy, events, logs, models
 from api.errors import Conflict, Down, Invalid, PaymentNeeded, Problem, answer, invalid
 from api.instances import actions, create, instances, keep_awake
 from api.jobs import artifacts, jobs, output
 from api.machines import agent, leases
 from api.market import offers
+from api.metrics import ApiMetrics
 from api.middleware import BodyLimit, CountRequests, OneSlash
 from api.snapshots import restores, snapshots
 from clouds.errors import KeyRefused, ProviderError, Refused, Throttled
@@ -48,6 +49,7 @@ ROUTERS: list[APIRouter] = [
     catalogue.router,
     models.router,
     logs.router,
+    events.router,
     deploy.router,
     offers.router,
     instances.router,
@@ -66,7 +68,7 @@ ROUTERS: list[APIRouter] = [
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """An app that needs nothing up to start: what is down is said by `/health` and by 503."""
+    """An app that starts even when everything else is down; `/health` and 503 answers say what is."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -87,7 +89,8 @@ def create_app(settings: Settings) -> FastAPI:
     _mount(app)
     _answer_errors(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, larger=LARGER_BODIES)
-    app.add_middleware(CountRequests)
+    app.state.metrics = ApiMetrics()
+    app.add_middleware(CountRequests, metrics=app.state.metrics)
     app.add_middleware(OneSlash)
     return app
 
@@ -119,7 +122,7 @@ def _answer_errors(app: FastAPI) -> None:
 
 
 async def _known(request: Request, error: Exception) -> Response:
-    """The table's answer; what it does not name is a mistake of ours."""
+    """The answer by the error table. An error that is not in it is a bug."""
     problem = as_problem(error)
     if problem is None:
         return await _unexpected(request, error)
@@ -168,7 +171,7 @@ _AWAY = ("08", "40", "53", "55", "57")
 
 
 def _of_database(error: SQLAlchemyError) -> Problem | None:
-    """A database that is not there now is said to be; what else it says is a mistake of ours."""
+    """Database errors: it is away, or a value cannot be stored. Any other is a bug."""
     state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
     if state.startswith(_UNSTORABLE):
         return Invalid("invalid", "", "A value in the request cannot be stored.")
@@ -186,7 +189,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(_: Request, error: Exception) -> Response:
-    """FastAPI's list, less what was sent: it may be a password."""
+    """FastAPI's list without the values that were sent: they may be passwords."""
     entries = cast(RequestValidationError, error).errors()
     return invalid("invalid", [{"type": each["type"], "loc": each["loc"], "msg": _worded(each)} for each in entries])
 

@@ -1,4 +1,4 @@
-"""What one api process is made of, and how it starts: nothing here needs the cloud or Temporal to be up."""
+"""The parts of an api process, and how it starts. Neither the cloud nor Temporal needs to be up for that."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ from workflow_client.client import WorkflowClient, connect
 _AGAIN_SECONDS = 2.0
 
 TEMPORAL_DOWN = (RPCError, RuntimeError)
-"""What the client raises when the server does not answer: a RuntimeError until the first connection was made."""
+"""What the client raises when the server does not answer: a RuntimeError before its first connection."""
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +54,12 @@ class AppState:
     job_news: ChangeListener
     artifacts: ObjectStore
     prepared: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the first rows are there: the installation, its key, the demo login."""
+    """Set when the first rows are written: the installation, its key, the demo login."""
 
 
 @asynccontextmanager
 async def running_app_state(settings: Settings) -> AsyncIterator[AppState]:
-    """Connect what connects by itself later, and keep making sure of the first rows until they are there."""
+    """Build the parts, and write the first rows as soon as the database is up."""
     database, sealer = Database(settings.database_url), Sealer(settings.secret_keys.get_secret_value())
     providers = Providers(database, sealer, settings)
     temporal = await connect(settings, lazy=True)
@@ -90,7 +90,7 @@ async def running_app_state(settings: Settings) -> AsyncIterator[AppState]:
 
 
 async def _first_rows(app_state: AppState) -> None:
-    """The installation, its key and the demo login. A database that is not up yet is waited for."""
+    """Write the installation, its key and the demo login, as soon as the database is up."""
     while True:
         try:
             await make_first_rows(app_state)

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-"""NUL and halves of surrogate pairs: JSON can say them, neither PostgreSQL nor UTF-8 can hold them."""
+"""NUL and lone surrogates: JSON can express them, but PostgreSQL and UTF-8 cannot."""
 
 MAX_DEPTH = 32
 
@@ -85,7 +85,7 @@ BigId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
 def masked(last4: str) -> str:
-    """How a key is shown once it is kept."""
+    """How a stored key is shown."""
     return f"****{last4}"
 
 

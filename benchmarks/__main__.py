@@ -14,6 +14,7 @@ PARTS = [
     "ssh_gateway",
     "sweep",
     "crowd",
+    "cost",
     "vault",
     "wake",
     "sleepers",

@@ -33,6 +33,18 @@ class Count:
         return f"| {self.name} | 1 | {self.value} | | | {'' if self.limit is None else f'at most {self.limit}'} |"
 
 
-def table(figures: Sequence[Figure | Count]) -> str:
+@dataclass(frozen=True)
+class Row:
+    """One thing in the words that it is measured in, and what it is held against."""
+
+    name: str
+    value: str
+    against: str = ""
+
+    def line(self) -> str:
+        return f"| {self.name} | | {self.value} | | | {self.against} |"
+
+
+def table(figures: Sequence[Figure | Count | Row]) -> str:
     head = "| what | runs | p50 ms | p95 ms | max ms | limit (p50 as a ratio) |\n|---|---|---|---|---|---|"
     return "\n".join([head, *(figure.line() for figure in figures)])

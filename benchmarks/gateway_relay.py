@@ -22,9 +22,9 @@ from db.migrate import migrate
 from db.session import Database
 from tests.gateway.asking import CHAT, becomes
 from tests.gateway.machine import UPSTREAM_KEY, Machine
-from tests.gateway.ports import free_port
-from tests.gateway.postgres import Postgres
 from tests.gateway.rows import SECRETS, Rows
+from tests.ports import free_port
+from tests.postgres import Postgres
 
 BODY = b'{"model": "tiny", "messages": [{"role": "user", "content": "Say hello"}]}'
 HEADERS = {"Authorization": f"Bearer {UPSTREAM_KEY}", "Content-Type": "application/json"}

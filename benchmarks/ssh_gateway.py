@@ -21,14 +21,14 @@ from db.instances.tables import Instance, SshPort
 from db.migrate import migrate
 from db.session import Database
 from domain.instances.instances import InstanceSpec
-from domain.instances.phases import Desired, InstancePurpose, InstanceStatus
+from domain.instances.phases import Desired, InstanceKind, InstanceStatus
 from domain.market.offers import OfferQuery
 from tests.gateway.asking import becomes
-from tests.gateway.ports import free_port
-from tests.gateway.postgres import Postgres
 from tests.gateway.rows import SECRETS
 from tests.gateway.ssh.client import Client, finished
 from tests.gateway.ssh.place import Place, Rented, rent
+from tests.ports import free_port
+from tests.postgres import Postgres
 from tests.simulator.conftest import running
 
 SHARD = "bench"
@@ -185,7 +185,7 @@ async def _sleepers(place: Place) -> None:
             instance = Instance(
                 user_id=place.rows.user_id,
                 provider_key_id=place.rows.key_id,
-                purpose=InstancePurpose.INTERACTIVE,
+                kind=InstanceKind.INTERACTIVE,
                 status=InstanceStatus.HIBERNATED,
                 desired=Desired.HIBERNATED,
                 spec=InstanceSpec(query=OfferQuery()).model_dump(mode="json"),

@@ -7,9 +7,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from benchmarks.bare import bare_worker, start_bare
 from benchmarks.figures import Figure
 from benchmarks.system import running
-from domain.workflow_contracts import TASK_QUEUE
 from settings import Settings
 from workflow_client.client import connect
 
@@ -28,12 +28,11 @@ def measure() -> list[Figure]:
 async def _many(addresses: dict[str, Any]) -> tuple[list[float], list[float]]:
     temporal = await connect(Settings(temporal_address=addresses["temporal"]))
     calls, wholes = [], []
-    for _ in range(RUNS):
-        began = time.monotonic()
-        handle: Any = await temporal.start_workflow(
-            "ReconcileWorkflow", id=f"bench-{uuid.uuid4()}", task_queue=TASK_QUEUE
-        )
-        calls.append(1000 * (time.monotonic() - began))
-        await handle.result()
-        wholes.append(1000 * (time.monotonic() - began))
+    async with bare_worker(temporal):
+        for _ in range(RUNS):
+            began = time.monotonic()
+            handle = await start_bare(temporal, str(uuid.uuid4()))
+            calls.append(1000 * (time.monotonic() - began))
+            await handle.result()
+            wholes.append(1000 * (time.monotonic() - began))
     return calls, wholes

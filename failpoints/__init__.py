@@ -29,6 +29,7 @@ class Failpoint(StrEnum):
     SERVER_STARTED = "server-started"
     MODEL_HEALTHY = "model-healthy"
     PUBLISHED = "published"
+    SERVER_DOWN = "down-recorded"
     RESERVED_AGAIN = "reserved-again"
     STOP_MARKED = "stop-marked"
     STOP_ASKED = "stop-asked"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from db.instances.tables import Instance
 from db.machines.lease_tokens import VAULT, lease_of
+from db.machines.leases import holder_of
 from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.session import Database
@@ -56,9 +57,9 @@ class Rights:
             lease = await session.get(Lease, lease_id)
             if lease is None or not lease.wanted or lease.state in (LeaseState.RELEASING, LeaseState.CLOSED):
                 return None
-            if lease.holder_kind != "instance":
+            if (instance_id := holder_of(lease).instance_id) is None:
                 return None
-            instance = await session.get_one(Instance, int(lease.holder_id))
+            instance = await session.get_one(Instance, instance_id)
             return Holdings(instance.id, await source_of(session, instance))
 
 

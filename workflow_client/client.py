@@ -1,4 +1,4 @@
-"""Starting flows and telling them that their rows changed. Every call may be made twice, or by two at once."""
+"""Starts workflows, and signals them that their rows changed. Calls may be repeated, also by two processes at once."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,16 +6,17 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.runtime import Runtime
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain import workflow_contracts
 from domain.endpoints.phases import DeploymentStage
+from domain.holders import Holder
 from domain.instances.phases import InstanceStatus
 from domain.machines.machines import MachineSeen
 from domain.workflow_contracts import (
-    DeployInput,
-    DeployProgress,
+    EndpointInput,
+    EndpointProgress,
     InstanceInput,
     JobInput,
     MachineInput,
@@ -25,6 +26,7 @@ from domain.workflow_contracts import (
 )
 from failpoints import Failpoint, hit
 from settings import Settings
+from workflow_client.kinds import Kind
 
 KIND = SearchAttributeKey.for_keyword("DumontKind")
 PHASE = SearchAttributeKey.for_keyword("DumontPhase")
@@ -32,18 +34,18 @@ INSTANCE_ID = SearchAttributeKey.for_int("DumontInstanceId")
 
 RPC_DEADLINE = timedelta(seconds=10)
 AFTER_THE_MACHINE = timedelta(milliseconds=150)
-"""Who only waits for a machine begins a little later than it, so that the rent request has the worker to itself."""
+"""Flows that wait for a machine start a little after it, so that the rent request goes out first."""
 QUERY_DEADLINE = timedelta(seconds=1)
 
 
 class WorkflowClient:
-    """Our workflows by their ids. Needs no workflow code, so any room below may hold it."""
+    """Our workflows by their ids. It imports no workflow code, so that activities may use it too."""
 
     def __init__(self, temporal: Client, settings: Settings) -> None:
         self._temporal = temporal
         self._settings = settings
 
-    async def start_machine(self, lease_id: str, summary: str = "", instance_id: int | None = None) -> None:
+    async def start_machine(self, lease_id: str, summary: str, holder: Holder) -> None:
         """Serve an open lease."""
         settings = self._settings
         machine = MachineInput(
@@ -59,7 +61,7 @@ class WorkflowClient:
             workflow_contracts.machine_workflow_id(lease_id),
             "machine",
             summary,
-            instance_id,
+            holder.instance_id,
         )
         await hit(Failpoint.MACHINE_STARTED)
 
@@ -85,21 +87,18 @@ class WorkflowClient:
             task_queue=workflow_contracts.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=workflow_contracts.SIGNAL_CHANGED,
-            search_attributes=_attributes("instance", instance_id, InstanceStatus.PROVISIONING),
+            search_attributes=search_attributes("instance", instance_id, InstanceStatus.PROVISIONING),
             rpc_timeout=RPC_DEADLINE,
         )
 
-    async def start_deploy(self, deployment_id: str, instance_id: int, summary: str = "") -> None:
-        """Bring a deployment to ready, or to failed with everything released."""
-        deploy = DeployInput(
-            deployment_id=deployment_id,
-            instance_id=instance_id,
-            model_deadline=timedelta(seconds=self._settings.model_deadline_seconds),
-        )
-        workflow_id = workflow_contracts.deploy_workflow_id(deployment_id)
+    async def start_endpoint(self, endpoint_id: str, instance_id: int | None = None, summary: str = "") -> None:
+        """Serve an endpoint that is not closed: its model server is started, watched, and started again."""
+        deadline = timedelta(seconds=self._settings.model_deadline_seconds)
+        endpoint = EndpointInput(endpoint_id=endpoint_id, model_deadline=deadline)
+        workflow_id = workflow_contracts.endpoint_workflow_id(endpoint_id)
         phase = DeploymentStage.PROVISIONING
         await self._start(
-            workflow_contracts.DEPLOY_WORKFLOW, deploy, workflow_id, "deploy", summary, instance_id, phase
+            workflow_contracts.ENDPOINT_WORKFLOW, endpoint, workflow_id, "endpoint", summary, instance_id, phase
         )
 
     async def start_job(self, job_id: str, summary: str = "") -> None:
@@ -107,7 +106,6 @@ class WorkflowClient:
         settings = self._settings
         job = JobInput(
             job_id=job_id,
-            collect_patience=timedelta(seconds=settings.collect_seconds),
             queue_pause=timedelta(seconds=settings.queue_seconds),
         )
         await self._temporal.start_workflow(
@@ -117,7 +115,7 @@ class WorkflowClient:
             task_queue=workflow_contracts.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=workflow_contracts.SIGNAL_CHANGED,
-            search_attributes=_attributes("job", None, "queued"),
+            search_attributes=search_attributes("job", None, "queued"),
             static_summary=summary[:200] or None,
             rpc_timeout=RPC_DEADLINE,
         )
@@ -130,7 +128,7 @@ class WorkflowClient:
         await self._start(workflow_contracts.SNAPSHOT_WORKFLOW, snapshot, workflow_id, "snapshot", summary, instance_id)
 
     async def cancel_snapshot(self, snapshot_id: str) -> None:
-        """Its owner wants it no longer; the row says so already."""
+        """End a snapshot whose row says already that it was deleted."""
         handle: WorkflowHandle[Any, Any] = self._temporal.get_workflow_handle(
             workflow_contracts.snapshot_workflow_id(snapshot_id)
         )
@@ -162,27 +160,35 @@ class WorkflowClient:
             task_queue=workflow_contracts.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=workflow_contracts.SIGNAL_CHANGED,
-            search_attributes=_attributes("watch", None),
+            search_attributes=search_attributes("watch", None),
             static_summary="Looks at the machines of one cloud account",
             rpc_timeout=RPC_DEADLINE,
         )
 
-    async def changed(self, workflow_id: str) -> None:
-        """Tell a workflow to read its rows again. One that is not running reads them when it starts."""
-        await self._signal(workflow_id, workflow_contracts.SIGNAL_CHANGED)
+    async def changed(self, workflow_id: str, because: str) -> None:
+        """Tell a workflow to read its rows again, and why. One that is not running reads them when it starts."""
+        await self._signal(workflow_id, workflow_contracts.SIGNAL_CHANGED, because)
 
     async def seen(self, lease_id: str, seen: MachineSeen) -> None:
         """Tell a MachineWorkflow what its machine looks like now."""
         await self._signal(workflow_contracts.machine_workflow_id(lease_id), workflow_contracts.SIGNAL_SEEN, seen)
 
-    async def progress_of_deploy(self, deployment_id: str) -> DeployProgress | None:
-        """What the running deploy says of itself; None when nobody answers within a second."""
+    async def look_at_server(self, endpoint_id: str) -> None:
+        """Have an endpoint's model server looked at now: a request did not get through to it."""
+        await self._signal(
+            workflow_contracts.endpoint_workflow_id(endpoint_id),
+            workflow_contracts.SIGNAL_SUSPECTED,
+            "a request did not get through",
+        )
+
+    async def progress_of_endpoint(self, endpoint_id: str) -> EndpointProgress | None:
+        """What the endpoint's running workflow says of itself; None when nobody answers within a second."""
         handle: WorkflowHandle[Any, Any] = self._temporal.get_workflow_handle(
-            workflow_contracts.deploy_workflow_id(deployment_id)
+            workflow_contracts.endpoint_workflow_id(endpoint_id)
         )
         try:
-            answer: DeployProgress = await handle.query(
-                workflow_contracts.QUERY_PROGRESS, result_type=DeployProgress, rpc_timeout=QUERY_DEADLINE
+            answer: EndpointProgress = await handle.query(
+                workflow_contracts.QUERY_PROGRESS, result_type=EndpointProgress, rpc_timeout=QUERY_DEADLINE
             )
             return answer
         except (RPCError, WorkflowQueryFailedError):
@@ -201,7 +207,7 @@ class WorkflowClient:
         kind: str,
         input: Any,
         workflow_id: str,
-        word: str,
+        word: Kind,
         summary: str,
         instance_id: int | None,
         phase: str | None = None,
@@ -212,14 +218,14 @@ class WorkflowClient:
             id=workflow_id,
             task_queue=workflow_contracts.TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            search_attributes=_attributes(word, instance_id, phase),
+            search_attributes=search_attributes(word, instance_id, phase),
             static_summary=summary[:200] or None,
             start_delay=None if word == "machine" else AFTER_THE_MACHINE,
             rpc_timeout=RPC_DEADLINE,
         )
 
 
-def _attributes(kind: str, instance_id: int | None, phase: str | None = None) -> TypedSearchAttributes:
+def search_attributes(kind: Kind, instance_id: int | None = None, phase: str | None = None) -> TypedSearchAttributes:
     pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(KIND, kind)]
     if phase is not None:
         pairs.append(SearchAttributePair(PHASE, phase))
@@ -229,7 +235,7 @@ def _attributes(kind: str, instance_id: int | None, phase: str | None = None) ->
 
 
 async def connect(settings: Settings, runtime: Runtime | None = None, *, lazy: bool = False) -> Client:
-    """The one way to reach Temporal: every process must agree on how inputs are written.
+    """Every process connects through this, so that all write and read inputs in the same way.
 
     `lazy`: connect at the first call, so that a process can start while Temporal is away.
     """
@@ -240,3 +246,13 @@ async def connect(settings: Settings, runtime: Runtime | None = None, *, lazy: b
         runtime=runtime,
         lazy=lazy,
     )
+
+
+def measured_runtime(address: str | None) -> Runtime | None:
+    """A runtime that shows its metrics to Prometheus at `address`; None without one. One per address and process."""
+    if address is None:
+        return None
+    prometheus = PrometheusConfig(
+        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )
+    return Runtime(telemetry=TelemetryConfig(metrics=prometheus))

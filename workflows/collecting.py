@@ -53,14 +53,16 @@ class Collecting:
             await self._not_collected(fault_of(error))
 
     async def _not_collected(self, fault: Fault | None) -> None:
-        if fault is Fault.NOT_COLLECTED and workflow.patched("machines-wait-stopped"):
+        if fault is Fault.NOT_COLLECTED:
             await self._job.look()
             if waits_for_files(self._job.facts):
                 return await self._park()
         await self._give_up_files()
 
     async def _park(self) -> None:
-        await workflow.execute_local_activity_method(ParkingActivities.park, self._job.input.job_id, **RECORD)
+        await workflow.execute_local_activity_method(
+            ParkingActivities.park, self._job.input.job_id, summary="its machine waits stopped", **RECORD
+        )
 
     async def _wait_parked(self) -> None:
         """Until the next try, or until its owner wants one now, or none any more."""
@@ -68,7 +70,9 @@ class Collecting:
         await self._job.await_news(timedelta(seconds=0 if parked is None else parked.seconds))
 
     async def _unpark(self) -> None:
-        await workflow.execute_local_activity_method(ParkingActivities.unpark, self._job.input.job_id, **RECORD)
+        await workflow.execute_local_activity_method(
+            ParkingActivities.unpark, self._job.input.job_id, summary="its machine starts, for the next try", **RECORD
+        )
 
     async def _give_up_files(self) -> None:
         await workflow.execute_activity_method(

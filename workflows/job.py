@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.snapshots.restores import RestoreActivities, Restored, RestoreOrder
     from domain.jobs.phases import AttemptEnd
     from domain.jobs.steps import AttemptFacts, JobFacts, JobStep, next_job_step
-    from domain.workflow_contracts import JobInput, JobProgress
+    from domain.workflow_contracts import JobInput
 
 from workflows.attributes import show_phase
 from workflows.collecting import Collecting
@@ -39,21 +39,16 @@ class JobWorkflow:
     @workflow.init
     def __init__(self, input: JobInput) -> None:
         self.input = input
-        self._progress = JobProgress()
         self._changed = False
         self.facts: JobFacts
 
-    @workflow.query
-    def progress(self) -> JobProgress:
-        return self._progress
-
     @workflow.signal
-    def changed(self) -> None:
-        """One of the job's rows changed: its owner's wish, its machine, its turn."""
+    def changed(self, because: str = "") -> None:
+        """One of the job's rows changed: what its owner wants, its machine, its turn."""
         self._changed = True
 
     @workflow.run
-    async def run(self, input: JobInput) -> JobProgress:
+    async def run(self, input: JobInput) -> None:
         steps = {
             JobStep.ADMIT: self._admit,
             JobStep.WAIT_FOR_MACHINE: self.await_news,
@@ -70,7 +65,6 @@ class JobWorkflow:
             await steps[step]()
             if workflow.info().get_current_history_length() > EVENTS_BEFORE_ROLLING_OVER:
                 workflow.continue_as_new(input)
-        return self._progress
 
     async def _next(self) -> JobStep:
         await self.look()
@@ -85,7 +79,9 @@ class JobWorkflow:
 
     async def await_news(self, longest: timedelta = UNTOLD) -> None:
         try:
-            await workflow.wait_condition(lambda: self._changed, timeout=longest)
+            await workflow.wait_condition(
+                lambda: self._changed, timeout=longest, timeout_summary="read its rows anyway"
+            )
         except TimeoutError:
             return
 
@@ -105,10 +101,14 @@ class JobWorkflow:
         (came,) = await asyncio.gather(restoring, return_exceptions=True)
         if isinstance(came, Restored):
             done = CheckpointRestored(attempt_id=attempt.id, snapshot_id=order.snapshot_id, files=came.files)
-            await workflow.execute_local_activity_method(CheckpointActivities.note_restored, done, **RECORD)
+            await workflow.execute_local_activity_method(
+                CheckpointActivities.note_restored, done, summary="its /workspace is back", **RECORD
+            )
         elif isinstance(came, ActivityError) and next_job_step(self.facts) is JobStep.RESTORE:
             failure = RestoreFailure(attempt_id=attempt.id, snapshot_id=order.snapshot_id, reason=sentence_of(came))
-            await workflow.execute_local_activity_method(CheckpointActivities.note_not_restored, failure, **RECORD)
+            await workflow.execute_local_activity_method(
+                CheckpointActivities.note_not_restored, failure, summary="its /workspace is not back", **RECORD
+            )
             await self._end_attempt()
 
     async def _start(self) -> None:
@@ -129,7 +129,9 @@ class JobWorkflow:
         following = workflow.start_activity_method(
             JobShellActivities.follow_job, self._attempt_id, summary="keep what it prints", **FOLLOW
         )
-        left = await workflow.execute_local_activity_method(JobActivities.seconds_left, self.input.job_id, **RECORD)
+        left = await workflow.execute_local_activity_method(
+            JobActivities.seconds_left, self.input.job_id, summary="how long may it run", **RECORD
+        )
         deadline = workflow.now() + timedelta(seconds=left) + LATE
         while not following.done() and self._is_to_go_on():
             until = min(deadline, await self._next_checkpoint()) if self.facts.has_checkpoints else deadline
@@ -151,7 +153,7 @@ class JobWorkflow:
     async def _next_checkpoint(self) -> datetime:
         """When to look again; one that is due is begun, and its own workflow takes it."""
         left = await workflow.execute_local_activity_method(
-            CheckpointActivities.checkpoint_when_due, self.input.job_id, **RECORD
+            CheckpointActivities.checkpoint_when_due, self.input.job_id, summary="is a checkpoint due", **RECORD
         )
         return workflow.now() + timedelta(seconds=left)
 
@@ -170,7 +172,9 @@ class JobWorkflow:
         try:
             await workflow.wait_condition(following.done, timeout=patience)
         except TimeoutError:
-            await workflow.execute_local_activity_method(JobShellActivities.end_unheard, order, **RECORD)
+            await workflow.execute_local_activity_method(
+                JobShellActivities.end_unheard, order, summary="its machine does not answer", **RECORD
+            )
         stopping.cancel()
         await asyncio.gather(stopping, return_exceptions=True)
         await self._done_following(following)
@@ -185,11 +189,15 @@ class JobWorkflow:
                 await self._end_attempt()
 
     async def _end_attempt(self) -> None:
-        await workflow.execute_local_activity_method(JobActivities.end_attempt, self.input.job_id, **RECORD)
+        await workflow.execute_local_activity_method(
+            JobActivities.end_attempt, self.input.job_id, summary="the attempt ends without a word", **RECORD
+        )
 
     async def _release(self) -> None:
         """Let go of the machine, and wait until the cloud says that it is gone, though not for ever."""
-        await workflow.execute_local_activity_method(JobActivities.release_attempt, self.input.job_id, **RECORD)
+        await workflow.execute_local_activity_method(
+            JobActivities.release_attempt, self.input.job_id, summary="release its machine", **RECORD
+        )
         until = workflow.now() + RELEASE_PATIENCE
         while next_job_step(self.facts) is JobStep.RELEASE and workflow.now() < until:
             await self.await_news(until - workflow.now())
@@ -197,8 +205,9 @@ class JobWorkflow:
         await self._conclude()
 
     async def _conclude(self) -> None:
-        ending = await workflow.execute_local_activity_method(JobActivities.conclude_job, self.input.job_id, **RECORD)
-        self._progress.message = ending.reason
+        ending = await workflow.execute_local_activity_method(
+            JobActivities.conclude_job, self.input.job_id, summary="what became of it", **RECORD
+        )
         show_phase(ending.status.value, f"**{self.facts.summary}**: {ending.status.value}. {ending.reason}")
 
     @property
@@ -213,7 +222,6 @@ class JobWorkflow:
         return "" if self.facts.attempt is None else self.facts.attempt.id
 
     def _say(self, step: JobStep) -> None:
-        self._progress.step = step.value
         attempt = self.facts.attempt
         where = "" if attempt is None else f" Attempt {attempt.number}, `instance-{attempt.instance_id}`."
         show_phase(self.facts.status.value, f"**{self.facts.summary}**: {step.value.replace('_', ' ')}.{where}")
@@ -221,5 +229,5 @@ class JobWorkflow:
     async def look(self) -> None:
         self._changed = False
         self.facts = await workflow.execute_local_activity_method(
-            JobActivities.look_at_job, self.input.job_id, **RECORD
+            JobActivities.look_at_job, self.input.job_id, summary="read its rows", **RECORD
         )

@@ -1,7 +1,8 @@
 """One lease's machine, from before it exists until the cloud says that it is gone."""
 
 import asyncio
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError
@@ -9,23 +10,34 @@ from temporalio.exceptions import TimeoutError as DeadlinePassed
 
 with workflow.unsafe.imports_passed_through():
     from activities.errors import Fault
-    from activities.machines.leases import LeaseActivities, LeaseEnding
+    from activities.machines.agents import AgentActivities
+    from activities.machines.leases import LeaseActivities, LeaseEnding, LeaseNews
     from activities.machines.machines import MachineActivities
+    from activities.machines.power import PowerActivities, StartFailure
     from activities.machines.probing import ProbeActivities
-    from domain.machines.machines import BootDecision, MachineSeen, boot_decision, is_lost
+    from activities.machines.shell import ShellActivities
+    from domain.machines.machines import BootDecision, MachineSeen, boot_decision
     from domain.machines.phases import LeaseOutcome, LeaseState
-    from domain.workflow_contracts import LeaseView, MachineInput, MachineProgress, instance_workflow_id
+    from domain.machines.power import PowerStep, next_power_step
+    from domain.workflow_contracts import LeaseView, MachineInput
 
 from workflows.attributes import show_phase
 from workflows.failures import fault_of, final, sentence_of
-from workflows.keeping import keep
-from workflows.options import CLOUD, RECORD, RELEASE, SHELL, within
+from workflows.options import BRING, CLOUD, RECORD, RELEASE, SHELL, within
 
+EVENTS_BEFORE_ROLLING_OVER = 2000
+INSTALLING, BRINGING = timedelta(minutes=5), timedelta(minutes=30)
+LEAST_WAIT = timedelta(milliseconds=200)
 OUTCOMES = {
     Fault.OFFER_GONE: LeaseOutcome.OFFER_GONE,
     Fault.ANSWER_LOST: LeaseOutcome.ANSWER_LOST,
     Fault.BOOT_FAILED: LeaseOutcome.BOOT_FAILED,
     Fault.MACHINE_LOST: LeaseOutcome.LOST,
+}
+RECORDS = {
+    PowerStep.RECORD_STOPPED: PowerActivities.record_stopped,
+    PowerStep.FOUND_STOPPED: PowerActivities.record_found_stopped,
+    PowerStep.FOUND_RUNNING: PowerActivities.record_found_running,
 }
 
 
@@ -35,93 +47,86 @@ class MachineWorkflow:
 
     @workflow.init
     def __init__(self, input: MachineInput) -> None:
-        self.input = input
-        self._progress = MachineProgress()
+        self._input = input
+        self._lease_id = input.lease_id
+        self._state = input.state
         self._changed = False
-        self.moved_at = workflow.now()
-        self.lease: LeaseView
-        self.beside: asyncio.Task[None]
-
-    @workflow.query
-    def progress(self) -> MachineProgress:
-        return self._progress
+        self._served = False
+        self._lease: LeaseView
+        self._beside: asyncio.Task[None]
+        """What goes on beside everything else, best effort."""
 
     @workflow.signal
-    def changed(self) -> None:
-        """The lease's row changed: its holder may have let go."""
+    def changed(self, because: str = "") -> None:
+        """The lease's row changed: its holder may need the machine no longer, or wants it stopped or started."""
         self._changed = True
 
     @workflow.signal
     def seen(self, seen: MachineSeen) -> None:
         """The account's watch saw the machine in a new state."""
-        self._progress.seen = seen
-        self.moved_at = workflow.now()
+        self._state.seen, self._state.moved_at = seen, workflow.now()
         self._changed = True
-
-    @property
-    def last_seen(self) -> MachineSeen:
-        return self._progress.seen
 
     @workflow.run
     async def run(self, input: MachineInput) -> None:
         try:
             await self._rent()
-            if self.lease.state not in (LeaseState.RELEASING, LeaseState.CLOSED):
+            if self._lease.state not in (LeaseState.RELEASING, LeaseState.CLOSED):
                 await self._boot()
-                await (keep(self) if self.lease.keeps_files else self._hold())
+                await self._hold()
         except (FailureError, asyncio.CancelledError) as error:
-            await self.look()
+            await self._look()
             await self._end(error)
         await self._release()
 
+    # From nothing to a machine that works
+
     async def _rent(self) -> None:
-        self.say("renting", LeaseState.ASKED)
-        self.lease = await workflow.execute_activity_method(
-            MachineActivities.rent_machine, self.input.lease_id, summary="rent it, once", **CLOUD
+        self._say("renting", LeaseState.ASKED)
+        self._lease = await workflow.execute_activity_method(
+            MachineActivities.rent_machine, self._lease_id, summary="rent it, once", **CLOUD
         )
-        if self._progress.seen.since is None:
-            self._progress.seen = self.lease.seen
+        if self._state.seen.since is None:
+            self._state.seen = self._lease.seen
 
     async def _boot(self) -> None:
-        if self.lease.state.is_held:
+        if self._lease.state.is_held:
             return
-        self.say("booting", LeaseState.RENTED)
-        deadline = workflow.now() + self.input.boot_deadline
-        await self.watch()
-        self.beside = asyncio.create_task(self._attach_key())  # beside the boot, and nobody waits for it
+        self._say("booting", LeaseState.RENTED)
+        deadline = workflow.now() + self._input.boot_deadline
+        await self._watch()
+        self._beside = asyncio.create_task(self._attach_key())  # beside the boot, and nobody waits for it
         await self._await_up(deadline)
-        self.say("checking SSH and the GPU", LeaseState.RENTED)
-        await self.probe(deadline)
+        self._say("checking SSH and the GPU", LeaseState.RENTED)
+        await self._probe(deadline)
 
-    async def watch(self) -> None:
-        await workflow.execute_activity_method(
-            LeaseActivities.watch_account, self.lease.account_id, summary="have it watched", **RECORD
+    async def _watch(self) -> None:
+        await workflow.execute_local_activity_method(
+            LeaseActivities.watch_account, self._lease.account_id, summary="have its account watched", **RECORD
         )
 
     async def _attach_key(self) -> None:
-        """Best effort: onstart lets us in too."""
+        """Best effort: the startup script lets us in too."""
         try:
             await workflow.execute_activity_method(
-                MachineActivities.attach_key, self.input.lease_id, summary="attach our SSH key", **CLOUD
+                MachineActivities.attach_key, self._lease_id, summary="attach our SSH key", **CLOUD
             )
         except FailureError as error:
             workflow.logger.info("the platform does not keep our key: %s", sentence_of(error))
 
     async def _await_up(self, deadline: datetime) -> None:
-        while (
-            decision := boot_decision(self._progress.seen, workflow.now(), self.input.patience)
-        ) is BootDecision.WAIT:
+        while (decision := boot_decision(self._state.seen, workflow.now(), self._input.patience)) is BootDecision.WAIT:
             if workflow.now() >= deadline:
-                raise final(Fault.BOOT_FAILED, f"not up within {self.input.boot_deadline}: {self.seen_words()}")
-            await self.await_change(self.settles_at(deadline))
+                raise final(Fault.BOOT_FAILED, f"not up within {self._input.boot_deadline}: {self._seen_words()}")
+            await self._await_change(self._settles_at(deadline), "it has to be up by then")
         if decision is BootDecision.FAILED:
-            raise final(Fault.BOOT_FAILED, f"the machine did not start: {self.seen_words()}")
+            raise final(Fault.BOOT_FAILED, f"the machine did not start: {self._seen_words()}")
 
-    async def probe(self, deadline: datetime) -> None:
+    async def _probe(self, deadline: datetime) -> None:
         try:
             await workflow.execute_activity_method(
                 ProbeActivities.probe_machine,
-                self.input.lease_id,
+                self._lease_id,
                 summary="log in and try the GPU",
                 **within(SHELL, deadline - workflow.now()),
             )
@@ -130,72 +135,176 @@ class MachineWorkflow:
                 raise final(Fault.BOOT_FAILED, "SSH never let us in before the deadline") from error
             raise
 
-    async def _hold(self) -> None:
-        """Serve the holder until it lets go or the machine is lost. One that is to keep files from now on is kept."""
-        self.say("working", LeaseState.RUNNING)
-        await self.tell_holder()
-        await self.watch()
-        while True:
-            if is_lost(self._progress.seen, workflow.now(), self.input.patience):
-                raise final(Fault.MACHINE_LOST, f"the machine was lost: {self.seen_words()}")
-            await self.await_change(self.settles_at(None))
-            if self.lease.keeps_files:
-                return await keep(self, with_agent=False)
+    # Held: it runs, is stopped and started again as its holder wants
 
-    async def await_change(self, until: datetime | None) -> None:
-        """Wait for news of the machine or of the holder's wishes, or for the moment to judge what was seen."""
+    async def _hold(self) -> None:
+        """Serve the holder until it needs the machine no longer, or the machine is lost.
+
+        Raises:
+            FailureError: NOT_WANTED, MACHINE_LOST
+        """
+        await self._look()
+        self._served = True
+        self._say("working", self._lease.state)
+        await self._tell_holder("its machine is up")
+        await self._watch()
+        if self._lease.has_agent and self._lease.state is LeaseState.RUNNING:
+            self._beside = asyncio.create_task(self._equip())  # nobody waits for it
+        while (step := self._next_power_step()) is not PowerStep.LOST:
+            if step is PowerStep.WAIT:
+                await self._await_change(self._decide_again_at(), "what was seen has lasted long enough by then")
+                self._continue_as_new_if_long()
+            else:
+                await self._carry_out(step)
+        raise final(Fault.MACHINE_LOST, f"the machine was lost: {self._seen_words()}")
+
+    def _next_power_step(self) -> PowerStep:
+        return next_power_step(
+            self._lease.state,
+            self._lease.power,
+            self._state.seen,
+            now=workflow.now(),
+            patience=self._input.patience,
+            moved_at=self._moved_at,
+            stall=self._input.stall,
+            start_refused=self._lease.start_refused,
+            keeps_files=self._lease.keeps_files,
+        )
+
+    def _continue_as_new_if_long(self) -> None:
+        if workflow.info().get_current_history_length() > EVENTS_BEFORE_ROLLING_OVER:
+            workflow.continue_as_new(self._input.model_copy(update={"state": self._state}))
+
+    async def _carry_out(self, step: PowerStep) -> None:
+        if step is PowerStep.SWITCH_OFF:
+            await self._ask(PowerActivities.switch_off, "stop it, keeping its disk")
+        elif step is PowerStep.SWITCH_ON:
+            await self._switch_on()
+        elif step is PowerStep.PROBE:
+            await self._probe_again()
+        elif step is PowerStep.GIVE_UP_START:
+            await self._give_up_start(f"it showed no progress for {self._input.stall}: {self._seen_words()}")
+        else:
+            words = step.value.replace("_", " ")
+            await workflow.execute_local_activity_method(RECORDS[step], self._lease_id, summary=words, **RECORD)
+        await self._look()
+        self._say(step.value.replace("_", " "), self._lease.state)
+        await self._tell_holder(f"its machine is {self._lease.state.value}")
+
+    async def _equip(self) -> None:
+        """Best effort: without an agent, everything on the machine counts as in use, and it is tried again later."""
+        try:
+            await workflow.execute_activity_method(
+                AgentActivities.install_agent,
+                self._lease_id,
+                summary="put our agent there",
+                **within(SHELL, INSTALLING),
+            )
+            await workflow.execute_activity_method(
+                ShellActivities.bring_rsync, self._lease_id, summary="have rsync there", **within(BRING, BRINGING)
+            )
+        except FailureError as error:
+            workflow.logger.info("%s lacks an agent or rsync: %s", self._lease_id, sentence_of(error))
+
+    async def _switch_on(self) -> None:
+        try:
+            await self._ask(PowerActivities.switch_on, "start it again")
+        except ActivityError as error:
+            if fault_of(error) is not Fault.START_REFUSED:
+                raise
+            await self._give_up_start(sentence_of(error))
+
+    async def _ask(self, switch: Callable[[PowerActivities, str], Awaitable[None]], summary: str) -> None:
+        self._state.moved_at = workflow.now()
+        await workflow.execute_activity_method(switch, self._lease_id, summary=summary, **CLOUD)
+        await self._watch()
+
+    async def _give_up_start(self, reason: str) -> None:
+        failure = StartFailure(lease_id=self._lease_id, reason=reason)
+        await workflow.execute_activity_method(
+            PowerActivities.give_up_start, failure, summary="cancel the start, for good", **RELEASE
+        )
+
+    async def _probe_again(self) -> None:
+        """SSH and the GPU have to work after a start too; what does not come up is given up like any start."""
+        try:
+            await self._probe(self._moved_at + self._input.stall)
+        except FailureError as error:
+            if fault_of(error) is Fault.NOT_WANTED:
+                raise
+            await self._give_up_start(sentence_of(error))
+
+    @property
+    def _moved_at(self) -> datetime:
+        return self._state.moved_at or workflow.info().start_time
+
+    def _decide_again_at(self) -> datetime | None:
+        """When to decide anew though nothing was heard: a start that stalls, a stop without effect, a look believed."""
+        settles = self._settles_at(None)
+        if self._lease.state not in (LeaseState.STOPPING, LeaseState.STARTING):
+            return settles
+        wait = self._input.stall if self._lease.state is LeaseState.STARTING else self._input.patience
+        due = max(self._moved_at + wait, workflow.now() + LEAST_WAIT)
+        return due if settles is None else min(due, settles)
+
+    # Its end
+
+    async def _end(self, error: BaseException) -> None:
+        """From here the lease is only being released."""
+        fault = fault_of(error)
+        outcome = LeaseOutcome.SERVED if self._served else LeaseOutcome.CANCELLED
+        if fault is not Fault.NOT_WANTED:
+            outcome = LeaseOutcome.REFUSED if fault is None else OUTCOMES.get(fault, LeaseOutcome.REFUSED)
+        ending = LeaseEnding(lease_id=self._lease_id, outcome=outcome, reason=sentence_of(error))
+        self._say(f"releasing: {ending.reason}", LeaseState.RELEASING)
+        await workflow.execute_local_activity_method(
+            LeaseActivities.record_ending, ending, summary="why it is released", **RECORD
+        )
+
+    async def _release(self) -> None:
+        await self._tell_holder("its machine is being released")
+        await workflow.execute_activity_method(
+            MachineActivities.release_machine, self._lease_id, summary="destroy, until it is gone", **RELEASE
+        )
+        self._say("gone", LeaseState.CLOSED)
+        await self._tell_holder("its machine is gone")
+
+    # What several of them do
+
+    async def _await_change(self, until: datetime | None, what_for: str) -> None:
+        """Wait for news of the machine or of what its holder wants, or for the moment to decide on what was seen."""
         try:
             timeout = None if until is None else until - workflow.now()
-            await workflow.wait_condition(lambda: self._changed, timeout=timeout)
+            await workflow.wait_condition(lambda: self._changed, timeout=timeout, timeout_summary=what_for)
         except TimeoutError:
             return
         self._changed = False
-        await self.look()
-        if not self.lease.wanted:
+        await self._look()
+        if not self._lease.wanted:
             raise final(Fault.NOT_WANTED, "released by its holder")
 
-    def settles_at(self, latest: datetime | None) -> datetime | None:
+    def _settles_at(self, latest: datetime | None) -> datetime | None:
         """When what was last seen, if it stays so, has lasted long enough to be believed."""
-        since = self._progress.seen.since
-        settles = None if since is None else since + self.input.patience
+        since = self._state.seen.since
+        settles = None if since is None else since + self._input.patience
         if settles is None or settles <= workflow.now():
             return latest
         return settles if latest is None else min(settles, latest)
 
-    async def _end(self, error: BaseException) -> None:
-        """From here the lease is only being released."""
-        served = self._progress.state.is_held
-        outcome = LeaseOutcome.SERVED if served else LeaseOutcome.CANCELLED
-        fault = fault_of(error)
-        if fault is not Fault.NOT_WANTED:
-            outcome = LeaseOutcome.REFUSED if fault is None else OUTCOMES.get(fault, LeaseOutcome.REFUSED)
-        ending = LeaseEnding(lease_id=self.input.lease_id, outcome=outcome, reason=sentence_of(error))
-        self.say(f"releasing: {ending.reason}", LeaseState.RELEASING)
-        await workflow.execute_local_activity_method(LeaseActivities.record_ending, ending, **RECORD)
-
-    async def _release(self) -> None:
-        await self.tell_holder()
-        await workflow.execute_activity_method(
-            MachineActivities.release_machine, self.input.lease_id, summary="destroy, until it is gone", **RELEASE
-        )
-        self.say("gone", LeaseState.CLOSED)
-        await self.tell_holder()
-
-    async def tell_holder(self) -> None:
-        try:
-            await workflow.get_external_workflow_handle(instance_workflow_id(self.lease.instance_id)).signal("changed")
-        except FailureError:
-            workflow.logger.info("the holder is not running; it reads its rows when it starts")
-
-    async def look(self) -> None:
-        self.lease = await workflow.execute_local_activity_method(
-            LeaseActivities.look_at_lease, self.input.lease_id, **RECORD
+    async def _tell_holder(self, what: str) -> None:
+        news = LeaseNews(lease_id=self._lease_id, what=what)
+        await workflow.execute_local_activity_method(
+            LeaseActivities.tell_holder, news, summary=f"tell its holder: {what}", **RECORD
         )
 
-    def say(self, message: str, state: LeaseState) -> None:
-        self._progress.message, self._progress.state = message, state
-        show_phase(state.value, f"**{self.input.summary}**\n\n{message}")
+    async def _look(self) -> None:
+        self._lease = await workflow.execute_local_activity_method(
+            LeaseActivities.look_at_lease, self._lease_id, summary="read its lease", **RECORD
+        )
 
-    def seen_words(self) -> str:
-        seen = self._progress.seen
+    def _say(self, message: str, state: LeaseState) -> None:
+        show_phase(state.value, f"**{self._input.summary}**\n\n{message}")
+
+    def _seen_words(self) -> str:
+        seen = self._state.seen
         return f"{seen.state} ({seen.message})" if seen.message else seen.state.value

@@ -55,6 +55,9 @@ COLLECT = _outside(timedelta(hours=6), first=1.0, longest=30.0)
 COPY = _outside(timedelta(days=2), first=0.5, longest=10.0)
 """A snapshot or a restore: as long as something moves. That nothing does any more is noticed on the machine."""
 
+WATCH = _outside(timedelta(seconds=60), first=1.0, longest=60.0)
+"""Looking at our own rows again and again; each look says itself when the next one is due."""
+
 VAULT = _outside(timedelta(hours=1), first=1.0, longest=30.0)
 """Our own side of the vault: it reads and compares, and what it reads may lie far away."""
 

@@ -1,4 +1,4 @@
-"""A sweep, every few seconds: whatever an open row demands is served by a running workflow."""
+"""For ever: whatever an open row demands is served by a running workflow."""
 
 from temporalio import workflow
 
@@ -10,8 +10,10 @@ from workflows.options import SWEEP
 
 @workflow.defn
 class ReconcileWorkflow:
+    """One activity that asks to be called again by itself: its looks leave no history. The workers keep it running."""
+
     @workflow.run
-    async def run(self) -> int:
-        return await workflow.execute_activity_method(
-            ReconcileActivities.start_what_rows_demand, summary="start what rows demand", **SWEEP
+    async def run(self) -> None:
+        await workflow.execute_activity_method(
+            ReconcileActivities.reconcile, summary="start what rows demand, look again every few seconds", **SWEEP
         )

@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.errors import Fault
     from activities.snapshots.vault import SnapshotFailure, VaultActivities
     from domain.snapshots.phases import SnapshotStatus
-    from domain.workflow_contracts import SnapshotInput, SnapshotProgress, TidyInput
+    from domain.workflow_contracts import SnapshotInput, TidyInput
 
 from workflows.attributes import show_phase
 from workflows.failures import fault_of, sentence_of
@@ -26,41 +26,33 @@ class SnapshotWorkflow:
     @workflow.init
     def __init__(self, input: SnapshotInput) -> None:
         self._id = input.snapshot_id
-        self._progress = SnapshotProgress()
-
-    @workflow.query
-    def progress(self) -> SnapshotProgress:
-        return self._progress
 
     @workflow.run
-    async def run(self, input: SnapshotInput) -> SnapshotProgress:
+    async def run(self, input: SnapshotInput) -> None:
         try:
-            self._say("sending its files to the vault")
+            self._say(SnapshotStatus.CREATING, "sending its files to the vault")
             await workflow.execute_activity_method(
                 VaultActivities.take_snapshot, self._id, summary="the machine sends its files", **COPY
             )
-            self._say("verifying")
+            self._say(SnapshotStatus.CREATING, "verifying")
             await workflow.execute_activity_method(
                 VaultActivities.verify_snapshot, self._id, summary="read it on our side, compare", **VAULT
             )
         except (FailureError, asyncio.CancelledError) as error:
-            await self._fail(error)
-            return self._progress
-        self._progress.status = SnapshotStatus.READY
-        self._say("ready and verified")
+            return await self._fail(error)
+        self._say(SnapshotStatus.READY, "ready and verified")
         await tidy(input.instance_id)
-        return self._progress
 
     async def _fail(self, error: BaseException) -> None:
         message = "cancelled" if fault_of(error) is Fault.NOT_WANTED else sentence_of(error)
-        self._progress.status = SnapshotStatus.FAILED
-        self._say(message)
+        self._say(SnapshotStatus.FAILED, message)
         failure = SnapshotFailure(snapshot_id=self._id, message=message)
-        await workflow.execute_local_activity_method(VaultActivities.fail_snapshot, failure, **RECORD)
+        await workflow.execute_local_activity_method(
+            VaultActivities.fail_snapshot, failure, summary="say why there is none", **RECORD
+        )
 
-    def _say(self, message: str) -> None:
-        self._progress.message = message
-        show_phase(self._progress.status.value, f"**{self._id}**: {message}")
+    def _say(self, status: SnapshotStatus, message: str) -> None:
+        show_phase(status.value, f"**{self._id}**: {message}")
 
 
 @workflow.defn

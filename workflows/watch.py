@@ -22,7 +22,7 @@ class WatchWorkflow:
         self._changed = False
 
     @workflow.signal
-    def changed(self) -> None:
+    def changed(self, because: str = "") -> None:
         """A machine began to move: look now, not after the slow interval."""
         self._changed = True
 

@@ -1,158 +1,157 @@
-"""The model server on a deployment's machine: start it over SSH, see it healthy, publish it."""
+"""The model server on an endpoint's machine, over SSH: start it, wait for it, see that it goes on serving."""
+
+from typing import NamedTuple
 
 from asyncssh import SSHClientConnection
-from pydantic import BaseModel
 from temporalio import activity
 
 from activities.endpoints.serve_script import SCRIPT, installing
 from activities.errors import Fault, Final, NotYet, ssh_errors
 from activities.machines.machines import MachineActivities
-from clients.ssh import CommandTimedOut, PortClosed, SshTarget, SshUnreachable, connect, http_get, run
-from db.endpoints.deployments import ENDPOINT_KEY_PURPOSE, end_deployment, plan_of, publish
-from db.endpoints.tables import Deployment, Endpoint
-from db.instances.tables import Instance
-from db.machines.tables import Lease
+from clients.ssh import CommandTimedOut, PortClosed, SshTarget, SshUnreachable, http_get, run
+from db.endpoints import endpoints
+from db.endpoints.deployments import plan_of
+from db.endpoints.facts import running_machine
 from db.sealing import Sealer
 from db.session import Database
-from domain.endpoints.models import ServePlan
-from domain.endpoints.phases import DeploymentStage, DeploymentStatus
-from domain.instances.phases import InstanceStatus
-from domain.machines.phases import LeaseState
+from domain.endpoints.looks import SILENT_LOOKS, ServerLook, ServerSeen
+from domain.endpoints.phases import EndpointState
+from domain.endpoints.plans import ServePlan
+from domain.endpoints.runtimes import runtime_of
 from failpoints import Failpoint, hit
+from settings import Settings
 
 SSH_DEADLINE = 15.0
-HEALTH_PAUSE = 0.3
+KILL_DEADLINE = 30.0
+"""For a server that is ended before it is started again: it gets some seconds to go by itself."""
+ANSWER_DEADLINE = 10.0
+LOADING_PAUSE = 0.3
 """Seconds between looks at a server that is loading: one SSH connection each, cheap beside minutes of loading."""
 
 
-class DeployFacts(BaseModel):
-    """What a deploy lives by. `lease_id` is there only while the instance runs on a machine."""
+class _Place(NamedTuple):
+    """Where an endpoint's server is, or is to be."""
 
-    wanted: bool
-    status: DeploymentStatus
-    instance_status: InstanceStatus
-    instance_message: str
-    lease_id: str | None
-    summary: str
-
-
-class DeployNews(BaseModel):
-    deployment_id: str
-    stage: DeploymentStage
-    message: str
-    phase_timings_ms: dict[str, int] = {}
+    lease_id: str
+    target: SshTarget
+    plan: ServePlan
+    key: str
+    replaces: bool
+    """Whether what is left of the last server has to be ended first."""
+    silent_looks: int
 
 
-class DeployEnding(BaseModel):
-    deployment_id: str
-    status: DeploymentStatus
-    message: str
-    phase_timings_ms: dict[str, int] = {}
-
-
-class ModelActivities:
-    def __init__(self, database: Database, sealer: Sealer, machines: MachineActivities) -> None:
+class ModelServerActivities:
+    def __init__(self, database: Database, sealer: Sealer, machines: MachineActivities, settings: Settings) -> None:
         self._database = database
         self._sealer = sealer
         self._machines = machines
+        self._every = settings.server_check_seconds
 
     @activity.defn
-    async def look_at_deploy(self, deployment_id: str) -> DeployFacts:
-        async with self._database.begin() as session:
-            deployment = await session.get_one(Deployment, deployment_id)
-            instance = await session.get_one(Instance, deployment.instance_id)
-        running = instance.status is InstanceStatus.RUNNING
-        return DeployFacts(
-            wanted=deployment.wanted,
-            status=deployment.status,
-            instance_status=instance.status,
-            instance_message=instance.message,
-            lease_id=instance.lease_id if running else None,
-            summary=f"{deployment.model_id} on instance {instance.id}",
-        )
-
-    @activity.defn
-    async def start_model_server(self, deployment_id: str) -> None:
+    async def start_model_server(self, endpoint_id: str) -> None:
         """Put the model server on the machine and start it, detached; one that runs already is left alone."""
-        deployment, target, key = await self._machine_of(deployment_id)
-        plan = plan_of(deployment, self._sealer)
-        with ssh_errors(HEALTH_PAUSE):
-            async with await connect(target, timeout=SSH_DEADLINE) as connection:
+        place = await self._place(endpoint_id)
+        with ssh_errors(LOADING_PAUSE):
+            async with self._machines.ssh.connection(place.target, timeout=SSH_DEADLINE) as connection:
                 try:
-                    done = await run(connection, installing(plan), input=key, timeout=SSH_DEADLINE)
+                    command = installing(place.plan, restart=place.replaces)
+                    done = await run(connection, command, input=place.key, timeout=KILL_DEADLINE)
                 except CommandTimedOut as error:
                     raise NotYet("the machine is slow to start the model server", 1.0) from error
         await hit(Failpoint.SERVER_STARTED)
         if done.exit_code != 0:
-            raise Final(Fault.MODEL_FAILED, f"the model server could not be started: {done.stderr.strip()[-300:]}")
+            said = done.stderr.strip()[-300:]
+            raise Final(Fault.MODEL_FAILED, f"The model server could not be started: {said}")
+        await self._record_loading(endpoint_id, place.lease_id)
 
     @activity.defn
-    async def await_model(self, deployment_id: str) -> None:
-        """Pass when the server is healthy; be called again while it loads; end when its process has ended."""
-        deployment, target, key = await self._machine_of(deployment_id)
-        plan = ServePlan.model_validate(deployment.plan)
-        with ssh_errors(HEALTH_PAUSE):
-            async with await connect(target, timeout=SSH_DEADLINE) as connection:
-                if await _is_healthy(connection, plan, key):
-                    return await hit(Failpoint.MODEL_HEALTHY)
-                said = await run(connection, f"{SCRIPT} status", timeout=SSH_DEADLINE)
+    async def await_model(self, endpoint_id: str) -> None:
+        """Pass when the server is well; be called again while it loads; end when its process has ended."""
+        place = await self._place(endpoint_id)
+        look = await self._look(place, runtime_of(place.plan.model_type).ready_paths, LOADING_PAUSE)
+        if look.seen is ServerSeen.HEALTHY:
+            return await hit(Failpoint.MODEL_HEALTHY)
+        if look.seen is ServerSeen.ENDED:
+            raise Final(Fault.MODEL_FAILED, f"The model server ended: {look.text}")
+        raise NotYet("the model is loading", LOADING_PAUSE)
+
+    @activity.defn
+    async def watch_model_server(self, endpoint_id: str) -> ServerLook | None:
+        """Be called again for as long as the server is well: the wait between two looks costs nothing but its timer.
+
+        A machine that does not answer is no news of the server: whether it is lost, others find out. Returns what is
+        wrong, or None when the rows say that there is nothing to watch here any more.
+        """
+        try:
+            place = await self._place(endpoint_id, EndpointState.READY)
+        except Final:
+            return None
+        look = await self._look(place, (runtime_of(place.plan.model_type).health_path,), self._every)
+        if look.seen in (ServerSeen.ENDED, ServerSeen.LOADING):
+            return look
+        if look.seen is ServerSeen.SILENT or place.silent_looks:
+            async with self._database.begin() as session:
+                served = await endpoints.read(session, endpoint_id, lock=True)
+                silent = await endpoints.note_look(session, served.endpoint, look.seen, self._every)
+            if silent >= SILENT_LOOKS:
+                return look
+        raise NotYet(f"the model server is {look.seen}; the next look in {self._every:g} s", self._every)
+
+    async def _look(self, place: _Place, paths: tuple[str, ...], pause: float) -> ServerLook:
+        """One look at the server: does it say that it is well, and if not, is its process there?"""
+        with ssh_errors(pause):
+            async with self._machines.ssh.connection(place.target, timeout=SSH_DEADLINE) as connection:
+                seen = await _answers(connection, place, paths)
+                if seen is ServerSeen.HEALTHY:
+                    return ServerLook(seen=seen)
+                try:
+                    said = await run(connection, f"{SCRIPT} status", timeout=SSH_DEADLINE)
+                except CommandTimedOut as error:
+                    raise NotYet("the machine is slow to say how the model server is", pause) from error
         if said.stdout.startswith("exited"):
-            raise Final(Fault.MODEL_FAILED, f"the model server ended: {_last_line(said.stdout)}")
-        raise NotYet("the model is loading", HEALTH_PAUSE)
+            return ServerLook(seen=ServerSeen.ENDED, text=_last_line(said.stdout))
+        return ServerLook(seen=seen)
 
-    @activity.defn
-    async def publish_model(self, news: DeployNews) -> None:
-        """Point the endpoint at the machine; from here the gateway sends it requests."""
+    async def _record_loading(self, endpoint_id: str, lease_id: str) -> None:
         async with self._database.begin() as session:
-            deployment = await session.get_one(Deployment, news.deployment_id)
-            instance = await session.get_one(Instance, deployment.instance_id)
-            deployment.phase_timings_ms = dict(news.phase_timings_ms)
-            if instance.lease_id is None or not await publish(session, deployment.id, instance.lease_id):
-                raise Final(Fault.NOT_WANTED, "no longer wanted")
-        await hit(Failpoint.PUBLISHED)
+            endpoint, _, _ = await endpoints.read(session, endpoint_id, lock=True)
+            if endpoint.state.is_open:
+                await endpoints.become(session, endpoint, EndpointState.LOADING, lease_id)
 
-    @activity.defn
-    async def record_stage(self, news: DeployNews) -> None:
-        """Write how far a deploy is, for lists and for when no worker answers."""
-        async with self._database.begin() as session:
-            deployment = await session.get_one(Deployment, news.deployment_id, with_for_update=True)
-            if not deployment.status.is_over:
-                deployment.stage, deployment.message = news.stage, news.message
-                deployment.phase_timings_ms = dict(news.phase_timings_ms)
+    async def _place(self, endpoint_id: str, *states: EndpointState) -> _Place:
+        """The machine that serves the endpoint now.
 
-    @activity.defn
-    async def record_deploy_ending(self, ending: DeployEnding) -> None:
+        Raises:
+            Final: NOT_WANTED; MACHINE_LOST when there is none any more, or its server is on another one.
+        """
         async with self._database.begin() as session:
-            deployment = await session.get_one(Deployment, ending.deployment_id)
-            deployment.phase_timings_ms = dict(ending.phase_timings_ms)
-            await end_deployment(session, ending.deployment_id, ending.status, ending.message)
-
-    async def _machine_of(self, deployment_id: str) -> tuple[Deployment, SshTarget, str]:
-        """The machine that serves the deployment now, and the server's key. Final when there is none any more."""
-        async with self._database.begin() as session:
-            deployment = await session.get_one(Deployment, deployment_id)
-            instance = await session.get_one(Instance, deployment.instance_id)
-            endpoint = await session.get_one(Endpoint, deployment.endpoint_id)
-            lease = None if instance.lease_id is None else await session.get_one(Lease, instance.lease_id)
-        if not deployment.wanted:
+            endpoint, deployment, instance = await endpoints.read(session, endpoint_id)
+            machine = await running_machine(session, instance)
+        if not deployment.wanted or not endpoint.state.is_open or (states and endpoint.state not in states):
             raise Final(Fault.NOT_WANTED, "no longer wanted")
-        if lease is None or lease.state is not LeaseState.RUNNING or not lease.wanted:
-            raise Final(Fault.MACHINE_LOST, "the machine was lost while the model was starting")
-        key = self._sealer.open(endpoint.sealed_upstream_key, ENDPOINT_KEY_PURPOSE)
-        return deployment, self._machines.target(lease), key
+        moved = endpoint.state in (EndpointState.LOADING, EndpointState.READY)
+        if machine is None or (moved and endpoint.lease_id != machine.id):
+            raise Final(Fault.MACHINE_LOST, "The machine was lost under the model server.")
+        key = self._sealer.open(endpoint.sealed_upstream_key, endpoints.UPSTREAM_KEY_PURPOSE)
+        left = endpoint.trouble is not None and endpoint.trouble.leaves_process and endpoint.lease_id == machine.id
+        target = self._machines.target(machine)
+        return _Place(machine.id, target, plan_of(deployment, self._sealer), key, left, endpoint.silent_looks)
 
 
-async def _is_healthy(connection: SSHClientConnection, plan: ServePlan, key: str) -> bool:
-    """Whether the server says that it is well, and lists models to our key."""
-    headers = {"Authorization": f"Bearer {key}"}
+async def _answers(connection: SSHClientConnection, place: _Place, paths: tuple[str, ...]) -> ServerSeen:
+    """What it says of itself; if SSH itself is gone meanwhile, the next command on it says so."""
+    headers = {"Authorization": f"Bearer {place.key}"}
     try:
-        for path in ("/health", "/v1/models"):
-            status, _ = await http_get(connection, plan.port, path, headers, timeout=SSH_DEADLINE)
+        for path in paths:
+            status, _ = await http_get(connection, place.plan.port, path, headers, timeout=ANSWER_DEADLINE)
             if status != 200:
-                return False
-    except (PortClosed, SshUnreachable, TimeoutError):
-        return False  # no answer on that port; if SSH itself is gone, the next command on it says so
-    return True
+                return ServerSeen.SILENT
+    except PortClosed:
+        return ServerSeen.LOADING
+    except (SshUnreachable, TimeoutError):
+        return ServerSeen.SILENT
+    return ServerSeen.HEALTHY
 
 
 def _last_line(text: str) -> str:

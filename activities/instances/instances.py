@@ -1,7 +1,7 @@
 """An instance's rows: what is wanted, what it holds, what became of it."""
 
 from pydantic import BaseModel
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
@@ -12,25 +12,28 @@ from clouds.connections import Providers
 from clouds.keys import account_of
 from clouds.offers import Market
 from db.accounts.tables import ProviderKey
-from db.endpoints.deployments import deployments_of_instance, end_deployment
+from db.endpoints.endpoints import open_endpoints_of
 from db.events import record_event
+from db.instances.desired_state import set_desired
 from db.instances.facts import instance_facts
+from db.instances.instances import reserve_machine
 from db.instances.ssh_ports import free_port
 from db.instances.tables import Instance
 from db.jobs.tables import JobAttempt
 from db.machines import leases
+from db.machines.leases import LeaseKeys
 from db.machines.tables import Lease
 from db.notify import notify_instance
 from db.sealing import Sealer
 from db.session import now
 from db.usage.spending import limits_of
 from domain.accounts.phases import KeyStatus
-from domain.endpoints.phases import DeploymentStatus
+from domain.holders import instance_holder
 from domain.instances.instances import InstanceSpec
 from domain.instances.phases import Desired, InstanceStatus
 from domain.instances.steps import InstanceFacts
 from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
-from domain.workflow_contracts import deploy_workflow_id, instance_workflow_id, job_workflow_id, machine_workflow_id
+from domain.workflow_contracts import endpoint_workflow_id, instance_workflow_id, job_workflow_id, machine_workflow_id
 from failpoints import Failpoint, hit
 from workflow_client.client import WorkflowClient
 
@@ -44,7 +47,7 @@ class StatusChange(BaseModel):
 
 
 class ReleaseRequest(BaseModel):
-    """Which holder lets go of which lease."""
+    """Which instance needs which lease no longer."""
 
     lease_id: str
     instance_id: int
@@ -93,7 +96,7 @@ class InstanceActivities:
                 raise Final(Fault.NOT_WANTED, "no longer wanted")
             limits = await limits_of(session, instance.user_id, self._clouds.default_limits)
             try:
-                await leases.reserve(
+                await reserve_machine(
                     session, instance, account_of(key), offers, lease_keys(self._clouds.sealer), limits
                 )
             except NoOfferFree as error:
@@ -107,76 +110,67 @@ class InstanceActivities:
         """See that the lease's MachineWorkflow runs."""
         async with self._database.begin() as session:
             lease = await session.get_one(Lease, lease_id)
-        await self._workflows.start_machine(lease_id, machine_summary(lease), int(lease.holder_id))
+        await self._workflows.start_machine(lease_id, machine_summary(lease), leases.holder_of(lease))
 
     @activity.defn
-    async def request_release(self, parting: ReleaseRequest) -> None:
+    async def request_release(self, request: ReleaseRequest) -> None:
         """The instance wants this lease no longer: say so in the row, then to its MachineWorkflow.
 
         Ignored when the lease serves another holder by now.
         """
         async with self._database.begin() as session:
-            await leases.request_release(session, parting.lease_id, ("instance", str(parting.instance_id)))
+            await leases.request_release(session, request.lease_id, instance_holder(request.instance_id))
         await hit(Failpoint.REQUEST_RELEASE)
-        await self._workflows.changed(machine_workflow_id(parting.lease_id))
+        await self._workflows.changed(machine_workflow_id(request.lease_id), "its instance needs it no longer")
 
     @activity.defn
     async def request_destroy(self, instance_id: int) -> None:
-        """Nobody needs the instance any more: the wish goes to its row first, then to its workflow."""
+        """Nobody needs the instance any more: that goes to its row first, then to its workflow."""
         async with self._database.begin() as session:
-            await session.execute(update(Instance).where(Instance.id == instance_id).values(desired=Desired.DESTROYED))
-        await self._workflows.changed(instance_workflow_id(instance_id))
+            instance = await session.get_one(Instance, instance_id, with_for_update=True)
+            await set_desired(session, instance, Desired.DESTROYED, by="its model", why="Its model is over.")
+        await self._workflows.changed(instance_workflow_id(instance_id), "it shall be destroyed")
 
     @activity.defn
-    async def record_instance(self, news: StatusChange) -> None:
-        """Write an instance's new status, end what hung on it when it is over, and tell its deploys."""
+    async def record_instance(self, change: StatusChange) -> None:
+        """Write an instance's new status, and tell who lives by it: its endpoint, its job."""
         async with self._database.begin() as session:
-            instance = await session.get_one(Instance, news.instance_id, with_for_update=True)
+            instance = await session.get_one(Instance, change.instance_id, with_for_update=True)
             if instance.status.is_over:
                 return
-            await _write_news(session, instance, news)
-            deployments = await deployments_of_instance(session, instance.id)
+            await _write_status(session, instance, change)
+            endpoints = await open_endpoints_of(session, instance.id)
             job_id = await session.scalar(select(JobAttempt.job_id).where(JobAttempt.instance_id == instance.id))
-            if news.status.is_over:
-                for deployment in deployments:
-                    if deployment.status is DeploymentStatus.READY:
-                        await end_deployment(session, deployment.id, *_ending(deployment.wanted, news))
-        for deployment in deployments:
-            if deployment.status is DeploymentStatus.DEPLOYING:
-                await self._workflows.changed(deploy_workflow_id(deployment.id))
+        because = f"its instance is {change.status.value}"
+        for endpoint_id in endpoints:
+            await self._workflows.changed(endpoint_workflow_id(endpoint_id), because)
         if job_id is not None:
-            await self._workflows.changed(job_workflow_id(job_id))
+            await self._workflows.changed(job_workflow_id(job_id), f"its instance is {change.status.value}")
 
 
-def lease_keys(sealer: Sealer) -> tuple[str, str]:
+def lease_keys(sealer: Sealer) -> LeaseKeys:
     """A fresh SSH key for one machine: the public line, and the private one sealed."""
     private, public = generate_keypair()
-    return public, sealer.seal(private, LEASE_KEY_PURPOSE)
+    return LeaseKeys(public, sealer.seal(private, LEASE_KEY_PURPOSE))
 
 
 def machine_summary(lease: Lease) -> str:
     return f"{lease.num_gpus}x {lease.gpu_name} at {lease.price_usd_per_hour:.3f} USD/h, offer {lease.offer_id}"
 
 
-async def _write_news(session: AsyncSession, instance: Instance, news: StatusChange) -> None:
+async def _write_status(session: AsyncSession, instance: Instance, change: StatusChange) -> None:
     present = await now(session)
-    if instance.status is not news.status:
-        await record_event(session, instance.user_id, f"instance:{instance.id}", news.status.value, news.message)
+    if instance.status is not change.status:
+        await record_event(session, instance.user_id, f"instance:{instance.id}", change.status.value, change.message)
         instance.status_at = present
-    instance.status, instance.message = news.status, news.message
-    if news.status is not InstanceStatus.RUNNING:
+    instance.status, instance.message = change.status, change.message
+    if change.status is not InstanceStatus.RUNNING:
         instance.idle_since = instance.will_pause_at = None
-    if news.status is InstanceStatus.PAUSING:
+    if change.status is InstanceStatus.PAUSING:
         instance.warnings = []  # they were of the sleep before
     await notify_instance(session, instance.id)
-    if news.status is InstanceStatus.RUNNING and instance.running_at is None:
+    if change.status is InstanceStatus.RUNNING and instance.running_at is None:
         instance.running_at = present
-    if news.status.is_over:
+    if change.status.is_over:
         instance.ended_at = present
         await free_port(session, instance.id)
-
-
-def _ending(wanted: bool, news: StatusChange) -> tuple[DeploymentStatus, str]:
-    if news.status is InstanceStatus.FAILED and wanted:
-        return DeploymentStatus.FAILED, news.message
-    return DeploymentStatus.STOPPED, "Stopped; its machine is released."

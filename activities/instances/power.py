@@ -3,22 +3,24 @@
 from datetime import datetime
 
 from pydantic import BaseModel
-from sqlalchemy import func, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from db.events import record_event
-from db.instances.desired_state import request_action
+from db.instances import power
+from db.instances.desired_state import request_action, set_desired
 from db.instances.facts import holds_all
 from db.instances.idle_policy import hibernate_after
 from db.instances.tables import Instance
 from db.instances.wakes import report_of
-from db.machines import leases, power
+from db.machines import leases
 from db.machines.tables import Lease
 from db.notify import notify_instance
 from db.session import Database, now
 from db.snapshots.snapshots import newest
 from db.snapshots.tables import Snapshot
+from domain.holders import instance_holder
 from domain.instances.actions import InstanceAction
 from domain.instances.phases import Desired, InstanceStatus
 from domain.instances.wakes import WakeReport
@@ -29,6 +31,7 @@ from settings import Settings
 from workflow_client.client import WorkflowClient
 
 IDLE_CLOCK = "the idle clock"
+US = "Dumont Cloud"
 
 
 class PowerRequest(BaseModel):
@@ -42,7 +45,7 @@ class PowerRequest(BaseModel):
     snapshot_id: str | None = None
 
 
-class ChangeOfMind(BaseModel):
+class DesiredChange(BaseModel):
     """What an instance shall be instead, should nobody have wished otherwise since it was looked at."""
 
     instance_id: int
@@ -80,7 +83,7 @@ class WakeEnding(BaseModel):
     reason: str = ""
 
 
-class SleepActivities:
+class InstancePowerActivities:
     def __init__(self, database: Database, workflows: WorkflowClient, settings: Settings) -> None:
         self._database = database
         self._workflows = workflows
@@ -92,26 +95,26 @@ class SleepActivities:
         async with self._database.begin() as session:
             instance = await self._locked(session, order.instance_id)
             if order.power is Power.RUNNING:
-                wished = await power.request_start(session, instance, order.lease_id)
+                is_wanted = await power.request_start(session, instance, order.lease_id)
             else:
                 ran_until = await _ran_until(session, order) if order.ran else None
-                wished = await power.request_stop(session, instance, order.lease_id, ran_until)
+                is_wanted = await power.request_stop(session, instance, order.lease_id, ran_until)
         await hit(Failpoint.POWER_REQUESTED)
-        if wished:
-            await self._workflows.changed(machine_workflow_id(order.lease_id))
-        return wished
+        if is_wanted:
+            await self._workflows.changed(machine_workflow_id(order.lease_id), f"it shall be {order.power.value}")
+        return is_wanted
 
     @activity.defn
-    async def change_mind(self, change: ChangeOfMind) -> None:
-        """What was wished cannot be: wish what can, and say so where the user looks."""
+    async def change_desired(self, change: DesiredChange) -> None:
+        """What was wanted cannot be: want what can, and say so where the user looks."""
         async with self._database.begin() as session:
             instance = await self._locked(session, change.instance_id)
             instance.failed_wakes += change.failed_wake
             if instance.desired is not change.seen:
                 return
-            instance.desired, instance.requested_at = change.desired, func.clock_timestamp()
-            instance.requested_by = "Dumont Cloud"
-            instance.restore_snapshot_id = None if change.failed_wake else instance.restore_snapshot_id
+            if change.failed_wake:
+                instance.restore_snapshot_id = None
+            await set_desired(session, instance, change.desired, by=US, why=change.why)
             await _warn(session, instance, change.why)
 
     @activity.defn
@@ -143,9 +146,9 @@ class SleepActivities:
             instance = await self._locked(session, instance_id)
             left, instance.lease_id = instance.lease_id, instance.data_lease_id
             if left is not None and left != instance.data_lease_id:
-                await leases.request_release(session, left, _holder(instance_id))
+                await leases.request_release(session, left, instance_holder(instance_id))
         if left is not None:
-            await self._workflows.changed(machine_workflow_id(left))
+            await self._workflows.changed(machine_workflow_id(left), "its instance lives elsewhere")
 
     @activity.defn
     async def release_others(self, instance_id: int) -> None:
@@ -155,9 +158,9 @@ class SleepActivities:
             every = await leases.leases_of_instance(session, instance_id)
             others = [each for each in every if each.wanted and each.state.is_open and each.id != instance.lease_id]
             for each in others:
-                await leases.request_release(session, each.id, _holder(instance_id))
+                await leases.request_release(session, each.id, instance_holder(instance_id))
         for each in others:
-            await self._workflows.changed(machine_workflow_id(each.id))
+            await self._workflows.changed(machine_workflow_id(each.id), "its instance lives elsewhere")
 
     @activity.defn
     async def release_if_saved(self, instance_id: int) -> None:
@@ -170,9 +173,9 @@ class SleepActivities:
             safe = snapshot is not None and snapshot.verified and holds_all(snapshot, lease)
             if instance.desired is not Desired.HIBERNATED or not asleep or not safe:
                 return
-            await leases.request_release(session, lease.id, _holder(instance_id))
+            await leases.request_release(session, lease.id, instance_holder(instance_id))
         await hit(Failpoint.REQUEST_RELEASE)
-        await self._workflows.changed(machine_workflow_id(lease.id))
+        await self._workflows.changed(machine_workflow_id(lease.id), "its files are saved")
 
     @activity.defn
     async def pause_idle(self, pause: IdlePause) -> None:
@@ -180,7 +183,7 @@ class SleepActivities:
         async with self._database.begin() as session:
             instance = await self._locked(session, pause.instance_id)
             if instance.desired is Desired.RUNNING and instance.status is InstanceStatus.RUNNING:
-                await request_action(session, instance, InstanceAction.PAUSE, by=IDLE_CLOCK, told=pause.why)
+                await request_action(session, instance, InstanceAction.PAUSE, by=IDLE_CLOCK, why=pause.why)
 
     @activity.defn
     async def hibernate_when_due(self, instance_id: int) -> float | None:
@@ -204,7 +207,7 @@ class SleepActivities:
             if left > 0:
                 return float(left)
             told = f"Paused for {window.total_seconds() / 60:g} minutes: its machine is given back."
-            await request_action(session, instance, InstanceAction.HIBERNATE, by=IDLE_CLOCK, told=told)
+            await request_action(session, instance, InstanceAction.HIBERNATE, by=IDLE_CLOCK, why=told)
             return 0.0
 
     @activity.defn
@@ -256,7 +259,3 @@ async def _warn(session: AsyncSession, instance: Instance, text: str) -> None:
         instance.warnings = [*instance.warnings, text]
     await record_event(session, instance.user_id, f"instance:{instance.id}", "warning", text)
     await notify_instance(session, instance.id)
-
-
-def _holder(instance_id: int) -> tuple[str, str]:
-    return "instance", str(instance_id)

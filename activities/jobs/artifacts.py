@@ -11,10 +11,10 @@ from temporalio import activity
 
 from activities.errors import Fault, Final, NotYet, ssh_errors
 from activities.jobs.runner import MOST_OUTPUT, NO_RUNNER, collecting, folder_of
-from activities.jobs.unpacking import Kept, Limits, Unpacked, unpack
+from activities.jobs.unpacking import Kept, Unpacked, UnpackLimits, unpack
 from activities.machines.machines import MachineActivities
 from clients.object_store import ObjectStore, StoreError
-from clients.ssh import CommandTimedOut, connect
+from clients.ssh import CommandTimedOut
 from clients.ssh_streams import stream
 from db.instances.tables import Instance
 from db.jobs.jobs import say
@@ -45,7 +45,7 @@ class ArtifactActivities:
         self._store = store
         self._machines = machines
         self._patience = timedelta(seconds=settings.collect_seconds)
-        self._limits = Limits(files=settings.artifact_files, size=int(settings.artifact_gigabytes * 1e9))
+        self._limits = UnpackLimits(files=settings.artifact_files, size=int(settings.artifact_gigabytes * 1e9))
 
     @activity.defn
     async def collect_artifacts(self, attempt_id: str) -> None:
@@ -77,7 +77,7 @@ class ArtifactActivities:
         folder = folder_of(attempt.id)
         command = collecting(folder, JobSpec.model_validate(job.spec).output_paths)
         logs = {f"{folder}/{each.value}".lstrip("/"): LOGS[each] for each in Stream}
-        async with await connect(self._machines.target(lease), timeout=SSH_DEADLINE) as connection:
+        async with self._machines.ssh.connection(self._machines.target(lease), timeout=SSH_DEADLINE) as connection:
             tar = await stream(connection, command, quiet_seconds=QUIET_SECONDS)
             try:
                 found = await unpack(aiter(tar), self._store, _prefix(attempt), self._limits, logs)

@@ -15,6 +15,7 @@ from clouds.errors import KeyRefused, ProviderError
 from clouds.keys import account_of
 from clouds.offers import Market
 from db.accounts.tables import ProviderKey
+from db.instances.desired_state import set_desired
 from db.instances.tables import Instance
 from db.jobs.jobs import (
     NotItsTurn,
@@ -33,6 +34,7 @@ from db.machines import leases
 from db.machines.tables import Lease
 from db.usage.spending import limits_of
 from domain.accounts.phases import KeyStatus
+from domain.holders import instance_holder
 from domain.instances.phases import Desired
 from domain.instances.steps import WORTHLESS
 from domain.jobs.phases import AttemptEnd, AttemptState, JobStatus, Waiting
@@ -108,8 +110,9 @@ class JobActivities:
             return await self._wait(job_id, _WAITS[type(error)], str(error))
         await hit(Failpoint.JOB_ADMITTED)
         if lease is not None:
-            await self._workflows.start_machine(lease.id, machine_summary(lease), int(lease.holder_id))
-            await self._workflows.start_instance(int(lease.holder_id), machine_summary(lease))
+            holder = leases.holder_of(lease)
+            await self._workflows.start_machine(lease.id, machine_summary(lease), holder)
+            await self._workflows.start_instance(holder.instance_id or 0, machine_summary(lease))
             await self._call_next(job.user_id)
         return True
 
@@ -142,7 +145,7 @@ class JobActivities:
         async with self._database.begin() as session:
             following = await next_in_queue(session, user_id)
         if following is not None:
-            await self._workflows.changed(job_workflow_id(following))
+            await self._workflows.changed(job_workflow_id(following), "it may be its turn")
 
     @activity.defn
     async def end_attempt(self, job_id: str) -> None:
@@ -167,16 +170,16 @@ class JobActivities:
             if attempt is None:
                 return
             instance = await session.get_one(Instance, attempt.instance_id, with_for_update=True)
-            instance.desired = Desired.DESTROYED
+            await set_desired(session, instance, Desired.DESTROYED, by="its job", why="Its job needs it no longer.")
             open_ones = (
                 await session.scalars(select(Lease.id).where(leases.of_instance(instance.id), leases.OPEN))
             ).all()
             for lease_id in open_ones:
-                await leases.request_release(session, lease_id, ("instance", str(instance.id)))
+                await leases.request_release(session, lease_id, instance_holder(instance.id))
         await hit(Failpoint.JOB_RELEASE_REQUESTED)
         for lease_id in open_ones:
-            await self._workflows.changed(machine_workflow_id(lease_id))
-        await self._workflows.changed(instance_workflow_id(instance.id))
+            await self._workflows.changed(machine_workflow_id(lease_id), "its job needs it no longer")
+        await self._workflows.changed(instance_workflow_id(instance.id), "its job needs it no longer")
 
     @activity.defn
     async def conclude_job(self, job_id: str) -> JobEnding:
@@ -192,7 +195,7 @@ class JobActivities:
         await hit(Failpoint.JOB_CONCLUDED)
         await self._call_next(job.user_id)
         for job_id in helped:
-            await self._workflows.changed(job_workflow_id(job_id))
+            await self._workflows.changed(job_workflow_id(job_id), "a machine was given back")
         return ending
 
 

@@ -5,18 +5,19 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from db.instances.desired_state import set_desired
 from db.instances.tables import Instance
 from db.jobs.jobs import last_attempt, say
 from db.jobs.tables import Job, JobAttempt
-from db.machines import power
-from db.machines.tables import Lease
 from db.session import Database, now
 from domain.instances.phases import Desired
 from domain.jobs.phases import AttemptState
-from domain.workflow_contracts import machine_workflow_id
+from domain.workflow_contracts import instance_workflow_id
 from failpoints import Failpoint, hit
 from settings import Settings
 from workflow_client.client import WorkflowClient
+
+BY = "its job"
 
 
 class ParkingActivities:
@@ -28,39 +29,32 @@ class ParkingActivities:
 
     @activity.defn
     async def park(self, job_id: str) -> None:
-        """A try has failed: the machine stops until the next one. Its disk is all there is of the files."""
+        """A try has failed: its instance stops its machine until the next one. The files are on its disk alone."""
         async with self._database.begin() as session:
             if (waiting := await _locked(session, job_id)) is None:
                 return
             job, attempt, instance = waiting
-            lease = await session.get_one(Lease, instance.lease_id or "", with_for_update=True)
             present = await now(session)
             attempt.parked_until = attempt.parked_until or present + self._longest
             attempt.collect_at = present + self._again
-            lease.keeps_files = True
-            if instance.desired is not Desired.DESTROYED:
-                instance.desired = Desired.PAUSED
-            await power.request_stop(session, instance, lease.id, None)
             job.message = _waits(attempt)
+            await set_desired(session, instance, Desired.PAUSED, by=BY, why="Its job's files wait on its disk.")
             await say(session, job, "parked", job.message)
         await hit(Failpoint.PARK)
-        await self._workflows.changed(machine_workflow_id(lease.id))
+        await self._workflows.changed(instance_workflow_id(instance.id), "its job parks it")
 
     @activity.defn
     async def unpark(self, job_id: str) -> None:
-        """It is time for the next try: the machine starts."""
+        """It is time for the next try: its instance starts its machine."""
         async with self._database.begin() as session:
             if (waiting := await _locked(session, job_id)) is None:
                 return
             job, _, instance = waiting
-            if instance.desired is Desired.PAUSED:
-                instance.desired = Desired.RUNNING
-            if not await power.request_start(session, instance, instance.lease_id or ""):
-                return
             job.message = "Starting its machine, to fetch its files."
-            await say(session, job, "unparked", job.message)
+            if await set_desired(session, instance, Desired.RUNNING, by=BY, why="Its job fetches its files."):
+                await say(session, job, "unparked", job.message)
         await hit(Failpoint.UNPARKED)
-        await self._workflows.changed(machine_workflow_id(instance.lease_id or ""))
+        await self._workflows.changed(instance_workflow_id(instance.id), "its job needs it running")
 
 
 async def _locked(session: AsyncSession, job_id: str) -> tuple[Job, JobAttempt, Instance] | None:

@@ -23,7 +23,7 @@ from activities.jobs.runner import (
     stopping,
 )
 from activities.machines.machines import MachineActivities
-from clients.ssh import CommandTimedOut, SshTarget, connect
+from clients.ssh import CommandTimedOut, SshTarget
 from clients.ssh_streams import run_bytes
 from clouds.provider import InMachine
 from db.instances.tables import Instance
@@ -88,7 +88,7 @@ class JobShellActivities:
         files = packed(attempt_id, spec, env_of_job(self._sealer, on.job), limits)
         await hit(Failpoint.JOB_BEGUN)
         with ssh_errors(PAUSE):
-            async with await connect(on.target, timeout=SSH_DEADLINE) as connection:
+            async with self._machines.ssh.connection(on.target, timeout=SSH_DEADLINE) as connection:
                 command = starting(folder_of(attempt_id))
                 code, _, stderr = await _run(connection, command, files, START_DEADLINE)
         await hit(Failpoint.JOB_STARTED)
@@ -111,7 +111,7 @@ class JobShellActivities:
         on = await self._where(attempt_id)
         until = time.monotonic() + SLICE_SECONDS
         with ssh_errors(PAUSE):
-            async with await connect(on.target, timeout=SSH_DEADLINE) as connection:
+            async with self._machines.ssh.connection(on.target, timeout=SSH_DEADLINE) as connection:
                 while time.monotonic() < until:
                     if await self._follow_once(connection, on):
                         await hit(Failpoint.JOB_ENDED)
@@ -156,7 +156,7 @@ class JobShellActivities:
         """Have the runner end the job: SIGTERM, grace, SIGKILL of all that is its. Who follows it sees the end."""
         on = await self._where(order.attempt_id)
         with ssh_errors(PAUSE):
-            async with await connect(on.target, timeout=SSH_DEADLINE) as connection:
+            async with self._machines.ssh.connection(on.target, timeout=SSH_DEADLINE) as connection:
                 await _run(connection, stopping(folder_of(order.attempt_id), order.why), b"", SSH_DEADLINE)
         await hit(Failpoint.JOB_STOP_ASKED)
 

@@ -11,6 +11,7 @@ from importlib import resources
 from pydantic import BaseModel
 
 from clouds.provider import InMachine
+from domain.machines.agents import GPU_ACTIVE
 
 _SAME_DATE = (2026, 1, 1, 0, 0, 0)
 """In the archive, so that the same program is the same bytes and a second installation changes nothing."""
@@ -23,6 +24,7 @@ class AgentSettings(BaseModel):
     base_url: str
     token: str
     instance_id: int
+    gpu_active: float = GPU_ACTIVE
     interval: float
     cloud_url: str
     dead_man: float

@@ -8,17 +8,17 @@ from temporalio import activity
 from activities.errors import NotYet, ssh_errors
 from activities.machines.agent_program import AgentSettings, installing
 from activities.machines.machines import MachineActivities
-from clients.ssh import CommandTimedOut, Completed, SshError, SshTarget, connect, run
+from clients.ssh import CommandTimedOut, Completed, SshError, SshTarget, run
 from clouds.provider import Cloud
 from db.accounts.tables import Account
-from db.instances.idleness import IdleDefaults, idle_facts, record_decision
 from db.instances.tables import Instance
 from db.machines.agent_reports import record_report
 from db.machines.lease_tokens import AGENT, lease_token, living_lease
+from db.machines.leases import holder_of
 from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.session import Database
-from domain.instances.idleness import IdleDecision, judge, warning
+from domain.instances.idleness import warning
 from domain.machines.agents import AgentStatus
 from settings import Settings
 
@@ -78,7 +78,7 @@ class AgentActivities:
     async def _install(self, target: SshTarget, told: AgentSettings) -> Completed:
         command, stdin = installing(told)
         with ssh_errors(SSH_PAUSE):
-            async with await connect(target, timeout=SSH_DEADLINE) as connection:
+            async with self._machines.ssh.connection(target, timeout=SSH_DEADLINE) as connection:
                 try:
                     done = await run(connection, command, input=stdin, timeout=INSTALL_DEADLINE)
                 except CommandTimedOut as error:
@@ -90,7 +90,7 @@ class AgentActivities:
         return AgentSettings(
             base_url=settings.public_url or "",
             token=lease_token(self._sealer, lease.id, AGENT),
-            instance_id=int(lease.holder_id),
+            instance_id=holder_of(lease).instance_id or 0,
             interval=settings.agent_seconds,
             # one that cannot reach us would never have contact: it has no dead-man's switch
             cloud_url=(settings.machine_cloud_url or account.url) if settings.public_url else "",
@@ -111,24 +111,6 @@ class AgentActivities:
             await record_report(session, lease, status)
 
     @activity.defn
-    async def judge_idle(self, instance_id: int) -> IdleDecision:
-        """Whether the instance is idle, and when to ask again; what is shown of it is written to its row."""
-        settings = self._settings
-        defaults = IdleDefaults(
-            pause_minutes=settings.idle_pause_minutes,
-            agent_seconds=settings.agent_seconds,
-            repair_seconds=settings.unknown_repair_seconds,
-            unattended_usd=settings.unattended_usd,
-            fetched=settings.public_url is None,
-        )
-        async with self._database.begin() as session:
-            instance = await session.get_one(Instance, instance_id, with_for_update=True)
-            facts = await idle_facts(session, instance, defaults)
-            decision = IdleDecision(why="There is nothing to pause.") if facts is None else judge(facts)
-            await record_decision(session, instance, decision)
-        return decision
-
-    @activity.defn
     async def warn_users(self, instance_id: int) -> bool:
         """Tell whoever sits at a terminal of the machine that it pauses soon. Never fails; False: it could not be said.
 
@@ -140,7 +122,7 @@ class AgentActivities:
         if lease is None or instance.will_pause_at is None:
             return False
         try:
-            async with await connect(self._machines.target(lease), timeout=SSH_DEADLINE) as connection:
+            async with self._machines.ssh.connection(self._machines.target(lease), timeout=SSH_DEADLINE) as connection:
                 said = await run(connection, SAY, input=warning(instance.will_pause_at), timeout=SSH_DEADLINE)
         except (SshError, NotYet):
             return False

@@ -9,6 +9,7 @@ from db.machines.tables import Lease
 from db.session import Database
 from domain.machines.machines import MachineSeen
 from domain.machines.phases import LeaseOutcome, LeaseState
+from domain.machines.spec import MachineSpec
 from domain.workflow_contracts import LeaseView
 from workflow_client.client import WorkflowClient
 
@@ -19,16 +20,24 @@ class LeaseEnding(BaseModel):
     reason: str
 
 
+class LeaseNews(BaseModel):
+    """`what`: happened to the lease's machine, in words."""
+
+    lease_id: str
+    what: str
+
+
 def lease_view(lease: Lease) -> LeaseView:
     return LeaseView(
         state=lease.state,
         wanted=lease.wanted,
         account_id=lease.account_id,
-        instance_id=int(lease.holder_id),
+        holder=leases.holder_of(lease),
         seen=MachineSeen.model_validate(lease.seen),
         keeps_files=lease.keeps_files,
         power=lease.power,
         start_refused=lease.start_refused is not None,
+        has_agent=MachineSpec.model_validate(lease.spec).has_agent,
     )
 
 
@@ -57,4 +66,11 @@ class LeaseActivities:
                 return
             await leases.mark_releasing(session, lease.id, ending.outcome, ending.reason)
             text = f"{lease.gpu_name}, offer {lease.offer_id}: {ending.reason}"
-            await record_event(session, lease.user_id, f"instance:{lease.holder_id}", ending.outcome.value, text)
+            await record_event(session, lease.user_id, str(leases.holder_of(lease)), ending.outcome.value, text)
+
+    @activity.defn
+    async def tell_holder(self, news: LeaseNews) -> None:
+        """Have the lease's holder read its rows again. One that does not run reads them when it starts."""
+        async with self._database.begin() as session:
+            holder = leases.holder_of(await session.get_one(Lease, news.lease_id))
+        await self._workflows.changed(holder.workflow_id, news.what)

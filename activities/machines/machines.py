@@ -10,6 +10,7 @@ from activities.machines.leases import lease_view
 from activities.machines.releasing import LOOK_AGAIN, destroy
 from activities.machines.renting import Renting
 from clients.ssh import SshTarget
+from clients.ssh_pool import SshPool
 from clouds.connections import Providers
 from clouds.provider import Cloud, Verb
 from db.machines import leases
@@ -30,6 +31,7 @@ class MachineActivities:
         self._providers = providers
         self._database = providers.database
         self._renting = Renting(providers)
+        self.ssh = SshPool()
 
     @activity.defn
     async def rent_machine(self, lease_id: str) -> LeaseView:

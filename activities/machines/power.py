@@ -8,7 +8,9 @@ from clouds.connections import Providers
 from clouds.errors import CapacityGone, NotFound, Refused
 from clouds.provider import Verb
 from db.events import record_event
+from db.instances.power import mark_found_running
 from db.machines import power
+from db.machines.leases import holder_of
 from db.machines.tables import Lease
 from failpoints import Failpoint, hit
 
@@ -67,7 +69,7 @@ class PowerActivities:
         async with self._database.begin() as session:
             await power.mark_start_refused(session, failure.lease_id, failure.reason)
             text = f"{lease.gpu_name} could not be started again: {failure.reason}."
-            await record_event(session, lease.user_id, f"instance:{lease.holder_id}", "start_refused", text)
+            await record_event(session, lease.user_id, str(holder_of(lease)), "start_refused", text)
 
     @activity.defn
     async def record_stopped(self, lease_id: str) -> None:
@@ -83,9 +85,9 @@ class PowerActivities:
 
     @activity.defn
     async def record_found_running(self, lease_id: str) -> None:
-        """It runs without a word from us: taken for its owner's wish, unless its instance lives elsewhere by now."""
+        """It runs without a word from us: its owner wants that, we take it, unless its instance lives elsewhere."""
         async with self._database.begin() as session:
-            await power.mark_found_running(session, lease_id)
+            await mark_found_running(session, lease_id)
 
     async def _in_turn(self, lease_id: str, verb: Verb) -> Lease:
         """The lease, once it is our turn to ask for this."""

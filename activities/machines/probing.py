@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from asyncssh import SSHClientConnection
@@ -42,12 +43,17 @@ class ProbeActivities:
             raise Final(Fault.NOT_WANTED, "no longer wanted")
         with ssh_errors(_pause()), _stale_address(lease):
             way, connection = await self._log_in(lease)
-            async with connection:
+            try:
                 host_key = host_key_of(connection)
                 await hit(Failpoint.PROBE_LOGGED_IN)
                 if lease.num_gpus:
                     await _try_gpu(connection)
+            except BaseException:
+                connection.close()
+                raise
         await self._record(lease, host_key, way)
+        pinned = replace(self._machines.targets(lease)[way], host_key=host_key)
+        self._machines.ssh.lend(pinned, connection)  # whoever waits for the machine has something to do there
         await hit(Failpoint.PROBE_RECORDED)
 
     async def _log_in(self, lease: Lease) -> tuple[SshWay, SSHClientConnection]:
@@ -74,8 +80,7 @@ class ProbeActivities:
             await power.mark_running_again(session, lease.id)
             if way is not lease.ssh_way:
                 await leases.note_way(session, lease.id, way)
-                subject = f"{lease.holder_kind}:{lease.holder_id}"
-                await record_event(session, lease.user_id, subject, "ssh_way", SAID[way])
+                await record_event(session, lease.user_id, str(leases.holder_of(lease)), "ssh_way", SAID[way])
 
 
 async def _try_gpu(connection: SSHClientConnection) -> None:

@@ -11,13 +11,11 @@ from activities.machines.startup_script import onstart_script
 from clouds.connections import Providers
 from clouds.errors import NotSent, Refused, Throttled, Unavailable
 from clouds.provider import MachineRequest, Verb
-from db.instances.instances import env_of
-from db.instances.tables import Instance
 from db.machines import leases
+from db.machines.machine_env import open_env
 from db.machines.tables import Lease
-from domain.instances.instances import InstanceSpec
 from domain.machines.labels import label_of
-from domain.market.offers import MachineType
+from domain.machines.spec import MachineSpec
 from failpoints import Failpoint, hit
 
 RENT_DEADLINE = 20.0
@@ -35,7 +33,7 @@ class Renting:
 
     async def ask(self, lease: Lease) -> None:
         """Ask for the lease's machine, once. Raises the provider's errors, and NotYet where it is to be looked for."""
-        request = await self._machine_request(lease)
+        request = self._machine_request(lease)
         async with self._providers.calling(lease.provider_key_id, Verb.CREATE) as provider:
             await self._providers.take_turn(lease.account_id, Verb.CREATE)
             await hit(Failpoint.RENT_BEGUN)
@@ -93,20 +91,17 @@ class Renting:
         async with self._database.begin() as session:
             await leases.mark_rented(session, lease.id, cloud_id)
 
-    async def _machine_request(self, lease: Lease) -> MachineRequest:
-        async with self._database.begin() as session:
-            instance = await session.get_one(Instance, int(lease.holder_id))
-        spec = InstanceSpec.model_validate(instance.spec)
-        bids = spec.query.machine_type is MachineType.INTERRUPTIBLE
+    def _machine_request(self, lease: Lease) -> MachineRequest:
+        spec = MachineSpec.model_validate(lease.spec)
         return MachineRequest(
             label=label_of(lease.label),
             offer_id=lease.offer_id,
             image=spec.image,
-            disk_gb=spec.disk_size,
-            startup_script=onstart_script(lease.public_key, spec.onstart_cmd),
-            env=spec.env | env_of(self._providers.sealer, spec),
+            disk_gb=spec.disk_gb,
+            startup_script=onstart_script(lease.public_key, spec.startup_command),
+            env=spec.env | open_env(self._providers.sealer, spec.sealed_env),
             ports=spec.ports,
-            bid_usd_per_hour=lease.price_usd_per_hour if bids else None,
+            bid_usd_per_hour=lease.price_usd_per_hour if spec.interruptible else None,
         )
 
 

@@ -10,7 +10,7 @@ from activities.errors import Fault, Final, NotYet, ssh_errors
 from activities.machines.end_processes import GRACE_SECONDS, ending
 from activities.machines.machines import MachineActivities
 from activities.machines.tools import ToolMissing, put_rsync
-from clients.ssh import CommandTimedOut, connect, run
+from clients.ssh import CommandTimedOut, run
 from clouds.provider import Cloud
 from db.machines.tables import Lease
 from db.session import Database
@@ -57,7 +57,7 @@ class ShellActivities:
             raise Final(Fault.MACHINE_LOST, "the machine does not run any more")
         cloud = await self._machines.cloud_of(lease)
         with ssh_errors(PAUSE):
-            async with await connect(self._machines.target(lease), timeout=SSH_DEADLINE) as connection:
+            async with self._machines.ssh.connection(self._machines.target(lease), timeout=SSH_DEADLINE) as connection:
                 try:
                     yield connection, cloud
                 except CommandTimedOut as error:

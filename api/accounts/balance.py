@@ -1,4 +1,4 @@
-"""The provider's word on the money, never a guess."""
+"""The balance as the provider reports it."""
 
 from fastapi import APIRouter, Security
 

@@ -26,7 +26,7 @@ router = APIRouter(
 
 
 class KnownSettings(Body):
-    """The settings that we act on; others are kept as they are."""
+    """The settings that have an effect here; others are stored unchanged."""
 
     idle_pause_minutes: float | None = Field(default=None, gt=0, le=525_600)
     idle_hibernate_minutes: float | None = Field(default=None, gt=0, le=525_600)
@@ -88,7 +88,7 @@ async def change_settings(
     app: App,
     verify: Literal["strict"] | None = Query(default=None, description="`strict`: do not save a refused key."),
 ) -> SettingsSaved:
-    """A new provider key is tried at once; a refused one is kept and said to be `refused`, unless `?verify=strict`."""
+    """A new provider key is tried at once. A refused one is stored as `refused`, or rejected with `?verify=strict`."""
     patch = _checked(body)
     if "vast_api_key" in body.model_fields_set:
         await _change_key(app, me.id, body.vast_api_key, strict=verify == "strict")

@@ -6,6 +6,7 @@ from api.guard import Guarded
 from api.openapi import UNAUTHORIZED, bearer
 from api.schemas import Answer
 from domain.endpoints.models import FAMILIES, ModelFamily
+from domain.endpoints.runtimes import runtime_of
 
 router = APIRouter(
     prefix="/models",
@@ -47,9 +48,16 @@ class AvailableAnswer(Answer):
 
 
 def _type_answer(family: ModelFamily) -> TypeAnswer:
-    fields = family.model_dump(exclude={"popular"})
-    popular = [PopularAnswer.model_validate(model.model_dump()) for model in family.popular]
-    return TypeAnswer(**fields, gpu_memory_gb=family.gpu_memory_gb, popular_models=popular)
+    runtime = runtime_of(family.type)
+    return TypeAnswer(
+        type=family.type,
+        name=family.name,
+        description=family.description,
+        runtime=runtime.name,
+        default_port=runtime.default_port,
+        gpu_memory_gb=family.gpu_memory_gb,
+        popular_models=[PopularAnswer.model_validate(model.model_dump()) for model in family.popular],
+    )
 
 
 TYPES = [_type_answer(family) for family in FAMILIES]

@@ -20,21 +20,25 @@ from api.schemas import Answer, BigId, Body, Short
 from db.accounts.tables import ProviderKey
 from db.endpoints.deployments import create_deployment
 from db.endpoints.tables import Deployment, Endpoint
+from db.instances.instances import reserve_machine
 from db.instances.tables import Instance
-from db.machines.leases import reserve
 from db.machines.tables import Lease
 from db.usage.spending import limits_of
-from domain.endpoints.models import DEFAULT_PORT, ServePlan, guess_type, plan_serving
+from domain.endpoints.models import guess_type
 from domain.endpoints.phases import AccessType, ModelType
-from domain.instances.instances import DEFAULT_DISK_GB, InstanceSpec
+from domain.endpoints.plans import ServePlan, plan_serving
+from domain.endpoints.runtimes import DEFAULT_PORT, RUNTIMES, runtime_of
+from domain.instances.instances import InstanceSpec
+from domain.machines.spec import DEFAULT_DISK_GB
 from domain.market.offers import Offer, OfferQuery
-from domain.workflow_contracts import deploy_workflow_id
+from domain.workflow_contracts import endpoint_workflow_id
 from failpoints import Failpoint, hit
 
 ESTIMATED_SECONDS = 300
 """What a real machine with a warm image and a small model takes."""
 DISK_BESIDE_WEIGHTS_GB = 15.0
 ENV_ENTRIES, ENV_VALUE_LENGTH = 100, 4096
+_SERVED = " and ".join(kind for kind, runtime in RUNTIMES.items() if runtime.is_built)
 
 router = APIRouter(
     prefix="/models", tags=["models"], route_class=Starting, dependencies=[Security(bearer)], responses=UNAUTHORIZED
@@ -123,8 +127,8 @@ async def deploy(body: DeployBody, me: Me, app: App, once: OnlyOnce) -> DeployAn
 
 def _check_served(body: DeployBody) -> None:
     kind = body.model_type or guess_type(body.model_id)
-    if kind is ModelType.SPEECH:
-        raise Invalid("not_supported_yet", "model_type", "Speech models are not served yet; llm and embeddings are.")
+    if not runtime_of(kind).is_built:
+        raise Invalid("not_supported_yet", "model_type", f"Models of type {kind} are not served yet; {_SERVED} are.")
 
 
 def _plan_and_query(body: DeployBody, max_price: float) -> tuple[ServePlan, OfferQuery]:
@@ -177,7 +181,7 @@ async def _write(
         label=body.label,
     )
     limits = await limits_of(session, place.user_id, app.providers.default_limits)
-    lease = await reserve(session, instance, place.account_id, place.offers, lease_keys(app.sealer), limits)
+    lease = await reserve_machine(session, instance, place.account_id, place.offers, lease_keys(app.sealer), limits)
     return _answer(app, deployment, endpoint, lease, api_key), (instance, deployment, lease)
 
 
@@ -196,7 +200,7 @@ def _answer(
         endpoint_url=url,
         access_type=endpoint.access_type,
         api_key=api_key,
-        workflow_id=deploy_workflow_id(deployment.id),
+        workflow_id=endpoint_workflow_id(endpoint.id),
         message=f"Deploying {deployment.model_id} on {machine_summary(lease)}.",
     )
 

@@ -13,7 +13,7 @@ from api.guard import Guarded
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer, problem
 from api.schemas import Answer
 from clients.ssh import SshError, SshTarget, connect, run
-from db.endpoints.deployments import ENDPOINT_KEY_PURPOSE
+from db.endpoints.endpoints import UPSTREAM_KEY_PURPOSE
 from db.endpoints.tables import Deployment, Endpoint
 from db.instances.tables import Instance
 from db.machines.tables import Lease
@@ -55,7 +55,7 @@ async def model_logs(
     endpoint = await session.get_one(Endpoint, found.endpoint_id)
     await session.commit()  # the machine may take its time, and needs no connection of ours to wait
     text = await _tail(target, lines)
-    key = app.sealer.open(endpoint.sealed_upstream_key, ENDPOINT_KEY_PURPOSE)
+    key = app.sealer.open(endpoint.sealed_upstream_key, UPSTREAM_KEY_PURPOSE)
     return LogsAnswer(id=found.id, deployment_id=found.id, logs=text.replace(key, "****"))
 
 

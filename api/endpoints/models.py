@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 
 from api.app_state import TEMPORAL_DOWN
 from api.deps import App, Me, OwnDeployment, Session
-from api.dispatch import tell_changed
+from api.dispatch import tell_endpoint
 from api.endpoints.catalogue import TYPES, TypeAnswer
 from api.endpoints.schemas import (
     DeploymentAnswer,
@@ -26,11 +26,11 @@ from api.idempotency import OnlyOnce, Starting
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer, problem
 from api.pagination import ListPage
 from api.schemas import Answer
-from db.endpoints.deployments import end_deployment, hash_key, new_endpoint_key, new_endpoint_path, route
+from db.endpoints import deployments, endpoints
 from db.endpoints.tables import Deployment, Endpoint
 from db.machines.leases import leases_of_instance
-from domain.endpoints.phases import AccessType, DeploymentStatus
-from domain.workflow_contracts import DeployProgress
+from domain.endpoints.phases import AccessType, DeploymentStatus, EndpointState
+from domain.workflow_contracts import EndpointProgress
 
 HEALTH_DEADLINE_SECONDS = 5.0
 QUERY_SECONDS = 1.0
@@ -106,15 +106,16 @@ async def model_status(found: OwnDeployment, app: App, session: Session) -> Depl
     tried = await leases_of_instance(session, found.instance_id)
     row = await one_row(session, found)
     await session.commit()  # nobody who waits for an answer keeps a connection
-    return shown_status(app.settings, row, await _live(app, found), tried)
+    return shown_status(app.settings, row, await _live(app, row[0], row[1]), tried)
 
 
-async def _live(app: App, deployment: Deployment) -> DeployProgress | None:
-    if deployment.status is not DeploymentStatus.DEPLOYING:
+async def _live(app: App, deployment: Deployment, endpoint: Endpoint) -> EndpointProgress | None:
+    """What the workflow says while something is going on; of an endpoint that serves, the record says all."""
+    if deployment.status.is_over or endpoint.state is EndpointState.READY:
         return None
     with suppress(*TEMPORAL_DOWN, TimeoutError):
         async with asyncio.timeout(QUERY_SECONDS):  # the client's own deadline is one of each try, and it may try again
-            return await app.workflows.progress_of_deploy(deployment.id)
+            return await app.workflows.progress_of_endpoint(endpoint.id)
     return None
 
 
@@ -151,8 +152,8 @@ async def stop_model(
     """The endpoint closes at once; the machine goes as fast as its cloud lets it. Saying it again changes nothing."""
     if found.status.is_over:
         response.status_code = 200
-    await end_deployment(session, found.id, DeploymentStatus.STOPPED, "Stopped by its owner.")
-    after.add_task(tell_changed, app.workflows, found.instance_id, [found.id])
+    await deployments.stop(session, found.endpoint_id, "Stopped by its owner.")
+    after.add_task(tell_endpoint, app.workflows, found.endpoint_id)
     return shown(app.settings, await one_row(session, found))
 
 
@@ -176,10 +177,7 @@ async def rotate(found: OwnDeployment, app: App, session: Session, once: OnlyOnc
     if found.status.is_over:
         raise Conflict("wrong_state", f"The deployment is {found.status}; its endpoint is closed.")
     endpoint = await session.get_one(Endpoint, found.endpoint_id, with_for_update=True)
-    key = new_endpoint_key() if endpoint.access_type is AccessType.PRIVATE else None
-    endpoint.path, endpoint.key_hash = new_endpoint_path(), hash_key(key) if key else None
-    await session.flush()
-    await route(session, endpoint.id, endpoint.state, endpoint.lease_id)
+    key = await endpoints.rotate(session, endpoint)
     url = endpoint_url(app.settings, endpoint.path)
     access = endpoint.access_type
     answer = Rotated(

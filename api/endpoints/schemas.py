@@ -10,13 +10,18 @@ from api.schemas import Answer, Time, WireId
 from db.endpoints.tables import Deployment, Endpoint
 from db.instances.tables import Instance
 from db.machines.tables import Lease
-from domain.endpoints.phases import AccessType, DeploymentStage, DeploymentStatus
+from domain.endpoints.phases import AccessType, DeploymentStage, DeploymentStatus, EndpointState
 from domain.machines.phases import LeaseOutcome
-from domain.workflow_contracts import DeployProgress, deploy_workflow_id
+from domain.workflow_contracts import EndpointProgress, endpoint_workflow_id
 from settings import Settings
 
 
 class DeploymentAnswer(Answer):
+    """`status` is how the order went: it stays `ready` while the server behind the endpoint is started again.
+
+    Whether requests are answered now, `endpoint_state` says; `restarts`: how often in a row the server failed.
+    """
+
     id: str
     deployment_id: str
     deploy_id: str
@@ -32,6 +37,8 @@ class DeploymentAnswer(Answer):
     endpoint: str
     endpoint_url: str
     access_type: AccessType
+    endpoint_state: EndpointState
+    restarts: int
     port: int
     gpu_name: str | None
     num_gpus: int | None
@@ -87,7 +94,7 @@ def endpoint_url(settings: Settings, path: str) -> str:
     return f"{settings.gateway_url.rstrip('/')}/e/{path}"
 
 
-def shown(settings: Settings, row: Row, live: DeployProgress | None = None) -> DeploymentAnswer:
+def shown(settings: Settings, row: Row, live: EndpointProgress | None = None) -> DeploymentAnswer:
     """The deployment; where the running workflow says more than the record, its word."""
     deployment, endpoint, lease = row
     said = live if live is not None and not deployment.status.is_over else None
@@ -109,12 +116,14 @@ def shown(settings: Settings, row: Row, live: DeployProgress | None = None) -> D
         endpoint=url,
         endpoint_url=url,
         access_type=endpoint.access_type,
+        endpoint_state=endpoint.state,
+        restarts=endpoint.failures,
         port=endpoint.port,
         gpu_name=lease.gpu_name if lease else None,
         num_gpus=lease.num_gpus if lease else None,
         dph_total=float(lease.price_usd_per_hour) if lease else None,
         phase_timings_ms=_in_order((said.phase_timings_ms if said else {}) or deployment.phase_timings_ms),
-        workflow_id=deploy_workflow_id(deployment.id),
+        workflow_id=endpoint_workflow_id(endpoint.id),
         created_at=deployment.created_at,
         ready_at=deployment.ready_at,
         ended_at=deployment.ended_at,
@@ -127,7 +136,7 @@ def _in_order(timings: dict[str, int]) -> dict[str, int]:
 
 
 def shown_status(
-    settings: Settings, row: Row, live: DeployProgress | None, tried: Sequence[Lease]
+    settings: Settings, row: Row, live: EndpointProgress | None, tried: Sequence[Lease]
 ) -> DeployStatusAnswer:
     return DeployStatusAnswer(
         **shown(settings, row, live).model_dump(),

@@ -19,13 +19,14 @@ from api.schemas import BigId, Body, Short
 from clients.ssh_keys import NotAPublicKey, read_public_key
 from db.accounts.ssh_keys import keys_of_user
 from db.accounts.tables import ProviderKey
-from db.instances.instances import Address, NewInstance, create_instance, sealed_env
+from db.instances.instances import Address, NewInstance, create_instance, reserve_machine
 from db.instances.tables import Instance
-from db.machines.leases import reserve
+from db.machines.machine_env import seal_env
 from db.machines.tables import Lease
 from db.usage.spending import limits_of
-from domain.instances.instances import DEFAULT_DISK_GB, DEFAULT_IMAGE, DEFAULT_PERSIST, InstanceSpec
+from domain.instances.instances import DEFAULT_PERSIST, InstanceSpec
 from domain.instances.phases import SshWake
+from domain.machines.spec import DEFAULT_DISK_GB, DEFAULT_IMAGE
 from domain.market.offers import Offer, OfferQuery
 from failpoints import Failpoint, hit
 
@@ -133,7 +134,7 @@ def _wanted(app: AppState, user_id: int, key: ProviderKey, body: InstanceBody, q
         image=body.image,
         disk_size=body.disk_size,
         ports=sorted(set(body.ports)),
-        sealed_env=sealed_env(app.sealer, body.env),
+        sealed_env=seal_env(app.sealer, body.env),
         onstart_cmd=body.onstart_cmd,
     )
     return NewInstance(
@@ -164,4 +165,4 @@ async def place_instance(
     address = Address(settings.ssh_host, settings.ssh_shard, settings.ssh_port_range)
     instance = await create_instance(session, app.sealer, address, wanted)
     limits = await limits_of(session, wanted.user_id, app.providers.default_limits)
-    return instance, await reserve(session, instance, account_id, offers, lease_keys(app.sealer), limits)
+    return instance, await reserve_machine(session, instance, account_id, offers, lease_keys(app.sealer), limits)

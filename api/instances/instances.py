@@ -1,6 +1,6 @@
 """Instances that a user holds: list, look, and their timelines."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Security
 from sqlalchemy import ColumnElement, and_, func, or_, select
@@ -10,9 +10,9 @@ from api.guard import Guarded
 from api.instances.schemas import InstanceAnswer, instance_rows, shown_instance
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer
 from api.pagination import ListPage
-from api.schemas import Answer, Time
+from api.schemas import Answer
+from api.timelines import EventPage, timeline
 from db.instances.tables import Instance
-from db.tables import Event
 from domain.instances.phases import Desired, InstanceStatus
 
 router = APIRouter(
@@ -34,19 +34,8 @@ class InstancesAnswer(Answer):
     next_cursor: str | None
 
 
-class EventAnswer(Answer):
-    id: int
-    kind: str
-    text: str
-    at: Time
-
-
-class EventsAnswer(Answer):
+class EventsAnswer(EventPage):
     instance_id: int
-    events: list[EventAnswer]
-    count: int
-    total: int
-    next_cursor: str | None
 
 
 @router.get("", summary="Instances held at a provider now")
@@ -67,7 +56,7 @@ async def list_instances(
 
 
 def _wanted(status: InstanceStatus | None, all: bool) -> list[ColumnElement[bool]]:
-    """One that shall go is shown as `destroying` from the moment that this was wished."""
+    """One that is to be destroyed is shown as `destroying` from the request on."""
     going = and_(Instance.desired == Desired.DESTROYED, Instance.status.not_in(_OVER))
     if status is InstanceStatus.DESTROYING:
         return [or_(Instance.status == status, going)]
@@ -84,11 +73,5 @@ async def show_instance(found: OwnInstance, session: Session) -> InstanceAnswer:
 
 @router.get("/{id}/events", summary="What happened to an instance, newest first", responses=NOT_FOUND)
 async def instance_events(found: OwnInstance, session: Session, page: ListPage) -> EventsAnswer:
-    mine: list[Any] = [Event.subject == f"instance:{found.id}"]
-    total = await session.scalar(select(func.count()).select_from(Event).where(*mine))
-    after = [] if page.after is None else [Event.id < page.after]
-    newest = select(Event).where(*mine, *after).order_by(Event.id.desc()).limit(page.limit + 1)
-    rows = (await session.scalars(newest)).all()
-    events = [EventAnswer(id=row.id, kind=row.kind, text=row.text, at=row.at) for row in rows[: page.limit]]
-    cursor = page.next_cursor([each.id for each in events], len(rows) > page.limit)
-    return EventsAnswer(instance_id=found.id, events=events, count=len(events), total=total or 0, next_cursor=cursor)
+    events = await timeline(session, page, f"instance:{found.id}")
+    return EventsAnswer(**events.model_dump(), instance_id=found.id)

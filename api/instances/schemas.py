@@ -1,4 +1,4 @@
-"""Instances as they are shown. What no table knows yet is null."""
+"""Answers about instances. Fields that no table has yet are null."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from db.machines.agent_reports import status_of as report_status
 from db.machines.tables import AgentReport, Lease
 from domain.instances.idleness import still_idle
 from domain.instances.instances import InstanceSpec
-from domain.instances.phases import Desired, InstancePurpose, InstanceStatus, SshWake
+from domain.instances.phases import Desired, InstanceKind, InstanceStatus, SshWake
 from domain.instances.wakes import WakeReport
 from domain.machines.agents import latest
 from domain.machines.machines import MachineSeen, Seen
@@ -33,7 +33,7 @@ class InstanceAnswer(Answer):
     instance_id: int
     status: InstanceStatus
     actual_status: str | None
-    purpose: InstancePurpose
+    kind: InstanceKind
     stage: str | None
     progress: int | None
     message: str
@@ -75,7 +75,7 @@ class InstanceAnswer(Answer):
 
 
 def instance_rows(*conditions: ColumnElement[bool]) -> Select[Instance, Lease, AgentReport]:
-    """Each instance with its present lease and the last word of its agent, newest first."""
+    """Each instance with its present lease and its agent's last report, newest first."""
     joined = select(Instance, Lease, AgentReport).outerjoin(Lease, Lease.id == Instance.lease_id)
     joined = joined.outerjoin(AgentReport, AgentReport.lease_id == Instance.lease_id)
     return joined.where(*conditions).order_by(Instance.id.desc())
@@ -85,7 +85,7 @@ _ASLEEP = (InstanceStatus.PAUSED, InstanceStatus.HIBERNATING, InstanceStatus.HIB
 
 
 def status_of(instance: Instance) -> InstanceStatus:
-    """A wish shows from the moment that it is written."""
+    """The status to show: a requested destruction shows at once."""
     if instance.status.is_over:
         return instance.status
     if instance.desired is Desired.DESTROYED:
@@ -106,7 +106,7 @@ def shown_instance(instance: Instance, lease: Lease | None, said: AgentReport | 
         instance_id=instance.id,
         status=status,
         actual_status=seen.actual_status,
-        purpose=instance.purpose,
+        kind=instance.kind,
         stage=lease.state if lease and progress is not None else None,
         progress=progress,
         message=instance.message,

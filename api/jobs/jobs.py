@@ -20,10 +20,10 @@ from api.schemas import Answer, BigId, Body, Name, Short
 from db.jobs.jobs import cancel_job, create_job, last_attempt, query_of
 from db.jobs.tables import Job
 from db.usage.spending import limits_of
-from domain.instances.instances import DEFAULT_DISK_GB, DEFAULT_IMAGE
 from domain.jobs.artifacts import BadPath, output_path
 from domain.jobs.phases import JobStatus
 from domain.jobs.spec import DEFAULT_OUTPUT_PATH, DEFAULT_TIMEOUT_MINUTES, SPOT_RETRIES, JobSpec
+from domain.machines.spec import DEFAULT_DISK_GB, DEFAULT_IMAGE
 from failpoints import Failpoint, hit
 
 MAX_SCRIPT = 1 << 20

@@ -1,4 +1,4 @@
-"""What is rented for a user: which machine, why, since when, for how much; and what somebody has to look at."""
+"""What is rented for a user: which machine, why, since when and for how much; and open alarms."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ router = APIRouter(
 MAX_LIMIT = 1000
 
 
-class Holder(Answer):
+class HolderAnswer(Answer):
     kind: str
     id: str
 
@@ -32,7 +32,7 @@ class LeaseAnswer(Answer):
 
     id: str
     lease_id: str
-    holder: Holder
+    holder: HolderAnswer
     label: str
     provider_id: WireId | None
     machine_id: WireId
@@ -93,7 +93,7 @@ def shown(lease: Lease) -> LeaseAnswer:
     return LeaseAnswer(
         id=lease.id,
         lease_id=lease.id,
-        holder=Holder(kind=lease.holder_kind, id=lease.holder_id),
+        holder=HolderAnswer(kind=lease.holder_kind, id=lease.holder_id),
         label=lease.label,
         provider_id=lease.cloud_id,
         machine_id=lease.host_id,

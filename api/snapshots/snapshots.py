@@ -20,7 +20,8 @@ from db.snapshots import snapshots
 from db.snapshots.tables import Snapshot
 from domain.ids import is_id, new_id
 from domain.instances.actions import NotForSleeping
-from domain.instances.phases import InstancePurpose, InstanceStatus
+from domain.instances.phases import InstanceStatus
+from domain.lifecycles import LIFECYCLES
 from domain.snapshots.snapshots import NothingRuns
 
 router = APIRouter(
@@ -110,8 +111,8 @@ async def take_snapshot(
     """Answers at once; `GET /snapshots/{id}` shows how far it is."""
     await once.claim(session)
     instance = await my_instance(session, me, body.instance_id)
-    if instance.purpose is InstancePurpose.JOB:
-        raise NotForSleeping(instance.purpose)
+    if not LIFECYCLES[instance.kind].has_own_snapshots:
+        raise NotForSleeping(instance.kind)
     if status_of(instance) is not InstanceStatus.RUNNING:
         last = await snapshots.newest(session, instance)
         raise NothingRuns(status_of(instance), None if last is None else last.id)
@@ -136,7 +137,7 @@ async def delete_snapshot(
     after: BackgroundTasks,
     force: Annotated[bool, Query(description="Even the last one of a hibernated instance.")] = False,
 ) -> SnapshotAnswer:
-    """It is off the list at once; its room in the vault is given back a little later."""
+    """It is off the list at once; its data is deleted a little later."""
     if found.id in await snapshots.being_restored(session, found.instance_id):
         raise Conflict("wrong_state", "An instance is being restored from this snapshot; delete it when that is done.")
     instance = await session.get_one(Instance, found.instance_id)

@@ -9,7 +9,7 @@ from rich.prompt import Confirm
 
 from cli.errors import Refused
 from cli.leases.direct import settings_of, told
-from db.machines.orphans import WORD_HOLDS, permit, present
+from db.machines.orphans import PERMISSION_HOLDS, permit, present
 from db.machines.tables import Orphan
 from db.session import Database
 
@@ -56,7 +56,7 @@ async def _go_on(console: Console, database: Database, shown: Sequence[Orphan], 
         raise Refused("Nothing was changed.")
     async with database.begin() as session:
         count = await permit(session, shown)
-    minutes = int(WORD_HOLDS.total_seconds() / 60)
+    minutes = int(PERMISSION_HOLDS.total_seconds() / 60)
     console.print(f"The reaper acts on {count} of them from its next sweep on; the word holds for {minutes} minutes.")
     if count < len(shown):
         console.print("The others are under another suspicion by now, or under none: look again.")

@@ -1,4 +1,4 @@
-"""Keys of clouds and the accounts that they open: which of them serves whom. The rows hold keys sealed."""
+"""Cloud keys, the accounts they belong to, and which key serves which user. Rows hold keys sealed."""
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -20,7 +20,7 @@ async def own_key(session: AsyncSession, user_id: int, url: str) -> ProviderKey 
 
 
 async def installation_key(session: AsyncSession, url: str) -> ProviderKey | None:
-    """The operator's, for users without one of their own."""
+    """The operator's key, for users without one of their own."""
     return await session.scalar(
         select(ProviderKey)
         .where(ProviderKey.user_id.is_(None), ProviderKey.retired_at.is_(None), ProviderKey.url == url)
@@ -29,7 +29,7 @@ async def installation_key(session: AsyncSession, url: str) -> ProviderKey | Non
 
 
 async def serving_key(session: AsyncSession, provider_key_id: int) -> ProviderKey:
-    """This key; while the cloud refuses it, a valid one of the same account, if there is any."""
+    """This key, or another valid key of the same account while the cloud refuses this one."""
     key = await session.get_one(ProviderKey, provider_key_id)
     if key.status is not KeyStatus.REFUSED:
         return key
@@ -79,7 +79,7 @@ async def saved_key(session: AsyncSession, user_id: int | None, fingerprint: str
 
 
 async def retire_others(session: AsyncSession, kept: ProviderKey) -> None:
-    """One installation key a cloud; the others only serve what was rented with them."""
+    """Make this the installation's key for its cloud. Earlier ones serve only what was rented with them."""
     await session.flush()
     await session.execute(
         update(ProviderKey)

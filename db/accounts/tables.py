@@ -1,4 +1,4 @@
-"""Users and how they come in; accounts at clouds and their keys."""
+"""Users and their credentials; accounts at clouds and their keys."""
 
 from datetime import datetime
 from typing import Any

@@ -1,39 +1,21 @@
-"""Making and ending deployments: an instance, a deployment and its endpoint are born and end together."""
+"""Orders to serve a model: made with an instance and an endpoint, ended by their owner or by what came of them."""
 
-import hashlib
-import json
 import secrets
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.endpoints import endpoints
 from db.endpoints.tables import Deployment, Endpoint
 from db.instances.tables import Instance
-from db.sealing import Sealer
-from domain.endpoints.models import ServePlan
+from db.sealing import Sealer, hash_key
 from domain.endpoints.phases import AccessType, DeploymentStage, DeploymentStatus, EndpointState
+from domain.endpoints.plans import ServePlan
 from domain.ids import new_id
 from domain.instances.instances import InstanceSpec
-from domain.instances.phases import Desired, InstancePurpose
+from domain.instances.phases import InstanceKind
 
-ENDPOINT_KEY_PURPOSE = "endpoint-upstream-key"
 ENV_PURPOSE = "deployment-env"
-ENDPOINT_KEY_PREFIX = "dumont_ep_"
-ROUTES_CHANNEL = "routes"
-
-
-def hash_key(key: str) -> str:
-    """Keys of ours are random and long, so a plain digest keeps them."""
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-def new_endpoint_key() -> str:
-    return ENDPOINT_KEY_PREFIX + secrets.token_urlsafe(32)
-
-
-def new_endpoint_path() -> str:
-    """168 bits: a public endpoint is as secret as its path."""
-    return secrets.token_urlsafe(21)
 
 
 async def create_deployment(
@@ -51,24 +33,23 @@ async def create_deployment(
     instance = Instance(
         user_id=user_id,
         provider_key_id=provider_key_id,
-        purpose=InstancePurpose.MODEL,
+        kind=InstanceKind.MODEL,
         label=label or plan.model_id,
         spec=spec.model_dump(mode="json"),
     )
-    session.add(instance)
-    key = new_endpoint_key() if access_type is AccessType.PRIVATE else None
+    key = endpoints.new_key() if access_type is AccessType.PRIVATE else None
     endpoint = Endpoint(
         id=new_id("ep"),
         user_id=user_id,
-        path=new_endpoint_path(),
+        path=endpoints.new_path(),
         access_type=access_type,
         key_hash=hash_key(key) if key else None,
         model_type=plan.model_type.value,
         model_id=plan.model_id,
         port=plan.port,
-        sealed_upstream_key=sealer.seal(secrets.token_urlsafe(32), ENDPOINT_KEY_PURPOSE),
+        sealed_upstream_key=sealer.seal(secrets.token_urlsafe(32), endpoints.UPSTREAM_KEY_PURPOSE),
     )
-    session.add(endpoint)
+    session.add_all([instance, endpoint])
     await session.flush()
     deployment = Deployment(
         id=new_id("dep"),
@@ -78,7 +59,7 @@ async def create_deployment(
         model_type=plan.model_type.value,
         model_id=plan.model_id,
         plan=plan.model_dump(mode="json", exclude={"env"}),
-        sealed_env=sealer.seal(json.dumps(plan.env), ENV_PURPOSE) if plan.env else None,
+        sealed_env=sealer.seal_env(plan.env, ENV_PURPOSE),
         label=label,
     )
     session.add(deployment)
@@ -89,48 +70,36 @@ async def create_deployment(
 def plan_of(deployment: Deployment, sealer: Sealer) -> ServePlan:
     """The plan with its environment opened: users put tokens there."""
     plan = ServePlan.model_validate(deployment.plan)
-    if deployment.sealed_env is None:
-        return plan
-    return plan.model_copy(update={"env": json.loads(sealer.open(deployment.sealed_env, ENV_PURPOSE))})
+    return plan.model_copy(update={"env": sealer.open_env(deployment.sealed_env, ENV_PURPOSE)})
 
 
-async def publish(session: AsyncSession, deployment_id: str, lease_id: str) -> bool:
-    """Point the endpoint at the lease's machine and call the deployment ready. False: it is not wanted any more."""
-    deployment = await session.get(Deployment, deployment_id, with_for_update=True)
-    if deployment is None or not deployment.wanted or deployment.status.is_over:
-        return False
+async def stop(session: AsyncSession, endpoint_id: str, message: str) -> None:
+    """Its owner wants the endpoint no longer: the order is over and the address void, at once.
+
+    The endpoint's workflow is to be told after the commit; it has the machine released.
+    """
+    endpoint, deployment, _ = await endpoints.read(session, endpoint_id, lock=True)
+    if deployment.status.is_over:
+        return
+    deployment.status, deployment.message, deployment.wanted = DeploymentStatus.STOPPED, message, False
+    deployment.ended_at = func.clock_timestamp()
+    if endpoint.state.is_open:
+        await endpoints.become(session, endpoint, EndpointState.CLOSING, None)
+
+
+async def mark_ready(session: AsyncSession, deployment: Deployment) -> None:
+    """Its model answers. What it took is known once: a server that is started again is no new order."""
     deployment.status, deployment.stage = DeploymentStatus.READY, DeploymentStage.READY
     deployment.message = "The model answers."
     deployment.ready_at = deployment.ready_at or func.clock_timestamp()
-    await route(session, deployment.endpoint_id, EndpointState.READY, lease_id)
-    return True
+    await session.flush()
 
 
-async def route(session: AsyncSession, endpoint_id: str, state: EndpointState, lease_id: str | None) -> None:
-    """Change an endpoint's route and tell the gateways when the transaction commits."""
-    await session.execute(
-        update(Endpoint)
-        .where(Endpoint.id == endpoint_id)
-        .values(state=state, lease_id=lease_id, version=Endpoint.version + 1, updated_at=func.clock_timestamp())
-    )
-    await session.execute(
-        text("SELECT pg_notify(:channel, :payload)"), {"channel": ROUTES_CHANNEL, "payload": endpoint_id}
-    )
-
-
-async def end_deployment(session: AsyncSession, deployment_id: str, status: DeploymentStatus, message: str) -> None:
-    """Close the deployment and its endpoint, and wish its instance gone. The first ending stands."""
-    deployment = await session.get(Deployment, deployment_id, with_for_update=True)
-    if deployment is None or deployment.status.is_over:
+async def mark_ended(session: AsyncSession, deployment: Deployment) -> None:
+    """Its machine is given back, or will be for sure. The first ending stands."""
+    if deployment.status.is_over:
         return
-    deployment.status, deployment.message, deployment.wanted = status, message, False
+    deployment.status = DeploymentStatus.FAILED if deployment.wanted else DeploymentStatus.STOPPED
+    deployment.wanted = False
     deployment.ended_at = func.clock_timestamp()
-    await route(session, deployment.endpoint_id, EndpointState.CLOSED, None)
-    await session.execute(
-        update(Instance).where(Instance.id == deployment.instance_id).values(desired=Desired.DESTROYED)
-    )
-
-
-async def deployments_of_instance(session: AsyncSession, instance_id: int) -> list[Deployment]:
-    rows = await session.scalars(select(Deployment).where(Deployment.instance_id == instance_id))
-    return list(rows)
+    await session.flush()

@@ -9,8 +9,8 @@ from db.machines.leases import leases_of_instance
 from db.machines.tables import Lease
 from db.snapshots.snapshots import newest
 from db.snapshots.tables import Snapshot
-from domain.instances.phases import InstancePurpose
 from domain.instances.steps import WORTHLESS, InstanceFacts, LeaseFacts, NewestSnapshot
+from domain.lifecycles import LIFECYCLES
 from domain.machines.phases import LeaseOutcome, LeaseState
 
 _WORKED = (LeaseOutcome.WORKING, LeaseOutcome.SERVED)
@@ -21,20 +21,20 @@ async def instance_facts(
 ) -> InstanceFacts:
     tried = await leases_of_instance(session, instance.id)
     present = next((each for each in tried if each.id == instance.lease_id), None)
-    home = next((each for each in tried if each.id == instance.data_lease_id), None)
-    keeps_files = instance.purpose is InstancePurpose.INTERACTIVE
-    snapshot = await newest(session, instance) if keeps_files else None
+    data = next((each for each in tried if each.id == instance.data_lease_id), None)
+    lifecycle = LIFECYCLES[instance.kind]
+    snapshot = await newest(session, instance) if lifecycle.keeps_files else None
     return InstanceFacts(
         desired=instance.desired,
         status=instance.status,
         lease=None if present is None else _facts(present, snapshot),
-        attempts=_failed_lately(tried) if keeps_files else sum(each.outcome not in WORTHLESS for each in tried),
+        attempts=_failed_lately(tried),
         attempts_allowed=attempts_allowed,
         open_leases=sum(each.state.is_open for each in tried),
         was_running=instance.running_at is not None,
-        keeps_files=keeps_files,
+        lifecycle=lifecycle,
         data_lease_id=instance.data_lease_id,
-        data_lease_is_open=home is not None and home.state.is_open,
+        data_lease_is_open=data is not None and data.state.is_open,
         others_held=any(each.wanted and each.state.is_open for each in tried if each is not present),
         snapshot=None if snapshot is None else NewestSnapshot(id=snapshot.id, is_verified=snapshot.verified),
         restore_requested=instance.restore_snapshot_id,
@@ -50,10 +50,11 @@ def holds_all(snapshot: Snapshot | None, lease: Lease) -> bool:
 
 
 def _failed_lately(tried: Sequence[Lease]) -> int:
-    """Attempts since the last machine that worked: an old instance has many machines behind it."""
+    """Attempts since the last machine that worked. Earlier ones do not count against the limit."""
     failed = 0
     for each in tried:
-        failed = 0 if each.outcome in _WORKED else failed + (each.outcome not in WORTHLESS)
+        worked = each.outcome in _WORKED or each.running_at is not None
+        failed = 0 if worked else failed + (each.outcome not in WORTHLESS)
     return failed
 
 

@@ -1,6 +1,6 @@
-"""Making an instance that somebody works on: its row, its SSH address for life, its wish to run."""
+"""Creates an instance that somebody works on: its row, and the SSH address that it keeps for life."""
 
-import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,12 +9,16 @@ from db.events import record_event
 from db.instances.ssh_identity import new_identity
 from db.instances.ssh_ports import take_port
 from db.instances.tables import Instance
+from db.machines.leases import LeaseKeys, LeaseRequest, reserve
+from db.machines.tables import Lease
 from db.notify import notify_instance
 from db.sealing import Sealer
+from db.usage.spending import Limits
+from domain.holders import instance_holder
 from domain.instances.instances import InstanceSpec
-from domain.instances.phases import InstancePurpose, SshWake
-
-ENV_PURPOSE = "instance-env"
+from domain.instances.phases import InstanceKind, SshWake
+from domain.lifecycles import LIFECYCLES
+from domain.market.offers import Offer
 
 
 class Address(NamedTuple):
@@ -26,7 +30,7 @@ class Address(NamedTuple):
 
 
 class NewInstance(NamedTuple):
-    """What its maker decides of an instance; the rest follows from its life."""
+    """What is given when an instance is created."""
 
     user_id: int
     provider_key_id: int
@@ -51,7 +55,7 @@ async def create_instance(session: AsyncSession, sealer: Sealer, address: Addres
     instance = Instance(
         user_id=wanted.user_id,
         provider_key_id=wanted.provider_key_id,
-        purpose=InstancePurpose.INTERACTIVE,
+        kind=InstanceKind.INTERACTIVE,
         label=wanted.label,
         spec=wanted.spec.model_dump(mode="json"),
         persist=wanted.persist,
@@ -75,10 +79,26 @@ async def create_instance(session: AsyncSession, sealer: Sealer, address: Addres
     return instance
 
 
-def sealed_env(sealer: Sealer, env: dict[str, str]) -> str | None:
-    """Users put tokens there, so it is kept like one."""
-    return sealer.seal(json.dumps(env), ENV_PURPOSE) if env else None
+async def reserve_machine(
+    session: AsyncSession, instance: Instance, account_id: int, offers: Sequence[Offer], keys: LeaseKeys, limits: Limits
+) -> Lease:
+    """The instance's lease from now on: its present one while that is good, else a new one for the best free offer.
 
+    The caller holds the instance's row.
 
-def env_of(sealer: Sealer, spec: InstanceSpec) -> dict[str, str]:
-    return {} if spec.sealed_env is None else dict(json.loads(sealer.open(spec.sealed_env, ENV_PURPOSE)))
+    Raises:
+        SpendingCapReached, GpuLimitReached, NoOfferFree
+    """
+    lifecycle = LIFECYCLES[instance.kind]
+    request = LeaseRequest(
+        holder=instance_holder(instance.id),
+        user_id=instance.user_id,
+        account_id=account_id,
+        provider_key_id=instance.provider_key_id,
+        spec=InstanceSpec.model_validate(instance.spec).machine(has_agent=lifecycle.has_agent),
+        keeps_files=lifecycle.keeps_files,
+        present_lease_id=instance.lease_id,
+    )
+    lease = await reserve(session, request, offers, keys, limits)
+    instance.lease_id = lease.id
+    return lease

@@ -2,22 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.accounts.tables import Account
-from db.instances.tables import Instance
 from db.machines.tables import Lease
 from db.tables import Installation
 from db.usage.costs import committed_usd
 from db.usage.spending import Limits
+from domain.holders import Holder, instance_holder
 from domain.ids import new_id
-from domain.instances.instances import InstanceSpec
-from domain.instances.phases import InstancePurpose
 from domain.machines.labels import Label
 from domain.machines.phases import LeaseOutcome, LeaseState, SshWay
+from domain.machines.spec import MachineSpec
 from domain.market.offers import Offer, usd
 from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
 
@@ -50,37 +49,51 @@ async def check_limits(session: AsyncSession, user_id: int, offer: Offer, limits
         raise GpuLimitReached(held or 0, offer.num_gpus, limits.gpus)
 
 
+class LeaseKeys(NamedTuple):
+    """A machine's SSH key: the public line, and the private half sealed."""
+
+    public: str
+    sealed_private: str
+
+
+class LeaseRequest(NamedTuple):
+    """Who needs a machine, on which account, and what it shall be.
+
+    `keeps_files`: its disk holds a user's work. `present_lease_id`: what the holder has now; kept while it is good.
+    """
+
+    holder: Holder
+    user_id: int
+    account_id: int
+    provider_key_id: int
+    spec: MachineSpec
+    keeps_files: bool = False
+    present_lease_id: str | None = None
+
+
 async def reserve(
-    session: AsyncSession,
-    instance: Instance,
-    account_id: int,
-    offers: Sequence[Offer],
-    keys: tuple[str, str],
-    limits: Limits,
+    session: AsyncSession, request: LeaseRequest, offers: Sequence[Offer], keys: LeaseKeys, limits: Limits
 ) -> Lease:
     """Write the lease for the best free offer, or for none. One at a time per account, so no offer is taken twice.
 
-    An instance whose lease is still good keeps it: a repeated call never makes a second one beside it. The caller holds
-    the instance's row.
-
-    `offers`: best first. `keys`: the machine's public and sealed private SSH key.
+    A holder whose lease is still good keeps it: a repeated call never makes a second one beside it. The caller holds
+    the holder's row. `offers`: best first.
 
     Raises:
         SpendingCapReached, GpuLimitReached: the user's limits would be passed.
-        NoOfferFree: every offer is reserved by another flow, was tried for this instance, or its host failed lately.
+        NoOfferFree: every offer is reserved by another flow, was tried for this holder, or its host failed lately.
     """
-    present = None if instance.lease_id is None else await session.get(Lease, instance.lease_id)
+    present = None if request.present_lease_id is None else await session.get(Lease, request.present_lease_id)
     if present is not None and _is_good(present):
         return present
-    await session.execute(select(Account.id).where(Account.id == account_id).with_for_update())
-    shunned_offers, shunned_hosts = await _shunned(session, account_id, instance.id)
+    await session.execute(select(Account.id).where(Account.id == request.account_id).with_for_update())
+    shunned_offers, shunned_hosts = await _shunned(session, request.account_id, request.holder)
     free = [each for each in offers if each.id not in shunned_offers and each.host_id not in shunned_hosts]
     if not free:
         raise NoOfferFree
-    await check_limits(session, instance.user_id, free[0], limits)
-    lease = _lease(await installation_id(session), instance, account_id, free[0], keys)
+    await check_limits(session, request.user_id, free[0], limits)
+    lease = _lease(await installation_id(session), request, free[0], keys)
     session.add(lease)
-    instance.lease_id = lease.id
     await session.flush()
     return lease
 
@@ -91,10 +104,10 @@ def _is_good(lease: Lease) -> bool:
     return not over and lease.start_refused is None
 
 
-async def _shunned(session: AsyncSession, account_id: int, instance_id: int) -> tuple[set[str], set[str]]:
-    """Offers that are taken, or failed this instance lately; hosts that failed one of ours lately."""
+async def _shunned(session: AsyncSession, account_id: int, holder: Holder) -> tuple[set[str], set[str]]:
+    """Offers that are taken, or failed this holder lately; hosts that failed one of ours lately."""
     lately = func.coalesce(Lease.closed_at, func.now()) > func.now() - TRIED_LATELY
-    tried = and_(of_instance(instance_id), Lease.outcome != LeaseOutcome.SERVED, lately)
+    tried = and_(of_holder(holder), Lease.outcome != LeaseOutcome.SERVED, lately)
     taken_or_tried = or_(and_(Lease.account_id == account_id, OPEN), tried)
     failed = and_(
         func.coalesce(Lease.closed_at, func.now()) > func.now() - RECENT_FAILURE,
@@ -110,33 +123,41 @@ async def _shunned(session: AsyncSession, account_id: int, instance_id: int) -> 
     return offers, hosts
 
 
-def _lease(installation: str, instance: Instance, account_id: int, offer: Offer, keys: tuple[str, str]) -> Lease:
+def _lease(installation: str, request: LeaseRequest, offer: Offer, keys: LeaseKeys) -> Lease:
     lease_id = new_id("lease")
-    public_key, sealed_private_key = keys
     return Lease(
         id=lease_id,
-        account_id=account_id,
-        provider_key_id=instance.provider_key_id,
-        user_id=instance.user_id,
-        holder_kind="instance",
-        holder_id=str(instance.id),
+        account_id=request.account_id,
+        provider_key_id=request.provider_key_id,
+        user_id=request.user_id,
+        holder_kind=request.holder.kind,
+        holder_id=request.holder.id,
         label=str(Label(installation, lease_id)),
+        spec=request.spec.model_dump(mode="json"),
         offer_id=offer.id,
         host_id=offer.host_id,
         gpu_name=offer.gpu_name,
         num_gpus=offer.num_gpus,
         price_usd_per_hour=offer.price_usd_per_hour,
         offer=offer.model_dump(mode="json"),
-        storage_usd_per_hour=offer.storage_usd_per_gb_hour * usd(InstanceSpec.model_validate(instance.spec).disk_size),
-        keeps_files=instance.purpose is InstancePurpose.INTERACTIVE,
-        public_key=public_key,
-        sealed_private_key=sealed_private_key,
+        storage_usd_per_hour=offer.storage_usd_per_gb_hour * usd(request.spec.disk_gb),
+        keeps_files=request.keeps_files,
+        public_key=keys.public,
+        sealed_private_key=keys.sealed_private,
     )
 
 
+def holder_of(lease: Lease) -> Holder:
+    return Holder(kind=lease.holder_kind, id=lease.holder_id)
+
+
+def of_holder(holder: Holder) -> ColumnElement[bool]:
+    """The condition that a lease serves, or served, this holder."""
+    return and_(Lease.holder_kind == holder.kind, Lease.holder_id == holder.id)
+
+
 def of_instance(instance_id: int) -> ColumnElement[bool]:
-    """The condition that a lease serves, or served, this instance."""
-    return and_(Lease.holder_kind == "instance", Lease.holder_id == str(instance_id))
+    return of_holder(instance_holder(instance_id))
 
 
 async def leases_of_instance(session: AsyncSession, instance_id: int) -> Sequence[Lease]:
@@ -216,14 +237,9 @@ async def mark_closed(session: AsyncSession, lease_id: str) -> None:
     )
 
 
-async def request_release(session: AsyncSession, lease_id: str, holder: tuple[str, str]) -> None:
-    """The holder lets go. Ignored when the lease has another holder by now."""
-    kind, holder_id = holder
-    await session.execute(
-        update(Lease)
-        .where(Lease.id == lease_id, Lease.holder_kind == kind, Lease.holder_id == holder_id)
-        .values(wanted=False)
-    )
+async def request_release(session: AsyncSession, lease_id: str, holder: Holder) -> None:
+    """The holder needs the machine no longer. Ignored when the lease has another holder by now."""
+    await session.execute(update(Lease).where(Lease.id == lease_id, of_holder(holder)).values(wanted=False))
 
 
 async def unmark_asked(session: AsyncSession, lease_id: str) -> None:
@@ -235,21 +251,16 @@ async def unmark_asked(session: AsyncSession, lease_id: str) -> None:
     )
 
 
-async def hand_over(session: AsyncSession, lease_id: str, old: tuple[str, str], new: tuple[str, str]) -> bool:
-    """Compare-and-set of the holder, `(kind, id)`. False: the lease has another holder by now, or is being released.
+async def hand_over(session: AsyncSession, lease_id: str, old: Holder, new: Holder) -> bool:
+    """Compare-and-set of the holder. False: the lease has another holder by now, or is being released.
 
     The new holder exists before this is called; from here a late release by the old one is ignored.
     """
+    ending = [LeaseState.RELEASING, LeaseState.CLOSED]
     handed = await session.execute(
         update(Lease)
-        .where(
-            Lease.id == lease_id,
-            Lease.holder_kind == old[0],
-            Lease.holder_id == old[1],
-            Lease.wanted,
-            Lease.state.not_in([LeaseState.RELEASING, LeaseState.CLOSED]),
-        )
-        .values(holder_kind=new[0], holder_id=new[1])
+        .where(Lease.id == lease_id, of_holder(old), Lease.wanted, Lease.state.not_in(ending))
+        .values(holder_kind=new.kind, holder_id=new.id)
         .returning(Lease.id)
     )
     return handed.scalar() is not None

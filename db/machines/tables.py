@@ -1,4 +1,4 @@
-"""Leases, what the agents of machines say, the reaper's notes, and the limits of clouds."""
+"""Leases, agents' reports, the reaper's candidates, and request limits of clouds."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -8,13 +8,14 @@ from sqlalchemy import ForeignKey, Index, Numeric, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.tables import Table
+from domain.holders import HolderKind
 from domain.machines.phases import LeaseOutcome, LeaseState, Power, SshWay
 
 USD_PER_HOUR = Numeric(16, 8)
 
 
 class AgentReport(Table):
-    """The last thing that a machine's agent said, by our clock. `body` is an `AgentStatus`."""
+    """The last report of a machine's agent, with our time. `body` is an `AgentStatus`."""
 
     __tablename__ = "agent_reports"
     lease_id: Mapped[str] = mapped_column(primary_key=True)
@@ -22,7 +23,7 @@ class AgentReport(Table):
     first_at: Mapped[datetime]
     at: Mapped[datetime]
     active_at: Mapped[datetime | None]
-    """When it last said that somebody or something works there."""
+    """When it last reported that a person or a program works there."""
     why_active: Mapped[str] = mapped_column(default="")
     gpu_util: Mapped[float | None]
     version: Mapped[str] = mapped_column(default="")
@@ -48,9 +49,11 @@ class Lease(Table):
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
     provider_key_id: Mapped[int] = mapped_column(ForeignKey("provider_keys.id"))
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
-    holder_kind: Mapped[str]
+    holder_kind: Mapped[HolderKind]
     holder_id: Mapped[str]
     label: Mapped[str] = mapped_column(unique=True)
+    spec: Mapped[dict[str, Any]]
+    """A `MachineSpec`: all that the rent request needs to know."""
     offer_id: Mapped[str]
     host_id: Mapped[str] = mapped_column(index=True)
     gpu_name: Mapped[str]
@@ -75,10 +78,10 @@ class Lease(Table):
     releasing_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     keeps_files: Mapped[bool] = mapped_column(default=False, server_default="false")
-    """Its disk holds a user's work: when it is found stopped it is kept stopped, not given back."""
+    """Its disk has a user's files: if it is found stopped, it is kept stopped and not released."""
     power: Mapped[Power] = mapped_column(default=Power.RUNNING, server_default=Power.RUNNING.value)
     start_refused: Mapped[str | None]
-    """Why the machine could not be started again; cleared by the next wish."""
+    """Why the machine could not be started again; cleared by the next request."""
     storage_usd_per_hour: Mapped[Decimal] = mapped_column(USD_PER_HOUR, default=Decimal(0), server_default="0")
     """What it costs while it is stopped."""
     stopped_at: Mapped[datetime | None]
@@ -103,9 +106,9 @@ class Orphan(Table):
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     stopped_at: Mapped[datetime | None]
     permitted_until: Mapped[datetime | None]
-    """A person has looked: until then the next action on this machine does not count for the reaper's brake."""
+    """Until then a person allows the next action on this machine; it does not count for the safety limit."""
     ended_at: Mapped[datetime | None]
-    """Destroyed by us, or under no suspicion any more."""
+    """Destroyed by us, or no candidate any more."""
 
 
 class RequestSlot(Table):

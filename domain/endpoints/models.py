@@ -1,17 +1,13 @@
-"""The models we can serve, what they need, and the command that serves them. No model is ever downloaded here.
-
-Memory: weights at two bytes a parameter (half that for 8-bit, a quarter for 4-bit quantization), times 1.2 for cache
-and activations, plus 1 GB for CUDA and the server: the usual rule of thumb for vLLM, deliberately on the safe side.
-"""
+"""The models that are known by name, and what a name says of a model."""
 
 import re
 
 from pydantic import BaseModel
 
 from domain.endpoints.phases import ModelType
+from domain.endpoints.runtimes import runtime_of
 
-VLLM_IMAGE = "vllm/vllm-openai:v0.11.2"
-DEFAULT_PORT = 8000
+HALF_PRECISION = 2.0
 
 
 class PopularModel(BaseModel):
@@ -28,30 +24,11 @@ class ModelFamily(BaseModel):
     type: ModelType
     name: str
     description: str
-    runtime: str = "vllm"
-    default_port: int = DEFAULT_PORT
     popular: list[PopularModel]
 
     @property
     def gpu_memory_gb(self) -> float:
-        return min(memory_needed_gb(model.billions) for model in self.popular)
-
-
-class ServePlan(BaseModel):
-    """How one model is served on one machine. Holds no key: the server reads its own from a file on the machine."""
-
-    model_type: ModelType
-    model_id: str
-    image: str = VLLM_IMAGE
-    port: int = DEFAULT_PORT
-    arguments: list[str] = []
-    env: dict[str, str] = {}
-    memory_needed_gb: float | None = None
-    """None when the size of the model is not known; then the server itself finds out."""
-
-
-def memory_needed_gb(billions: float, bytes_per_parameter: float = 2.0) -> float:
-    return round(billions * bytes_per_parameter * 1.2 + 1.0, 1)
+        return min(runtime_of(self.type).memory_gb(model.billions, HALF_PRECISION) for model in self.popular)
 
 
 def _model(id: str, name: str, billions: float) -> PopularModel:
@@ -97,7 +74,6 @@ FAMILIES: list[ModelFamily] = [
 
 _KNOWN = {model.id.lower(): (family.type, model) for family in FAMILIES for model in family.popular}
 _BILLIONS = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([bBmM])(?![A-Za-z0-9])")
-_BYTES = {"awq": 0.5, "gptq": 0.5, "int4": 0.5, "4bit": 0.5, "fp8": 1.0, "int8": 1.0, "8bit": 1.0}
 
 
 def guess_type(model_id: str) -> ModelType:
@@ -123,28 +99,3 @@ def parameters_billions(model_id: str) -> float | None:
         return None
     number, unit = found[-1]
     return float(number) / (1000 if unit in "mM" else 1)
-
-
-def plan_serving(
-    model_type: ModelType,
-    model_id: str,
-    *,
-    port: int = DEFAULT_PORT,
-    quantization: str | None = None,
-    num_gpus: int = 1,
-) -> ServePlan:
-    """The command line and the memory (GB, over all GPUs) for one model."""
-    billions = parameters_billions(model_id)
-    width = next((size for word, size in _BYTES.items() if word in f"{model_id} {quantization or ''}".lower()), 2.0)
-    arguments = ["vllm", "serve", model_id, "--host", "127.0.0.1", "--port", str(port)]
-    if quantization:
-        arguments += ["--quantization", quantization]
-    if num_gpus > 1:
-        arguments += ["--tensor-parallel-size", str(num_gpus)]
-    return ServePlan(
-        model_type=model_type,
-        model_id=model_id,
-        port=port,
-        arguments=arguments,
-        memory_needed_gb=None if billions is None else memory_needed_gb(billions, width),
-    )

@@ -2,7 +2,8 @@
 
 from enum import StrEnum
 
-from domain.instances.phases import Desired, InstancePurpose, InstanceStatus
+from domain.instances.phases import Desired, InstanceKind, InstanceStatus
+from domain.lifecycles import LIFECYCLES
 from domain.refusals import Refusal
 
 
@@ -27,21 +28,14 @@ class WrongState(Refusal):
 
 
 class NotForSleeping(Refusal):
-    """Only an instance that somebody works on sleeps, wakes and has files brought back."""
+    """Instances of this kind do not sleep and wake; the message says what they are for."""
 
     code = "wrong_state"
 
-    def __init__(self, purpose: InstancePurpose) -> None:
-        super().__init__(f"This instance {_SERVES[purpose]}")
-        self.purpose = purpose
+    def __init__(self, kind: InstanceKind) -> None:
+        super().__init__(f"This instance {LIFECYCLES[kind].why_it_does_not_sleep}")
+        self.kind = kind
 
-
-_SERVES = {
-    InstancePurpose.MODEL: "serves a model: it does not sleep and wake, and no files are brought back to it. Stop the "
-    "model, or destroy the instance, when it is not needed.",
-    InstancePurpose.JOB: "runs a job: it does not sleep and wake, and it has no snapshots. What the job leaves is "
-    "collected as its artifacts; POST /api/jobs/{id}/cancel ends it.",
-}
 
 _WHY: dict[tuple[InstanceAction, InstanceStatus], str] = {
     (InstanceAction.RESUME, InstanceStatus.HIBERNATED): "it has no machine to resume; wake restores it on a new one",
@@ -73,10 +67,10 @@ _IS_ALREADY: dict[InstanceAction, frozenset[InstanceStatus]] = {
 }
 
 
-def check_sleeps(purpose: InstancePurpose) -> None:
-    """Raises NotForSleeping for all but those that somebody works on."""
-    if purpose is not InstancePurpose.INTERACTIVE:
-        raise NotForSleeping(purpose)
+def check_sleeps(kind: InstanceKind) -> None:
+    """Raises NotForSleeping for the kinds that their owner cannot put to sleep."""
+    if not LIFECYCLES[kind].sleeps_when_idle:
+        raise NotForSleeping(kind)
 
 
 def wanted_by(action: InstanceAction, status: InstanceStatus, desired: Desired) -> Desired:

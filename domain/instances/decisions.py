@@ -1,13 +1,14 @@
-"""What to do next for an instance that somebody works on: it runs, sleeps and wakes, and its files come along.
+"""What to do next for an instance: one pure decision over what its rows say, taken again after every change.
 
-As in `domain/instances/steps.py`, one pure decision over what the rows say, taken again after every change. Three
-things are told apart all the time: the *present* lease (what the instance lives on, or is moving to), its *home* (the
-machine that has the files as they are now), and the newest *snapshot*. A machine that is home is only given back when
-a verified snapshot holds all that it has written, or when it is gone anyway.
+Nothing is remembered from earlier decisions, so a workflow that is started anew goes on where the last one was.
+
+Where files are kept, three things are told apart all the time: the *present* lease (what the instance lives on, or is
+moving to), its *data lease* (the machine that has the files as they are now), and the newest *snapshot*. A data machine
+is only given back when a verified snapshot holds all that it has written, or when it is gone anyway.
 """
 
 from domain.instances.phases import Desired, InstanceStatus
-from domain.instances.steps import InstanceFacts, LeaseFacts, Step, next_step
+from domain.instances.steps import InstanceFacts, LeaseFacts, Step
 from domain.machines.phases import LeaseState, Power
 
 _COMING = (LeaseState.RESERVED, LeaseState.ASKED, LeaseState.RENTED)
@@ -16,21 +17,41 @@ _GOING = (LeaseState.RELEASING, LeaseState.CLOSED)
 
 def decide(facts: InstanceFacts) -> Step:
     """The next step of any instance, whatever it is for."""
-    ending = facts.status.is_over or facts.desired is Desired.DESTROYED
-    if ending or facts.status is InstanceStatus.DESTROYING or not facts.keeps_files:
-        return next_step(facts)
+    if facts.status.is_over:
+        return Step.NOTHING
+    if facts.desired is Desired.DESTROYED or facts.status is InstanceStatus.DESTROYING:
+        return _towards_destroyed(facts)
     lease = facts.lease
     if lease is None or lease.state in _GOING or not lease.wanted:
-        return _without_machine(facts)
+        return _without_machine_with_files(facts) if facts.lifecycle.keeps_files else _without_machine(facts)
     if facts.desired is Desired.RUNNING:
         return _towards_running(facts, lease)
+    if not facts.lifecycle.keeps_files:
+        return _towards_parked(facts, lease)
     if not facts.is_on_data_machine:
-        # it was moving to this machine when it was wished asleep; its files are where they were
+        # it was moving to this machine when it was asked to sleep; its files are where they were
         return Step.RETURN_TO_DATA_MACHINE if facts.data_lease_id is not None else Step.WAIT_FOR_MACHINE
     return _towards_sleep(facts, lease)
 
 
+def _towards_destroyed(facts: InstanceFacts) -> Step:
+    lease = facts.lease
+    if lease is not None and lease.state.is_open and lease.wanted:
+        return Step.REQUEST_RELEASE
+    if facts.others_held:
+        return Step.RELEASE_OTHERS
+    return Step.WAIT_FOR_RELEASE if facts.open_leases else Step.CONCLUDE_DESTROYED
+
+
 def _without_machine(facts: InstanceFacts) -> Step:
+    """The next offer, unless the machine was lost in use and is not to be replaced, or enough were tried."""
+    lost_in_use = facts.was_running and not facts.lifecycle.replaced_when_lost
+    if facts.gave_up or lost_in_use or facts.attempts >= facts.attempts_allowed:
+        return Step.WAIT_FOR_RELEASE if facts.open_leases else Step.CONCLUDE_FAILED
+    return Step.RESERVE
+
+
+def _without_machine_with_files(facts: InstanceFacts) -> Step:
     """There is no present machine (any more): never had one, gave it back, or lost it."""
     if facts.data_lease_is_open and not facts.is_on_data_machine:
         return _moving_failed(facts)
@@ -48,8 +69,7 @@ def _without_machine(facts: InstanceFacts) -> Step:
 
 
 def _first_machine(facts: InstanceFacts) -> Step:
-    tried = facts.gave_up or facts.attempts >= facts.attempts_allowed
-    if not tried:
+    if not (facts.gave_up or facts.attempts >= facts.attempts_allowed):
         return Step.RESERVE
     return Step.WAIT_FOR_RELEASE if facts.open_leases else Step.CONCLUDE_FAILED
 
@@ -73,22 +93,27 @@ def _towards_running(facts: InstanceFacts, lease: LeaseFacts) -> Step:
     if lease.state in _COMING:
         return Step.WAIT_FOR_MACHINE
     if lease.power is Power.STOPPED:
-        # stopped under its user's hands, not by us: starting it at once might fight whoever did that at the provider
-        return Step.FALL_ASLEEP if facts.status is InstanceStatus.RUNNING else Step.POWER_ON
+        return _start(facts)
     if lease.state is LeaseState.RUNNING:
         return _on_a_running_machine(facts)
-    if lease.state is LeaseState.STOPPED and lease.start_refused is not None:
-        return _start_refused(facts, lease)
-    return Step.STAY
+    refused = lease.state is LeaseState.STOPPED and lease.start_refused is not None
+    return _start_refused(facts, lease) if refused and facts.lifecycle.keeps_files else Step.STAY
+
+
+def _start(facts: InstanceFacts) -> Step:
+    """Unless it was stopped under its user's hands, not by us: starting it might fight whoever did that."""
+    stopped_in_use = facts.status is InstanceStatus.RUNNING and facts.lifecycle.keeps_files
+    return Step.FALL_ASLEEP if stopped_in_use else Step.POWER_ON
 
 
 def _on_a_running_machine(facts: InstanceFacts) -> Step:
-    if not facts.is_on_data_machine:
-        return Step.RESTORE if facts.restorable is not None else Step.RECORD_DATA_MACHINE
-    if facts.restore_requested is not None:
-        return Step.RESTORE
-    if facts.others_held:
-        return Step.RELEASE_OTHERS
+    if facts.lifecycle.keeps_files:
+        if not facts.is_on_data_machine:
+            return Step.RESTORE if facts.restorable is not None else Step.RECORD_DATA_MACHINE
+        if facts.restore_requested is not None:
+            return Step.RESTORE
+        if facts.others_held:
+            return Step.RELEASE_OTHERS
     return Step.STAY if facts.status is InstanceStatus.RUNNING else Step.RECORD_RUNNING
 
 
@@ -97,6 +122,17 @@ def _start_refused(facts: InstanceFacts, lease: LeaseFacts) -> Step:
     if facts.restore_requested is None and not (lease.is_saved and facts.snapshot is not None):
         return Step.GIVE_UP_WAKE
     return _another_machine(facts)
+
+
+def _towards_parked(facts: InstanceFacts, lease: LeaseFacts) -> Step:
+    """The flow that it serves wants its machine stopped for a while, its disk kept, and nothing else."""
+    if lease.state in _COMING:
+        return Step.WAIT_FOR_MACHINE
+    if lease.power is Power.RUNNING:
+        return Step.POWER_OFF
+    if lease.state is not LeaseState.STOPPED:
+        return Step.STAY
+    return Step.SLEEP if facts.status is InstanceStatus.PAUSED else Step.RECORD_PAUSED
 
 
 def _towards_sleep(facts: InstanceFacts, lease: LeaseFacts) -> Step:

@@ -2,10 +2,9 @@
 
 from pydantic import BaseModel, Field
 
-from domain.market.offers import OfferQuery
+from domain.machines.spec import DEFAULT_DISK_GB, DEFAULT_IMAGE, MachineSpec
+from domain.market.offers import MachineType, OfferQuery
 
-DEFAULT_IMAGE = "pytorch/pytorch:2.5.1-cuda12.4-cudnn9-runtime"
-DEFAULT_DISK_GB = 20.0
 DEFAULT_MAX_PRICE = 2.00
 DEFAULT_PERSIST = ["/workspace", "/root"]
 """What outlives the machine: these paths, less caches (clouds.md E: /workspace is ordinary disk)."""
@@ -20,5 +19,18 @@ class InstanceSpec(BaseModel):
     ports: list[int] = []
     env: dict[str, str] = {}
     sealed_env: str | None = None
-    """What a user gave, with whatever secrets are in it (db/instances/instances.py)."""
+    """What a user gave, with whatever secrets are in it (db/machines/machine_env.py)."""
     onstart_cmd: str = ""
+
+    def machine(self, *, has_agent: bool) -> MachineSpec:
+        """What each of its machines is rented to be."""
+        return MachineSpec(
+            image=self.image,
+            disk_gb=self.disk_size,
+            ports=self.ports,
+            env=self.env,
+            sealed_env=self.sealed_env,
+            startup_command=self.onstart_cmd,
+            interruptible=self.query.machine_type is MachineType.INTERRUPTIBLE,
+            has_agent=has_agent,
+        )

@@ -22,8 +22,8 @@ class InstanceStatus(StrEnum):
         return self in (InstanceStatus.DESTROYED, InstanceStatus.FAILED)
 
 
-class InstancePurpose(StrEnum):
-    """Why the instance is there; decides which policies apply (idle windows never apply to models and jobs)."""
+class InstanceKind(StrEnum):
+    """What the instance is for. What follows from that is in `domain/lifecycles.py`."""
 
     INTERACTIVE = "interactive"
     MODEL = "model"

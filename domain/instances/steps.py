@@ -1,13 +1,11 @@
-"""What to do next for an instance: one pure decision over what its rows say, taken again after every change.
-
-Nothing is remembered from earlier decisions, so a workflow that is started anew goes on where the last one was.
-"""
+"""What the next step of an instance is decided by, and the steps there are."""
 
 from enum import StrEnum
 
 from pydantic import BaseModel
 
 from domain.instances.phases import Desired, InstanceStatus
+from domain.lifecycles import Lifecycle
 from domain.machines.phases import LeaseOutcome, LeaseState, Power
 
 
@@ -46,8 +44,7 @@ class InstanceFacts(BaseModel):
     was_running: bool = False
     gave_up: bool = False
     """No offer could be reserved: it only remains to see everything released."""
-    keeps_files: bool = False
-    """An instance that somebody works on: it sleeps and wakes, and its files outlive its machines."""
+    lifecycle: Lifecycle = Lifecycle()
     data_lease_id: str | None = None
     """The lease whose machine has the files; open or not."""
     data_lease_is_open: bool = False
@@ -75,7 +72,7 @@ class Step(StrEnum):
     RECORD_RUNNING = "record_running"
     STAY = "stay"
     REQUEST_RELEASE = "request_release"
-    RECORD_DATA_MACHINE = "settle"
+    RECORD_DATA_MACHINE = "record_data_machine"
     PAUSE = "pause"
     POWER_OFF = "power_off"
     RECORD_PAUSED = "record_paused"
@@ -95,53 +92,5 @@ class Step(StrEnum):
     NOTHING = "nothing"
 
 
-_ASIDE = (LeaseState.STOPPING, LeaseState.STOPPED, LeaseState.STARTING)
-"""Of a job's machine that waits for its files to be fetched: its job says when it runs."""
-
 WORTHLESS = frozenset({LeaseOutcome.OFFER_GONE})
 """Outcomes that do not count as an attempt: the offer was simply gone."""
-
-
-def next_step(facts: InstanceFacts) -> Step:
-    if facts.status.is_over:
-        return Step.NOTHING
-    if facts.desired is Desired.DESTROYED or facts.status is InstanceStatus.DESTROYING:
-        return _towards_destroyed(facts)
-    return _towards_running(facts)
-
-
-def _towards_destroyed(facts: InstanceFacts) -> Step:
-    lease = facts.lease
-    if lease is not None and lease.state.is_open and lease.wanted:
-        return Step.REQUEST_RELEASE
-    if facts.others_held:
-        return Step.RELEASE_OTHERS
-    return Step.WAIT_FOR_RELEASE if facts.open_leases else Step.CONCLUDE_DESTROYED
-
-
-def _towards_running(facts: InstanceFacts) -> Step:
-    lease = facts.lease
-    if lease is None:
-        return _concluded(facts) if facts.gave_up else Step.RESERVE
-    if lease.state in (LeaseState.RELEASING, LeaseState.CLOSED) or not lease.wanted:
-        return _after_a_failure(facts)
-    if lease.state in _ASIDE:
-        stopped = lease.state is LeaseState.STOPPED and facts.status is not InstanceStatus.PAUSED
-        return Step.RECORD_PAUSED if stopped else Step.STAY
-    if lease.state is not LeaseState.RUNNING:
-        return Step.WAIT_FOR_MACHINE
-    return Step.STAY if facts.status is InstanceStatus.RUNNING else Step.RECORD_RUNNING
-
-
-def _after_a_failure(facts: InstanceFacts) -> Step:
-    """The next offer, unless the machine was in use already (its files were on it) or enough were tried.
-
-    Only here does it matter that no offer was found: a reservation may come of an attempt that was given up.
-    """
-    if facts.gave_up or facts.was_running or facts.attempts >= facts.attempts_allowed:
-        return _concluded(facts)
-    return Step.RESERVE
-
-
-def _concluded(facts: InstanceFacts) -> Step:
-    return Step.WAIT_FOR_RELEASE if facts.open_leases else Step.CONCLUDE_FAILED

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 from domain.ids import CloudId
-from domain.instances.instances import DEFAULT_DISK_GB, DEFAULT_IMAGE
+from domain.machines.spec import DEFAULT_DISK_GB, DEFAULT_IMAGE
 
 DEFAULT_TIMEOUT_MINUTES = 60.0
 

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from domain.instances.phases import InstanceStatus
 from domain.jobs.phases import AttemptEnd, AttemptState, JobStatus, Stage
-from domain.machines.phases import Power
 
 
 class Parked(BaseModel):
@@ -39,7 +38,8 @@ class AttemptFacts(BaseModel):
     is_released: bool = False
     lease_id: str | None = None
     machine_held: bool = False
-    power: Power = Power.RUNNING
+    is_parked: bool = False
+    """Its instance shall have its machine stopped, for its files wait on the disk."""
     start_refused: bool = False
     parked: Parked | None = None
     restore: str | None = None
@@ -104,8 +104,8 @@ def _with_files_on(attempt: AttemptFacts, parked: Parked, wanted: bool) -> JobSt
     if attempt.machine_up:
         return JobStep.COLLECT
     if not parked.is_due:
-        return JobStep.WAIT_PARKED if attempt.power is Power.STOPPED else JobStep.PARK
-    if attempt.power is Power.STOPPED:
+        return JobStep.WAIT_PARKED if attempt.is_parked else JobStep.PARK
+    if attempt.is_parked:
         return JobStep.UNPARK
     return JobStep.PARK if attempt.start_refused else JobStep.WAIT_FOR_MACHINE
 

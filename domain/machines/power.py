@@ -1,8 +1,8 @@
-"""What to do next with a machine that keeps a user's files: it runs, it is stopped with its disk kept, or in between.
+"""What to do next with a machine that was handed over: it runs, it is stopped with its disk kept, or in between.
 
-One pure decision over the lease and the last look at the machine, taken again after every change. Such a machine is
-lost only when it is gone: found stopped, its files are still there (a host's restart, an outbid, a hand in the cloud's
-console), so it is kept stopped and its holder is told.
+One pure decision over the lease and the last look at the machine, taken again after every change. A machine that keeps
+files is lost only when it is gone: found stopped, its files are still there (a host's restart, an outbid, a hand in the
+cloud's console), so it is kept stopped and its holder is told. Any other is lost as soon as it surely does not run.
 """
 
 from datetime import datetime, timedelta
@@ -14,8 +14,8 @@ from domain.machines.phases import LeaseState, Power
 _NOT_RUNNING = (Seen.STOPPED, Seen.BROKEN)
 
 
-class Holding(StrEnum):
-    """The next thing to do with a held machine."""
+class PowerStep(StrEnum):
+    """The next thing to do with a machine that was handed over."""
 
     WAIT = "wait"
     LOST = "lost"
@@ -28,7 +28,7 @@ class Holding(StrEnum):
     GIVE_UP_START = "give_up_start"
 
 
-def next_holding(
+def next_power_step(
     state: LeaseState,
     power: Power,
     seen: MachineSeen,
@@ -38,45 +38,50 @@ def next_holding(
     moved_at: datetime,
     stall: timedelta,
     start_refused: bool,
-) -> Holding:
+    keeps_files: bool = True,
+) -> PowerStep:
     """
     `patience`: how long a machine must look lost or stopped to be believed. `moved_at`: when something was last asked
     of it or seen to change; a start without any change for `stall` is given up, a stop without effect asked again.
     """
     if seen.state is Seen.ABSENT:
-        return Holding.LOST if is_lost(seen, now, patience) else Holding.WAIT
+        return PowerStep.LOST if is_lost(seen, now, patience) else PowerStep.WAIT
     if state is LeaseState.RUNNING:
+        if not keeps_files and power is Power.RUNNING and is_lost(seen, now, patience):
+            return PowerStep.LOST
         return _running(power, seen, now, patience)
     if state is LeaseState.STOPPING:
         if seen.state in _NOT_RUNNING:
-            return Holding.RECORD_STOPPED
-        return Holding.SWITCH_OFF if seen.state is not Seen.STOPPING and now - moved_at >= patience else Holding.WAIT
+            return PowerStep.RECORD_STOPPED
+        return (
+            PowerStep.SWITCH_OFF if seen.state is not Seen.STOPPING and now - moved_at >= patience else PowerStep.WAIT
+        )
     if state is LeaseState.STOPPED:
         return _stopped(power, seen, start_refused)
     if state is LeaseState.STARTING:
         return _starting(power, seen, now - moved_at >= stall)
-    return Holding.WAIT
+    return PowerStep.WAIT
 
 
-def _running(power: Power, seen: MachineSeen, now: datetime, patience: timedelta) -> Holding:
+def _running(power: Power, seen: MachineSeen, now: datetime, patience: timedelta) -> PowerStep:
     if power is Power.STOPPED:
-        return Holding.SWITCH_OFF
+        return PowerStep.SWITCH_OFF
     lasted = seen.since is not None and now - seen.since >= patience
-    return Holding.FOUND_STOPPED if seen.state in _NOT_RUNNING and lasted else Holding.WAIT
+    return PowerStep.FOUND_STOPPED if seen.state in _NOT_RUNNING and lasted else PowerStep.WAIT
 
 
-def _stopped(power: Power, seen: MachineSeen, start_refused: bool) -> Holding:
+def _stopped(power: Power, seen: MachineSeen, start_refused: bool) -> PowerStep:
     if power is Power.RUNNING and not start_refused:
-        return Holding.SWITCH_ON
+        return PowerStep.SWITCH_ON
     if seen.state is Seen.UP:
         # a start that we gave up and that was carried out after all is stopped again; any other is a person's doing
-        return Holding.SWITCH_OFF if start_refused else Holding.FOUND_RUNNING
-    return Holding.WAIT
+        return PowerStep.SWITCH_OFF if start_refused else PowerStep.FOUND_RUNNING
+    return PowerStep.WAIT
 
 
-def _starting(power: Power, seen: MachineSeen, stalled: bool) -> Holding:
+def _starting(power: Power, seen: MachineSeen, stalled: bool) -> PowerStep:
     if power is Power.STOPPED:
-        return Holding.SWITCH_OFF
+        return PowerStep.SWITCH_OFF
     if seen.state is Seen.UP:
-        return Holding.PROBE
-    return Holding.GIVE_UP_START if stalled else Holding.WAIT
+        return PowerStep.PROBE
+    return PowerStep.GIVE_UP_START if stalled else PowerStep.WAIT

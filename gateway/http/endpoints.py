@@ -4,11 +4,11 @@ import re
 
 from aiohttp import web
 
+from domain.endpoints.runtimes import runtime_of
 from gateway.http.access import Access
-from gateway.http.errors import Code, Refusal
+from gateway.http.errors import Code, HttpRefusal
 from gateway.http.health import Health
 from gateway.http.meters import Meters
-from gateway.http.model_routes import methods_of, upstream_path
 from gateway.http.readiness import ready
 from gateway.http.relay import relay
 from gateway.http.upstream import Upstream
@@ -37,13 +37,13 @@ class Endpoints:
         await self._access.admit(route, request.headers.get("Authorization"), request.remote or "")
         if tail == "health" and request.method == "GET":
             return await self._health.answer(route)
-        path = upstream_path(route.model_type, request.method, tail)
+        path = runtime_of(route.model_type).upstream_path(request.method, tail)
         if path is None:
             raise _no_such_route(route, tail)
         return await self._serve(request, route, path)
 
     async def _serve(self, request: web.Request, route: Route, path: str) -> web.StreamResponse:
-        with self._meters.counting(route.id) as passage:
+        with self._meters.measuring(route.id) as passage:
             serving = await ready(route)
             response = await relay(request, serving, path, self._upstream)
             passage.status = response.status
@@ -51,18 +51,20 @@ class Endpoints:
 
     async def _route(self, path: str) -> Route:
         if not _PATH.fullmatch(path):
-            raise Refusal(404, Code.NOT_FOUND, _NO_ENDPOINT)
+            raise HttpRefusal(404, Code.NOT_FOUND, _NO_ENDPOINT)
         try:
             route = await self._feed.find(path)
         except (*DATABASE_ERRORS, TooManyLookUps) as error:
-            raise Refusal(503, Code.UNAVAILABLE, "Endpoints cannot be looked up right now.", retry_after=2) from error
+            raise HttpRefusal(
+                503, Code.UNAVAILABLE, "Endpoints cannot be looked up right now.", retry_after=2
+            ) from error
         if route is None:
-            raise Refusal(404, Code.NOT_FOUND, _NO_ENDPOINT)
+            raise HttpRefusal(404, Code.NOT_FOUND, _NO_ENDPOINT)
         return route
 
 
-def _no_such_route(route: Route, tail: str) -> Refusal:
-    known = ["GET"] if tail == "health" else methods_of(route.model_type, tail)
+def _no_such_route(route: Route, tail: str) -> HttpRefusal:
+    known = ["GET"] if tail == "health" else runtime_of(route.model_type).methods_of(tail)
     if known:
-        return Refusal(405, Code.METHOD_NOT_ALLOWED, f"This path takes {' or '.join(known)}.")
-    return Refusal(404, Code.NOT_FOUND, f"A model of type {route.model_type} has no such route.")
+        return HttpRefusal(405, Code.METHOD_NOT_ALLOWED, f"This path takes {' or '.join(known)}.")
+    return HttpRefusal(404, Code.NOT_FOUND, f"A model of type {route.model_type} has no such route.")

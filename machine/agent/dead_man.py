@@ -20,7 +20,7 @@ TRIED_EVERY = 300.0
 
 
 def reason(silent: float, idle: float, settings: Settings) -> str:
-    """Why to stop the machine now, in words; empty: do not. All in seconds."""
+    """The reason to stop the machine now; empty: there is none. Times in seconds."""
     if silent >= settings.dead_man_busy:
         return f"no contact for {silent:.0f} s: stopping whatever runs here"
     if silent >= settings.dead_man and idle >= settings.dead_man_idle:

@@ -1,4 +1,4 @@
-"""What the control plane told the agent of this machine: one JSON file, written by the installation."""
+"""What the control plane tells the agent: one JSON file, written when the agent is installed."""
 
 from __future__ import annotations
 
@@ -34,15 +34,17 @@ class Settings(NamedTuple):
     """Times in seconds. `cloud_url` is where this machine may stop itself; empty: it never does."""
 
     base_url: str
-    """Where to report; empty: nowhere, and the control plane fetches the reports over SSH."""
+    """Where to report; empty: the control plane fetches the reports over SSH."""
     token: str
     instance_id: int
+    gpu_active: float
+    """Percent from which a GPU counts as in use."""
     interval: float = 10.0
     cloud_url: str = ""
     dead_man: float = 7200.0
     """Without contact for so long, an idle machine is stopped."""
     dead_man_idle: float = 900.0
-    """So long nothing may have happened here before that."""
+    """Idle means that nothing has happened here for so long."""
     dead_man_busy: float = 86400.0
     """Without contact for so long, it is stopped whatever it does."""
     platform: Platform = Platform()

@@ -44,7 +44,7 @@ class Watched:
         command, stdin = installing(self.settings.model_copy(update=changes))
         host, port = address(self.row)
         argv = ["ssh", *options(self.key), "-p", str(port), f"root@{host}", command]
-        return subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=120, check=False)
 
     def install(self, **changes: Any) -> str:
         """The first line that the installation prints: `running PID`."""
@@ -58,6 +58,10 @@ class Watched:
     def start(self, command: str) -> None:
         """Leave a command running there, as somebody who logs out does."""
         self.say(f"setsid sh -c {command!r} </dev/null >/dev/null 2>&1 &")
+
+    def runs(self, pattern: str) -> None:
+        """Wait until a process has such a command line."""
+        poll(lambda: self.say(f"pgrep -f '{pattern}' || true"))
 
     def open_way(self, port: int) -> None:
         """Let the machine reach this port of ours too."""
@@ -100,7 +104,7 @@ def hub() -> Iterator[Hub]:
     hub.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cloud(tmp_path_factory: pytest.TempPathFactory, hub: Hub) -> Iterator[Simulator]:
     """A simulator whose machines reach the hub, and the simulator itself."""
     folder = tmp_path_factory.mktemp("agents") / "data"

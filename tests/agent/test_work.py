@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -80,7 +79,8 @@ def test_what_waits_is_no_work(watched: Watched) -> None:
     watched.start("exec python3 -m http.server 9000")
     watched.start("exec tail -f /dev/null")
     watched.say("vllm --help >/dev/null 2>&1 || true")
-    time.sleep(1)
+    for waiting in ("[s]leep 1000", "[h]ttp.server", "[t]ail -f"):
+        watched.runs(waiting)
     assert watched.is_idle()
 
 
@@ -88,8 +88,7 @@ def test_what_waits_is_no_work(watched: Watched) -> None:
 def test_what_the_control_plane_runs_there_is_no_work(watched: Watched, ours: str) -> None:
     watched.say("mkdir -p ~/.dumont && echo 'while True: pass' | tee busy.py > ~/.dumont/busy.py")
     watched.start(ours)
-    time.sleep(1)
-    assert watched.say("pgrep -f busy.py | head -1")
+    watched.runs("[b]usy.py")
     assert watched.is_idle()
 
 

@@ -7,32 +7,37 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from settings import Settings
-from tests.api.installation import Surroundings
 from tests.api.people import Cloud, client, new_user, renter
+from tests.cli.installation import Installation
+from tests.conftest import Migrated
+
+Surroundings = tuple[Installation, dict[str, Any]]
 
 
-@pytest.fixture(scope="session")
-def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Surroundings, dict[str, Any]]]:
-    started = Surroundings(tmp_path_factory.mktemp("api"))
-    yield started, started.wait()
-    started.stop()
+@pytest.fixture(scope="package")
+def surroundings(tmp_path_factory: pytest.TempPathFactory, migrated: Migrated) -> Iterator[Surroundings]:
+    """What the api needs around it: all parts but those that the tests run themselves, or do not want."""
+    without = [f"--without={name}" for name in ("api", "worker", "gateway")]
+    made = Installation(tmp_path_factory.mktemp("api") / "data", *without, database_url=migrated())
+    yield made, made.start()
+    made.stop()
 
 
-@pytest.fixture(scope="session")
-def settings(surroundings: tuple[Surroundings, dict[str, Any]]) -> Settings:
+@pytest.fixture(scope="package")
+def settings(surroundings: Surroundings) -> Settings:
     folder = surroundings[0].folder
     return Settings(_env_file=folder / "environment")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def app(settings: Settings) -> AsyncIterator[FastAPI]:
     app = create_app(settings)
     async with app.router.lifespan_context(app):
         yield app
 
 
-@pytest.fixture(scope="session")
-async def cloud(surroundings: tuple[Surroundings, dict[str, Any]]) -> AsyncIterator[Cloud]:
+@pytest.fixture(scope="package")
+async def cloud(surroundings: Surroundings) -> AsyncIterator[Cloud]:
     cloud = Cloud(surroundings[1]["simulator"])
     yield cloud
     await cloud.close()
@@ -59,7 +64,7 @@ async def rita(app: FastAPI, cloud: Cloud) -> AsyncIterator[httpx.AsyncClient]:
     await rita.aclose()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def deployed(app: FastAPI, cloud: Cloud) -> AsyncIterator[tuple[httpx.AsyncClient, dict[str, Any]]]:
     """Somebody else, and a deployment of theirs that nobody changes."""
     owner = await renter(app, cloud)

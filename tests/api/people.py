@@ -26,7 +26,7 @@ def client(app: FastAPI, token: str | None = None) -> httpx.AsyncClient:
 
 async def new_user(app: FastAPI) -> httpx.AsyncClient:
     """Somebody who came in just now. Written straight to the tables: a hundred registrations are a hundred argon2."""
-    parts, email = app.state.parts, f"user{secrets.token_hex(4)}@example.com"
+    parts, email = app.state.app_state, f"user{secrets.token_hex(4)}@example.com"
     async with parts.database.begin() as session:
         user = await add_user(session, email, None, PASSWORD_HASH)
     assert user is not None

@@ -39,7 +39,7 @@ BODY: dict[str, Any] = {
 
 
 async def lease_id_of(app: FastAPI, instance_id: int) -> str:
-    async with app.state.parts.database.begin() as session:
+    async with app.state.app_state.database.begin() as session:
         found = await session.scalar(select(Instance.lease_id).where(Instance.id == instance_id))
     return str(found)
 
@@ -53,7 +53,7 @@ async def held(app: FastAPI, rita: httpx.AsyncClient) -> tuple[int, str]:
 
 @pytest.fixture
 async def agent(app: FastAPI, held: tuple[int, str]) -> AsyncIterator[httpx.AsyncClient]:
-    async with client(app, lease_token(app.state.parts.sealer, held[1], AGENT)) as agent:
+    async with client(app, lease_token(app.state.app_state.sealer, held[1], AGENT)) as agent:
         yield agent
 
 
@@ -84,7 +84,7 @@ async def test_agents_of_others_are_not_shown(ana: httpx.AsyncClient, agent: htt
 
 
 async def test_whose_token_it_is_not(app: FastAPI, ana: httpx.AsyncClient, held: tuple[int, str]) -> None:
-    sealer = app.state.parts.sealer
+    sealer = app.state.app_state.sealer
     for token in ("nonsense", lease_token(sealer, held[1], VAULT), lease_token(sealer, "lease_" + "a" * 16, AGENT)):
         async with client(app, token) as stranger:
             answer = await stranger.post("/api/agent/status", json=BODY)
@@ -98,7 +98,7 @@ async def test_a_token_dies_with_its_lease(
     app: FastAPI, agent: httpx.AsyncClient, held: tuple[int, str], state: LeaseState
 ) -> None:
     assert (await agent.post("/api/agent/status", json=BODY)).status_code == 200
-    async with app.state.parts.database.begin() as session:
+    async with app.state.app_state.database.begin() as session:
         await session.execute(update(Lease).where(Lease.id == held[1]).values(state=state))
     assert (await agent.post("/api/agent/status", json=BODY)).status_code == 401
 
@@ -124,7 +124,7 @@ async def test_the_pause_is_announced_unless_something_works(
     app: FastAPI, agent: httpx.AsyncClient, held: tuple[int, str]
 ) -> None:
     await agent.post("/api/agent/status", json=BODY)
-    async with app.state.parts.database.begin() as session:
+    async with app.state.app_state.database.begin() as session:
         soon = func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, 30)
         values = {"status": InstanceStatus.RUNNING, "will_pause_at": soon}
         await session.execute(update(Instance).where(Instance.id == held[0]).values(values))
@@ -136,7 +136,7 @@ async def test_the_pause_is_announced_unless_something_works(
 
 async def signals(app: FastAPI, lease_id: str) -> list[dict[str, Any]]:
     """What the machine's workflow was told by `seen`; no worker is about to act on it."""
-    handle = app.state.parts.temporal.get_workflow_handle(machine_workflow_id(lease_id))
+    handle = app.state.app_state.temporal.get_workflow_handle(machine_workflow_id(lease_id))
     events = (await handle.fetch_history()).to_json_dict()["events"]
     told = [
         each["workflowExecutionSignaledEventAttributes"] for each in events if each["eventType"].endswith("SIGNALED")
@@ -149,7 +149,7 @@ async def signals(app: FastAPI, lease_id: str) -> list[dict[str, Any]]:
 async def test_the_first_word_of_an_awaited_machine_goes_to_its_workflow_at_once(
     app: FastAPI, agent: httpx.AsyncClient, held: tuple[int, str]
 ) -> None:
-    async with app.state.parts.database.begin() as session:
+    async with app.state.app_state.database.begin() as session:
         await session.execute(update(Lease).where(Lease.id == held[1]).values(state=LeaseState.RENTED))
     here = {"boot_id": "b1", "public_ipaddr": "9.8.7.6", "ports": {"22/tcp": 40022}}
     for _ in range(3):
@@ -161,9 +161,9 @@ async def test_the_first_word_of_an_awaited_machine_goes_to_its_workflow_at_once
 async def test_a_report_is_kept_while_temporal_is_away(settings: Settings, held: tuple[int, str]) -> None:
     app = create_app(settings.model_copy(update={"temporal_address": "127.0.0.1:9"}))
     async with app.router.lifespan_context(app):
-        async with app.state.parts.database.begin() as session:
+        async with app.state.app_state.database.begin() as session:
             await session.execute(update(Lease).where(Lease.id == held[1]).values(state=LeaseState.STARTING))
-        async with client(app, lease_token(app.state.parts.sealer, held[1], AGENT)) as agent:
+        async with client(app, lease_token(app.state.app_state.sealer, held[1], AGENT)) as agent:
             assert (await agent.post("/api/agent/status", json=BODY | {"boot_id": "b9"})).status_code == 200
 
 
@@ -187,7 +187,7 @@ async def test_how_long_it_cannot_be_kept_awake(
 
 
 async def test_what_is_over_cannot_be_kept_awake(app: FastAPI, rita: httpx.AsyncClient, held: tuple[int, str]) -> None:
-    async with app.state.parts.database.begin() as session:
+    async with app.state.app_state.database.begin() as session:
         over = update(Instance).where(Instance.id == held[0]).values(status=InstanceStatus.FAILED)
         await session.execute(over)
     answer = await rita.post(f"/api/instances/{held[0]}/keep-awake", json={"minutes": 5})

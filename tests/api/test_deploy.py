@@ -39,7 +39,7 @@ async def test_the_answer(app: FastAPI, rita: httpx.AsyncClient, settings: Setti
     assert body["endpoint"].startswith(f"{settings.gateway_url}/e/")
     assert len(body["endpoint"].rsplit("/", 1)[1]) >= 22
     for workflow in (body["workflow_id"], f"instance-{body['instance_id']}"):
-        described = await app.state.parts.temporal.get_workflow_handle(workflow).describe()
+        described = await app.state.app_state.temporal.get_workflow_handle(workflow).describe()
         assert described.status.name == "RUNNING"
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import update
 from db.instances.tables import Instance
 from domain.instances.phases import Desired, InstanceStatus
 from tests.api.people import Cloud
+from tests.patience import becomes
 
 BODY = {"gpu_type": "RTX 3090", "image": "pytorch/pytorch:2.1.2-cuda12.1-cudnn8-runtime", "disk_size": 30}
 PUBLIC_KEY = asyncssh.generate_private_key("ssh-ed25519", "me@laptop").export_public_key().decode().strip()
@@ -26,9 +27,15 @@ async def make(user: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
 
 async def put(app: FastAPI, instance_id: int, status: InstanceStatus, desired: Desired) -> None:
     """As its workflow would have written it."""
-    async with app.state.parts.database.begin() as session:
+    async with app.state.app_state.database.begin() as session:
         values = {"status": status, "desired": desired}
         await session.execute(update(Instance).where(Instance.id == instance_id).values(values))
+
+
+async def wished(app: FastAPI, instance_id: int) -> Desired:
+    async with app.state.app_state.database.begin() as session:
+        instance = await session.get_one(Instance, instance_id)
+        return Desired(instance.desired)
 
 
 async def test_an_instance_has_its_address_at_once_and_for_itself(rita: httpx.AsyncClient) -> None:
@@ -89,7 +96,7 @@ async def test_what_cannot_be_is_refused_and_nothing_is_kept(rita: httpx.AsyncCl
 
 async def test_an_environment_is_never_shown_nor_kept_readable(app: FastAPI, rita: httpx.AsyncClient) -> None:
     made = await make(rita, env={"HF_TOKEN": "hf_verysecret"})
-    async with app.state.parts.database.begin() as session:
+    async with app.state.app_state.database.begin() as session:
         row = await session.get_one(Instance, made["id"])
     assert "hf_verysecret" not in str(row.spec)
     assert "hf_verysecret" not in (await rita.get(f"/api/instances/{made['id']}")).text
@@ -172,7 +179,7 @@ async def test_a_wake_is_waited_for_and_many_wait_for_one(app: FastAPI, rita: ht
     made = await make(rita)
     await put(app, made["id"], InstanceStatus.PAUSED, Desired.PAUSED)
     waiting = [asyncio.create_task(rita.post(f"/api/instances/{made['id']}/wake")) for _ in range(5)]
-    await asyncio.sleep(0.3)
+    await becomes(lambda: wished(app, made["id"]), Desired.RUNNING)
     assert not any(each.done() for each in waiting)
     await put(app, made["id"], InstanceStatus.RUNNING, Desired.RUNNING)
     answers = await asyncio.gather(*waiting)

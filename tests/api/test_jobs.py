@@ -32,7 +32,7 @@ async def test_the_answer(app: FastAPI, rita: httpx.AsyncClient) -> None:
     assert job["id"].startswith("job_")
     assert (job["status"], job["name"], job["queue_position"], job["exit_code"]) == ("queued", "test-job", 1, None)
     assert (job["machine_released"], job["offers_tried"], job["total_cost"]) == (True, [], 0)
-    described = await app.state.parts.temporal.get_workflow_handle(job["workflow_id"]).describe()
+    described = await app.state.app_state.temporal.get_workflow_handle(job["workflow_id"]).describe()
     assert described.status.name == "RUNNING"
     assert (await rita.get(f"/api/jobs/{job['id']}/")).json() == job
     listed = (await rita.get("/api/jobs", params={"status": "queued"})).json()

@@ -112,7 +112,7 @@ async def test_what_we_know_of_a_machine(app: FastAPI, rita: httpx.AsyncClient) 
         assert deployed.status_code == 201, deployed.text
         came_up = {"running_at": func.now()} if outcome is LeaseOutcome.SERVED else {}
         ended = update(Lease).where(Lease.holder_id == str(deployed.json()["instance_id"]))
-        async with app.state.parts.database.begin() as session:
+        async with app.state.app_state.database.begin() as session:
             long_ago = func.now() - timedelta(hours=1)
             await session.execute(ended.values(outcome=outcome, state=LeaseState.CLOSED, closed_at=long_ago, **came_up))
     known = next(each for each in await offers(rita, gpu_name="RTX 3090") if each["id"] == best["id"])

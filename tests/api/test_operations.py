@@ -51,7 +51,7 @@ async def test_a_database_that_takes_connections_and_says_nothing(settings: Sett
     silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     app = create_app(settings.model_copy(update={"database_url": f"postgresql+psycopg://dumont@127.0.0.1:{port}/x"}))
-    async with app.router.lifespan_context(app), client(app) as nobody, asyncio.timeout(30):
+    async with app.router.lifespan_context(app), client(app) as nobody, asyncio.timeout(120):
         assert (await nobody.get("/health")).json()["checks"]["database"] == "down"
         answer = await nobody.post("/api/auth/login", json={"email": "a@b.de", "password": "secret"})
         assert (answer.status_code, answer.json()["error"]) == (503, "database_unavailable")

@@ -22,7 +22,7 @@ async def test_a_key_is_tried_masked_and_sealed(app: FastAPI, ana: httpx.AsyncCl
     shown = await ana.get("/api/settings")
     assert shown.json()["vast_api_key"] == f"****{key[-4:]}"
     assert key not in shown.text + saved.text
-    async with app.state.parts.database.begin() as session:
+    async with app.state.app_state.database.begin() as session:
         sealed = (await session.scalars(select(ProviderKey.sealed).where(ProviderKey.last4 == key[-4:]))).all()
     assert sealed
     assert not [each for each in sealed if key in each]

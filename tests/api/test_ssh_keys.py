@@ -102,7 +102,7 @@ async def test_the_operators_own_keys_are_the_demo_users(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     found = operators_keys(tmp_path / "home")
     assert [name for name, _ in found] == ["id"]
-    parts = app.state.parts
+    parts = app.state.app_state
     assert parts.settings.local
     for _ in range(2):
         await make_first_rows(parts)

@@ -10,6 +10,7 @@ import pytest
 
 from cli.places import ROOT
 from tests.cli.installation import Installation
+from tests.conftest import Migrated
 
 Ran = subprocess.CompletedProcess[str]
 Dumont = Callable[..., Ran]
@@ -18,16 +19,17 @@ Dumont = Callable[..., Ran]
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
     """PostgreSQL, Temporal and the simulator, in a folder with a space in its name; not started yet."""
-    made = Installation(tmp_path / "my data", *(f"--without={name}" for name in ("api", "worker", "gateway", "vault")))
+    without = [f"--without={name}" for name in ("api", "worker", "gateway", "vault")]
+    made = Installation(tmp_path / "my data", "--port-base=0", *without)
     yield made
     if made.process is not None and made.process.poll() is None:
         made.stop()
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+@pytest.fixture(scope="package")
+def whole(tmp_path_factory: pytest.TempPathFactory, migrated: Migrated) -> Iterator[Installation]:
     """Everything, running."""
-    made = Installation(tmp_path_factory.mktemp("whole") / "my data")
+    made = Installation(tmp_path_factory.mktemp("whole") / "my data", database_url=migrated())
     made.start()
     yield made
     made.stop()

@@ -13,27 +13,42 @@ from typing import Any
 import psycopg
 
 from cli.places import ROOT
+from cli.up.ports import DEFAULTS
 from cli.up.processes import LINUX
-
-READY_SECONDS = 90.0
+from tests.patience import PATIENCE_SECONDS
+from tests.ports import PortBlock
 
 
 class Installation:
-    """`dumont up` in a process of its own."""
+    """`dumont up` in a process of its own. With a `database_url` it uses that instead of a PostgreSQL of its own."""
 
-    def __init__(self, folder: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        environment: dict[str, str] | None = None,
+        database_url: str | None = None,
+    ) -> None:
         self.folder = folder
         self.options = options
         self.environment = environment or {}
+        if database_url is not None:
+            self.options = (*options, "--without=postgres")
+            self.environment = {**self.environment, "DUMONT_DATABASE_URL": database_url}
         self.process: subprocess.Popen[str] | None = None
+        self.ports = PortBlock()
+        """Its own at every start: with others that start now, and their instances, it has none in common."""
 
     def start(self) -> dict[str, Any]:
         """Starts it and returns its addresses once it is ready."""
-        command = [sys.executable, "-P", "-m", "cli", "up", "--data-dir", str(self.folder), "--port-base", "0"]
+        command = [sys.executable, "-P", "-m", "cli", "up", "--data-dir", str(self.folder)]
+        if not any(option.startswith("--port-base") for option in self.options):
+            command += ["--port-base", str(self.ports.first)]
         own = {name: value for name, value in os.environ.items() if not name.startswith("DUMONT_")}
+        ssh_ports = {"DUMONT_SSH_PORTS": f"{self.ports.first + len(DEFAULTS)}-{self.ports.last}"}
         self.process = subprocess.Popen(
             [*command, "--quiet", *self.options],
-            env={**own, **self.environment, "PYTHONPATH": str(ROOT)},
+            env={**own, **ssh_ports, **self.environment, "PYTHONPATH": str(ROOT)},
             cwd=self.folder.parent,
             stderr=subprocess.PIPE,
             text=True,
@@ -42,7 +57,7 @@ class Installation:
 
     def await_addresses(self) -> dict[str, Any]:
         """The addresses, as soon as this start has written them; a killed one leaves its own behind."""
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         assert self.process is not None
         while not self.addresses.exists() or self.read()["pids"]["supervisor"] != self.process.pid:
             assert self.process.poll() is None, self.process.communicate()[1]
@@ -62,7 +77,7 @@ class Installation:
 
     def await_new_pid(self, name: str, old: int) -> int:
         """The process that has taken the place of the old one, once the addresses tell of it."""
-        deadline = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while (now := self.read()["pids"].get(name)) in (None, old):
             assert time.monotonic() < deadline, f"{name} was not started again"
             time.sleep(0.05)
@@ -72,7 +87,7 @@ class Installation:
         """Ends it and returns its exit status."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE_SECONDS)
 
     def kill_everything(self) -> None:
         """kill -9 of the supervisor and all its processes."""
@@ -80,7 +95,7 @@ class Installation:
             with contextlib.suppress(ProcessLookupError):  # with its supervisor gone, a process ends by itself
                 os.kill(pid, signal.SIGKILL)
         assert self.process is not None
-        self.process.wait(10)
+        self.process.wait(PATIENCE_SECONDS)
 
     def left(self) -> list[str]:
         """The command lines of the processes that still work on the folder (Linux)."""
@@ -97,7 +112,7 @@ class Installation:
         return found
 
 
-def await_none_left(installation: Installation, seconds: float = 5.0) -> None:
+def await_none_left(installation: Installation, seconds: float = PATIENCE_SECONDS) -> None:
     """No process of the installation is left, at the latest after so long."""
     deadline = time.monotonic() + seconds
     while left := installation.left():
@@ -105,7 +120,7 @@ def await_none_left(installation: Installation, seconds: float = 5.0) -> None:
         time.sleep(0.05)
 
 
-def await_database(url: str, seconds: float = 15.0) -> None:
+def await_database(url: str, seconds: float = PATIENCE_SECONDS) -> None:
     """The database lets us in, at the latest after so long."""
     deadline = time.monotonic() + seconds
     while True:

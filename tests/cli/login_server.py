@@ -18,11 +18,11 @@ class LoginServer:
         self._up = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        assert self._up.wait(30)
+        assert self._up.wait(120)
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(30)
+        self._thread.join(120)
 
     def _run(self) -> None:
         server = self._loop.run_until_complete(self._listen())

@@ -67,7 +67,7 @@ def test_doctor_finds_everything_running(dumont: Dumont) -> None:
     assert "blocks" not in ran.stdout
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1200)
 def test_the_checklist_passes_and_is_filled_in(dumont: Dumont, whole: Installation, tmp_path: Path) -> None:
     filled = tmp_path / "filled.md"
     ran = dumont("checklist", "--output", str(filled))

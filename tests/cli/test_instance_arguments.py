@@ -309,6 +309,6 @@ def test_ctrl_c_ends_the_watching_and_nothing_else(api: Double, words: tuple[str
             assert time.monotonic() < deadline
             time.sleep(0.05)
         watching.send_signal(signal.SIGINT)
-        _, told = watching.communicate(timeout=60)
+        _, told = watching.communicate(timeout=120)
     assert (watching.returncode, said in told, "Traceback" in told) == (130, True, False), told
     assert [each.method for each in api.asked if each.method not in ("GET", "POST")] == []

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,12 +44,8 @@ class Person(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def person(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
-    made = Installation(tmp_path_factory.mktemp("whole") / "my data")
-    made.start()
-    yield Person(made.folder, tmp_path_factory.mktemp("home"))
-    made.stop()
-    assert made.left() == []
+def person(whole: Installation, home: Path) -> Person:
+    return Person(whole.folder, home)
 
 
 def test_a_script_runs_there_and_ends_here(person: Person) -> None:
@@ -82,7 +77,7 @@ def test_ctrl_c_without_a_terminal_leaves_the_job_running(person: Person) -> Non
     assert watching.stdout is not None
     assert watching.stdout.readline() == "begun\n"
     watching.send_signal(signal.SIGINT)
-    _, said = watching.communicate(timeout=30)
+    _, said = watching.communicate(timeout=120)
     assert (watching.returncode, "goes on" in said) == (130, True), said
     job_id = re.findall(r"job_[a-z0-9]{16}", said)[0]
     assert json.loads(person.jobs("show", job_id).stdout)["status"] == "running"
@@ -103,7 +98,7 @@ def test_ctrl_c_at_a_terminal_asks_and_can_cancel(person: Person) -> None:
     assert watching.stdout.readline() == "begun\n"
     watching.send_signal(signal.SIGINT)
     os.write(keyboard, b"cancel\n")
-    _, said = watching.communicate(timeout=90)
+    _, said = watching.communicate(timeout=120)
     os.close(keyboard)
     os.close(terminal)
     assert (watching.returncode, "leave/cancel/watch" in said) == (130, True), said

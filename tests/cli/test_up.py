@@ -33,7 +33,7 @@ def test_what_dies_is_started_again_and_nothing_is_left_after_a_stop(installatio
     os.kill(now, 0)
     assert dumont("down", installation.folder).returncode == 0
     assert installation.process is not None
-    assert installation.process.wait(1) == 0
+    assert installation.process.wait(120) == 0
     assert installation.left() == []
     assert not installation.addresses.exists()
 

@@ -3,8 +3,7 @@ import pytest
 from tests.clouds.memory_provider import MemoryService
 from tests.clouds.troubles import Service
 from tests.clouds.vast_service import VastService
-from tests.db.conftest import database, database_url, server_url  # noqa: F401 - fixtures
-from tests.gateway.conftest import postgres  # noqa: F401 - a fixture
+from tests.db.conftest import database, database_url  # noqa: F401 - fixtures
 
 
 @pytest.fixture(params=[VastService, MemoryService], ids=["vast", "memory"])

@@ -22,16 +22,16 @@ from clouds.connections import Providers
 from clouds.offers import Market
 from clouds.registry import clouds_of
 from db.accounts.tables import ProviderKey, User
-from db.instances.tables import Instance
 from db.machines import leases
+from db.machines.leases import LeaseKeys, LeaseRequest
 from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.session import Database
 from db.usage.spending import Limits
-from domain.instances.instances import InstanceSpec
-from domain.instances.phases import InstancePurpose
+from domain.holders import Holder, HolderKind
 from domain.machines.machines import MachineSeen
 from domain.machines.phases import LeaseOutcome
+from domain.machines.spec import MachineSpec
 from domain.market.offers import OfferQuery
 from settings import Settings
 from tests.clouds.troubles import KEY, Service
@@ -86,15 +86,17 @@ class World:
         return await self.providers.keys.keep(user_id, text, self.service.cloud.name)
 
     async def lease(self) -> Lease:
-        """Reserved for a new instance, as flows do it: the best offer of the market that is free."""
+        """Reserved as flows do it: the best offer of the market that is free."""
         offers = await self.market.offers(self.key, OfferQuery())
-        spec = InstanceSpec(query=OfferQuery()).model_dump(mode="json")
-        user_id, purpose = self.key.user_id, InstancePurpose.MODEL
+        request = LeaseRequest(
+            holder=Holder(kind=HolderKind.STANDBY, id=secrets.token_hex(6)),
+            user_id=self.key.user_id or 0,
+            account_id=self.account_id,
+            provider_key_id=self.key.id,
+            spec=MachineSpec(),
+        )
         async with self.database.begin() as session:
-            instance = Instance(user_id=user_id, provider_key_id=self.key.id, purpose=purpose, spec=spec)
-            session.add(instance)
-            await session.flush()
-            return await leases.reserve(session, instance, self.account_id, offers, ("public", "sealed"), PLENTY)
+            return await leases.reserve(session, request, offers, LeaseKeys("public", "sealed"), PLENTY)
 
     async def rented(self) -> Lease:
         lease = await self.lease()

@@ -9,13 +9,15 @@ from typing import Any
 
 from sqlalchemy import update
 
+from db.instances.instances import reserve_machine
 from db.instances.tables import Instance
 from db.machines import leases
+from db.machines.leases import LeaseKeys
 from db.machines.tables import Lease
 from db.session import Database
 from db.usage.spending import Limits
 from domain.instances.instances import InstanceSpec
-from domain.instances.phases import InstancePurpose
+from domain.instances.phases import InstanceKind
 from domain.machines.phases import LeaseOutcome
 from domain.market.offers import Offer, OfferQuery, usd
 from tests.db.accounts import add_account
@@ -55,8 +57,8 @@ class Ledger:
 
     async def instance(self) -> int:
         spec = InstanceSpec(query=OfferQuery()).model_dump(mode="json")
-        purpose = InstancePurpose.MODEL
-        row = Instance(user_id=self.user_id, provider_key_id=self.key_id, purpose=purpose, spec=spec)
+        kind = InstanceKind.MODEL
+        row = Instance(user_id=self.user_id, provider_key_id=self.key_id, kind=kind, spec=spec)
         async with self.database.begin() as session:
             session.add(row)
         return row.id
@@ -65,7 +67,9 @@ class Ledger:
         number = await self.instance() if instance_id is None else instance_id
         async with self.database.begin() as session:
             instance = await session.get_one(Instance, number, with_for_update=True)
-            return await leases.reserve(session, instance, self.account_id, offers, ("public", "sealed"), limits)
+            return await reserve_machine(
+                session, instance, self.account_id, offers, LeaseKeys("public", "sealed"), limits
+            )
 
     async def asked(self) -> Lease:
         """A lease whose request is on its way."""

@@ -14,7 +14,7 @@ from db.machines.agent_reports import record_report
 from db.machines.tables import Lease
 from db.tables import Event
 from domain.instances.idleness import IdleDecision, IdleFacts
-from domain.instances.phases import InstancePurpose, InstanceStatus
+from domain.instances.phases import InstanceKind, InstanceStatus
 from domain.machines.agents import AgentStatus
 from tests.db.ledger import Ledger
 from tests.db.test_agents import IDLE
@@ -28,7 +28,7 @@ async def interactive(ledger: Ledger, **changes: Any) -> tuple[int, Lease]:
     number = int(lease.holder_id)
     async with ledger.database.begin() as session:
         instance = await session.get_one(Instance, number)
-        instance.purpose, instance.status = InstancePurpose.INTERACTIVE, InstanceStatus.RUNNING
+        instance.kind, instance.status = InstanceKind.INTERACTIVE, InstanceStatus.RUNNING
         instance.running_at = func.clock_timestamp()
         for name, value in changes.items():
             setattr(instance, name, value)
@@ -47,7 +47,7 @@ async def decision(ledger: Ledger, number: int, decision: IdleDecision) -> None:
 
 
 async def test_a_model_or_what_does_not_run_is_not_judged(ledger: Ledger) -> None:
-    model, _ = await interactive(ledger, purpose=InstancePurpose.MODEL)
+    model, _ = await interactive(ledger, kind=InstanceKind.MODEL)
     asleep, _ = await interactive(ledger, status=InstanceStatus.PAUSED)
     assert await facts_of(ledger, model) is None
     assert await facts_of(ledger, asleep) is None

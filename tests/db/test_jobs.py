@@ -22,10 +22,11 @@ from db.jobs.jobs import (
 )
 from db.jobs.output import KEPT, append, read, tail, trim
 from db.jobs.tables import Job, JobAttempt, JobOutput
+from db.machines.leases import LeaseKeys
 from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.usage.spending import Limits
-from domain.instances.phases import InstancePurpose
+from domain.instances.phases import InstanceKind
 from domain.jobs.phases import AttemptState, JobStatus, Stream, Waiting
 from domain.jobs.spec import JobSpec
 from domain.refusals import GpuLimitReached, NoOfferFree
@@ -53,7 +54,7 @@ async def admitted(ledger: Ledger, job_id: str, limits: Limits = PLENTY) -> str:
     async with ledger.database.begin() as session:
         job = await session.get_one(Job, job_id, with_for_update=True)
         offers = [offer(secrets.randbelow(1 << 40))]
-        _, lease = await admit(session, job, ledger.account_id, offers, ("public", "sealed"), limits)
+        _, lease = await admit(session, job, ledger.account_id, offers, LeaseKeys("public", "sealed"), limits)
     return lease.id
 
 
@@ -69,7 +70,7 @@ async def test_a_job_gets_an_instance_of_its_own_and_a_lease(ledger: Ledger) -> 
         job = await session.get_one(Job, job_id)
         attempt = (await session.scalars(select(JobAttempt).where(JobAttempt.job_id == job_id))).one()
         instance = await session.get_one(Instance, attempt.instance_id)
-    assert (job.status, attempt.number, instance.purpose) == (JobStatus.PROVISIONING, 1, InstancePurpose.JOB)
+    assert (job.status, attempt.number, instance.kind) == (JobStatus.PROVISIONING, 1, InstanceKind.JOB)
     assert (lease.holder_id, lease.keeps_files) == (str(instance.id), False)
     assert env_of_job(SEALER, job) == {"TOKEN": "secret"}
     assert "secret" not in (job.sealed_env or "")
@@ -82,7 +83,7 @@ async def test_what_is_refused_writes_nothing(ledger: Ledger) -> None:
     async with ledger.database.begin() as session:
         job = await session.get_one(Job, job_id, with_for_update=True)
         with pytest.raises(NoOfferFree):
-            await admit(session, job, ledger.account_id, [], ("public", "sealed"), PLENTY)
+            await admit(session, job, ledger.account_id, [], LeaseKeys("public", "sealed"), PLENTY)
         await session.rollback()
     async with ledger.database.begin() as session:
         assert (await session.get_one(Job, job_id)).status is JobStatus.QUEUED

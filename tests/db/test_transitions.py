@@ -23,7 +23,7 @@ async def test_of_ten_who_would_ask_at_once_one_may(ledger: Ledger) -> None:
 async def test_nobody_asks_for_what_is_no_longer_wanted(ledger: Ledger) -> None:
     lease = await ledger.reserve([offer(1)])
     async with ledger.database.begin() as session:
-        await leases.request_release(session, lease.id, ("instance", lease.holder_id))
+        await leases.request_release(session, lease.id, leases.holder_of(lease))
         assert not await leases.mark_asked(session, lease.id)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.machines.machines import MachineSeen, Seen
 from domain.machines.phases import LeaseState, Power
-from domain.machines.power import Holding, next_holding
+from domain.machines.power import PowerStep, next_power_step
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 PATIENCE, STALL = timedelta(seconds=60), timedelta(minutes=3)
@@ -24,8 +24,8 @@ def next_of(
     ago: float = 1.0,
     moved_ago: float = 1.0,
     start_refused: bool = False,
-) -> Holding:
-    return next_holding(
+) -> PowerStep:
+    return next_power_step(
         state,
         power,
         MachineSeen(state=seen, since=NOW - timedelta(seconds=ago)),
@@ -40,32 +40,32 @@ def next_of(
 @pytest.mark.parametrize(
     ("state", "power", "seen", "more", "holding"),
     [
-        (L.RUNNING, P.RUNNING, Seen.UP, {}, Holding.WAIT),
-        (L.RUNNING, P.STOPPED, Seen.UP, {}, Holding.SWITCH_OFF),
-        (L.RUNNING, P.RUNNING, Seen.STOPPED, {}, Holding.WAIT),
-        (L.RUNNING, P.RUNNING, Seen.STOPPED, {"ago": 61}, Holding.FOUND_STOPPED),
-        (L.RUNNING, P.RUNNING, Seen.OFFLINE, {"ago": 9999}, Holding.WAIT),
-        (L.RUNNING, P.RUNNING, Seen.ABSENT, {"ago": 61}, Holding.LOST),
-        (L.STOPPING, P.STOPPED, Seen.UP, {}, Holding.WAIT),
-        (L.STOPPING, P.STOPPED, Seen.UP, {"moved_ago": 61}, Holding.SWITCH_OFF),
-        (L.STOPPING, P.STOPPED, Seen.STOPPING, {"moved_ago": 9999}, Holding.WAIT),
-        (L.STOPPING, P.STOPPED, Seen.STOPPED, {}, Holding.RECORD_STOPPED),
-        (L.STOPPING, P.RUNNING, Seen.STOPPED, {}, Holding.RECORD_STOPPED),
-        (L.STOPPED, P.STOPPED, Seen.STOPPED, {"ago": 9999}, Holding.WAIT),
-        (L.STOPPED, P.STOPPED, Seen.UP, {}, Holding.FOUND_RUNNING),
-        (L.STOPPED, P.STOPPED, Seen.UP, {"start_refused": True}, Holding.SWITCH_OFF),
-        (L.STOPPED, P.STOPPED, Seen.ABSENT, {"ago": 61}, Holding.LOST),
-        (L.STOPPED, P.RUNNING, Seen.STOPPED, {}, Holding.SWITCH_ON),
-        (L.STOPPED, P.RUNNING, Seen.STOPPED, {"start_refused": True}, Holding.WAIT),
-        (L.STARTING, P.RUNNING, Seen.STOPPED, {}, Holding.WAIT),
-        (L.STARTING, P.RUNNING, Seen.BOOTING, {"moved_ago": 179}, Holding.WAIT),
-        (L.STARTING, P.RUNNING, Seen.STOPPED, {"moved_ago": 180}, Holding.GIVE_UP_START),
-        (L.STARTING, P.RUNNING, Seen.UP, {"moved_ago": 9999}, Holding.PROBE),
-        (L.STARTING, P.STOPPED, Seen.BOOTING, {}, Holding.SWITCH_OFF),
+        (L.RUNNING, P.RUNNING, Seen.UP, {}, PowerStep.WAIT),
+        (L.RUNNING, P.STOPPED, Seen.UP, {}, PowerStep.SWITCH_OFF),
+        (L.RUNNING, P.RUNNING, Seen.STOPPED, {}, PowerStep.WAIT),
+        (L.RUNNING, P.RUNNING, Seen.STOPPED, {"ago": 61}, PowerStep.FOUND_STOPPED),
+        (L.RUNNING, P.RUNNING, Seen.OFFLINE, {"ago": 9999}, PowerStep.WAIT),
+        (L.RUNNING, P.RUNNING, Seen.ABSENT, {"ago": 61}, PowerStep.LOST),
+        (L.STOPPING, P.STOPPED, Seen.UP, {}, PowerStep.WAIT),
+        (L.STOPPING, P.STOPPED, Seen.UP, {"moved_ago": 61}, PowerStep.SWITCH_OFF),
+        (L.STOPPING, P.STOPPED, Seen.STOPPING, {"moved_ago": 9999}, PowerStep.WAIT),
+        (L.STOPPING, P.STOPPED, Seen.STOPPED, {}, PowerStep.RECORD_STOPPED),
+        (L.STOPPING, P.RUNNING, Seen.STOPPED, {}, PowerStep.RECORD_STOPPED),
+        (L.STOPPED, P.STOPPED, Seen.STOPPED, {"ago": 9999}, PowerStep.WAIT),
+        (L.STOPPED, P.STOPPED, Seen.UP, {}, PowerStep.FOUND_RUNNING),
+        (L.STOPPED, P.STOPPED, Seen.UP, {"start_refused": True}, PowerStep.SWITCH_OFF),
+        (L.STOPPED, P.STOPPED, Seen.ABSENT, {"ago": 61}, PowerStep.LOST),
+        (L.STOPPED, P.RUNNING, Seen.STOPPED, {}, PowerStep.SWITCH_ON),
+        (L.STOPPED, P.RUNNING, Seen.STOPPED, {"start_refused": True}, PowerStep.WAIT),
+        (L.STARTING, P.RUNNING, Seen.STOPPED, {}, PowerStep.WAIT),
+        (L.STARTING, P.RUNNING, Seen.BOOTING, {"moved_ago": 179}, PowerStep.WAIT),
+        (L.STARTING, P.RUNNING, Seen.STOPPED, {"moved_ago": 180}, PowerStep.GIVE_UP_START),
+        (L.STARTING, P.RUNNING, Seen.UP, {"moved_ago": 9999}, PowerStep.PROBE),
+        (L.STARTING, P.STOPPED, Seen.BOOTING, {}, PowerStep.SWITCH_OFF),
     ],
 )
 def test_the_next_thing_follows_from_the_lease_and_the_look(
-    state: LeaseState, power: Power, seen: Seen, more: dict[str, object], holding: Holding
+    state: LeaseState, power: Power, seen: Seen, more: dict[str, object], holding: PowerStep
 ) -> None:
     assert next_of(state, power, seen, **more) is holding  # type: ignore[arg-type]
 
@@ -84,17 +84,17 @@ looks = st.fixed_dictionaries(
 
 @given(looks)
 def test_a_machine_with_files_is_lost_only_when_it_is_gone_for_long(look: dict[str, object]) -> None:
-    lost = next_of(**look) is Holding.LOST  # type: ignore[arg-type]
+    lost = next_of(**look) is PowerStep.LOST  # type: ignore[arg-type]
     assert lost == (look["seen"] is Seen.ABSENT and look["ago"] >= PATIENCE.total_seconds())  # type: ignore[operator]
 
 
 @given(looks)
 def test_nothing_is_started_that_shall_be_stopped(look: dict[str, object]) -> None:
     if look["power"] is Power.STOPPED:
-        assert next_of(**look) not in (Holding.SWITCH_ON, Holding.PROBE)  # type: ignore[arg-type]
+        assert next_of(**look) not in (PowerStep.SWITCH_ON, PowerStep.PROBE)  # type: ignore[arg-type]
 
 
 @given(looks)
 def test_a_start_that_was_given_up_is_not_made_again_by_itself(look: dict[str, object]) -> None:
     if look["start_refused"] and look["state"] is L.STOPPED:
-        assert next_of(**look) not in (Holding.SWITCH_ON, Holding.FOUND_RUNNING)  # type: ignore[arg-type]
+        assert next_of(**look) not in (PowerStep.SWITCH_ON, PowerStep.FOUND_RUNNING)  # type: ignore[arg-type]

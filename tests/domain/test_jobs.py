@@ -64,7 +64,7 @@ def test_the_next_step(given: JobFacts, step: JobStep) -> None:
     assert next_job_step(given) is step
 
 
-STOPPED: dict[str, Any] = {"machine_up": False, "machine_held": True, "power": Power.STOPPED}
+STOPPED: dict[str, Any] = {"machine_up": False, "machine_held": True, "is_parked": True}
 STARTING: dict[str, Any] = {"machine_up": False, "machine_held": True, "power": Power.RUNNING}
 NOT_YET, DUE, TOO_LATE = Parked(seconds=9), Parked(is_due=True), Parked(is_due=True, is_over=True)
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from domain.endpoints.models import FAMILIES, guess_type, parameters_billions, plan_serving
+from domain.endpoints.models import FAMILIES, guess_type, parameters_billions
 from domain.endpoints.phases import ModelType
+from domain.endpoints.plans import plan_serving
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from domain.instances.decisions import decide
-from domain.instances.phases import Desired, InstanceStatus
+from domain.instances.phases import Desired, InstanceKind, InstanceStatus
 from domain.instances.steps import InstanceFacts, LeaseFacts, NewestSnapshot, Step
+from domain.lifecycles import LIFECYCLES
 from domain.machines.phases import LeaseOutcome, LeaseState, Power
 
 S, D, L, P = InstanceStatus, Desired, LeaseState, Power
@@ -27,7 +28,7 @@ def facts(desired: Desired, status: InstanceStatus, present: LeaseFacts | None, 
         "desired": desired,
         "status": status,
         "lease": present,
-        "keeps_files": True,
+        "lifecycle": LIFECYCLES[InstanceKind.INTERACTIVE],
         "data_lease_id": HOME,
         "data_lease_is_open": is_open,
         "open_leases": int(is_open),

@@ -1,19 +1,29 @@
-"""The instance's decisions, as a table."""
+"""The decisions for instances that keep no files, as a table."""
+
+from typing import Any
 
 import pytest
 
-from domain.instances.phases import Desired, InstanceStatus
-from domain.instances.steps import InstanceFacts, LeaseFacts, Step, next_step
-from domain.machines.phases import LeaseOutcome, LeaseState
+from domain.instances.decisions import decide
+from domain.instances.phases import Desired, InstanceKind, InstanceStatus
+from domain.instances.steps import InstanceFacts, LeaseFacts, Step
+from domain.lifecycles import LIFECYCLES
+from domain.machines.phases import LeaseOutcome, LeaseState, Power
+
+JOB, MODEL = LIFECYCLES[InstanceKind.JOB], LIFECYCLES[InstanceKind.MODEL]
+REFUSED: dict[str, Any] = {"start_refused": "its GPU is taken"}
 
 
-def lease(state: LeaseState, *, wanted: bool = True) -> LeaseFacts:
-    return LeaseFacts(id="lease_1", state=state, wanted=wanted, outcome=LeaseOutcome.PENDING)
+def lease(state: LeaseState, power: Power = Power.RUNNING, *, wanted: bool = True, **more: Any) -> LeaseFacts:
+    return LeaseFacts(id="lease_1", state=state, power=power, wanted=wanted, outcome=LeaseOutcome.PENDING, **more)
 
 
 def facts(**facts: object) -> InstanceFacts:
-    plain = {"desired": Desired.RUNNING, "status": InstanceStatus.PROVISIONING, "open_leases": 0}
+    plain = {"desired": Desired.RUNNING, "status": InstanceStatus.PROVISIONING, "open_leases": 0, "lifecycle": JOB}
     return InstanceFacts.model_validate(plain | facts)
+
+
+PARKED = {"desired": Desired.PAUSED, "open_leases": 1, "was_running": True}
 
 
 @pytest.mark.parametrize(
@@ -24,15 +34,30 @@ def facts(**facts: object) -> InstanceFacts:
         ({"lease": lease(LeaseState.RENTED), "open_leases": 1}, Step.WAIT_FOR_MACHINE),
         ({"lease": lease(LeaseState.RUNNING), "open_leases": 1}, Step.RECORD_RUNNING),
         ({"lease": lease(LeaseState.RUNNING), "open_leases": 1, "status": InstanceStatus.RUNNING}, Step.STAY),
-        ({"lease": lease(LeaseState.STOPPING), "open_leases": 1, "status": InstanceStatus.RUNNING}, Step.STAY),
-        ({"lease": lease(LeaseState.STOPPED), "open_leases": 1, "status": InstanceStatus.RUNNING}, Step.RECORD_PAUSED),
-        ({"lease": lease(LeaseState.STOPPED), "open_leases": 1, "status": InstanceStatus.PAUSED}, Step.STAY),
-        ({"lease": lease(LeaseState.STARTING), "open_leases": 1, "status": InstanceStatus.PAUSED}, Step.STAY),
-        ({"lease": lease(LeaseState.RUNNING), "open_leases": 1, "status": InstanceStatus.PAUSED}, Step.RECORD_RUNNING),
+        # parked by the flow that it serves, and unparked
+        (PARKED | {"lease": lease(LeaseState.RUNNING), "status": InstanceStatus.RUNNING}, Step.POWER_OFF),
+        (PARKED | {"lease": lease(LeaseState.RUNNING, Power.STOPPED), "status": InstanceStatus.RUNNING}, Step.STAY),
+        (PARKED | {"lease": lease(LeaseState.STOPPING, Power.STOPPED)}, Step.STAY),
+        (PARKED | {"lease": lease(LeaseState.STOPPED, Power.STOPPED)}, Step.RECORD_PAUSED),
+        (PARKED | {"lease": lease(LeaseState.STOPPED, Power.STOPPED), "status": InstanceStatus.PAUSED}, Step.SLEEP),
+        (PARKED | {"lease": lease(LeaseState.STOPPED, **REFUSED), "status": InstanceStatus.RESUMING}, Step.POWER_OFF),
+        (PARKED | {"lease": lease(LeaseState.RENTED)}, Step.WAIT_FOR_MACHINE),
+        ({"lease": lease(LeaseState.STOPPED, Power.STOPPED), "status": InstanceStatus.PAUSED}, Step.POWER_ON),
+        ({"lease": lease(LeaseState.STARTING), "status": InstanceStatus.RESUMING}, Step.STAY),
+        ({"lease": lease(LeaseState.STOPPED, **REFUSED), "status": InstanceStatus.RESUMING}, Step.STAY),
+        (
+            {"lease": lease(LeaseState.RUNNING), "open_leases": 1, "status": InstanceStatus.RESUMING},
+            Step.RECORD_RUNNING,
+        ),
         ({"lease": lease(LeaseState.RELEASING), "open_leases": 1, "attempts": 1}, Step.RESERVE),
         ({"lease": lease(LeaseState.RELEASING), "open_leases": 1, "attempts": 5}, Step.WAIT_FOR_RELEASE),
         ({"lease": lease(LeaseState.CLOSED), "attempts": 5}, Step.CONCLUDE_FAILED),
         ({"lease": lease(LeaseState.CLOSED), "attempts": 1, "was_running": True}, Step.CONCLUDE_FAILED),
+        ({"lease": lease(LeaseState.CLOSED), "was_running": True, "lifecycle": MODEL}, Step.RESERVE),
+        (
+            {"lease": lease(LeaseState.CLOSED), "was_running": True, "attempts": 5, "lifecycle": MODEL},
+            Step.CONCLUDE_FAILED,
+        ),
         ({"gave_up": True, "open_leases": 1}, Step.WAIT_FOR_RELEASE),
         ({"gave_up": True}, Step.CONCLUDE_FAILED),
         ({"gave_up": True, "lease": lease(LeaseState.RESERVED), "open_leases": 1}, Step.WAIT_FOR_MACHINE),
@@ -51,11 +76,11 @@ def facts(**facts: object) -> InstanceFacts:
     ],
 )
 def test_the_next_step_follows_from_the_rows(given: dict[str, object], step: Step) -> None:
-    assert next_step(facts(**given)) is step
+    assert decide(facts(**given)) is step
 
 
 @pytest.mark.parametrize("state", list(LeaseState))
 @pytest.mark.parametrize("desired", list(Desired))
 def test_nothing_is_concluded_while_a_lease_is_open(state: LeaseState, desired: Desired) -> None:
-    step = next_step(facts(desired=desired, lease=lease(state), open_leases=1, attempts=5, was_running=True))
+    step = decide(facts(desired=desired, lease=lease(state), open_leases=1, attempts=5, was_running=True))
     assert step not in (Step.CONCLUDE_DESTROYED, Step.CONCLUDE_FAILED)

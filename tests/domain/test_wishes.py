@@ -3,7 +3,7 @@
 import pytest
 
 from domain.instances.actions import InstanceAction, NotForSleeping, WrongState, check_sleeps, wanted_by
-from domain.instances.phases import Desired, InstancePurpose, InstanceStatus
+from domain.instances.phases import Desired, InstanceKind, InstanceStatus
 
 S, D = InstanceStatus, Desired
 
@@ -67,9 +67,9 @@ def test_asking_twice_is_asking_once(action: InstanceAction, status: InstanceSta
         assert wanted_by(action, status, once) is once
 
 
-@pytest.mark.parametrize("purpose", list(InstancePurpose))
-def test_only_what_somebody_works_on_sleeps(purpose: InstancePurpose) -> None:
-    if purpose is InstancePurpose.INTERACTIVE:
+@pytest.mark.parametrize("purpose", list(InstanceKind))
+def test_only_what_somebody_works_on_sleeps(purpose: InstanceKind) -> None:
+    if purpose is InstanceKind.INTERACTIVE:
         check_sleeps(purpose)
     else:
         with pytest.raises(NotForSleeping, match=purpose.value):

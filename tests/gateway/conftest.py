@@ -1,22 +1,21 @@
-import os
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 import pytest
 from openai import AsyncOpenAI
 from pydantic import SecretStr
-from sqlalchemy import create_engine, make_url, text
 
 from db.migrate import migrate
 from db.session import Database
 from gateway.server import serving
 from settings import Settings
+from tests.conftest import Migrated
 from tests.gateway.machine import Machine
-from tests.gateway.postgres import Postgres
 from tests.gateway.rows import SECRETS, Rows
+from tests.postgres import Postgres
 
 
 @dataclass
@@ -32,34 +31,25 @@ class Gateway:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A server that a test may restart."""
-    server = Postgres(tmp_path_factory.mktemp("gateway"))
+def database_url(migrated: Migrated) -> str:
+    """One database for all tests; each has a user of its own."""
+    return migrated()
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[Postgres]:
+    """A server of a test's own, which it may restart."""
+    server = Postgres(tmp_path)
     server.start()
     yield server
     server.stop()
 
 
-@pytest.fixture(scope="session")
-def database_url(request: pytest.FixtureRequest) -> str:
-    """A database of our own, on TEST_DATABASE_URL's server where that is set."""
-    given = os.environ.get("TEST_DATABASE_URL")
-    server = make_url(given or request.getfixturevalue("postgres").url("postgres"))
-    return _made(server.render_as_string(hide_password=False))
-
-
-def _made(server: str) -> str:
-    name = f"gateway_{secrets.token_hex(4)}"
-    with create_engine(server, isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    url = make_url(server).set(database=name).render_as_string(hide_password=False)
-    migrate(url)
-    return url
-
-
 @pytest.fixture
 def restartable_url(postgres: Postgres) -> str:
-    return _made(postgres.url("postgres"))
+    url = postgres.url()
+    migrate(url)
+    return url
 
 
 @pytest.fixture

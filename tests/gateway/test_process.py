@@ -11,8 +11,9 @@ import aiohttp
 
 from tests.gateway.asking import CHAT, becomes
 from tests.gateway.machine import Machine
-from tests.gateway.ports import free_port
 from tests.gateway.rows import SECRETS, Rows
+from tests.patience import PATIENCE_SECONDS
+from tests.ports import free_port
 
 Process = tuple[asyncio.subprocess.Process, str]
 
@@ -49,7 +50,7 @@ async def test_sigterm_lets_what_is_in_flight_finish(database_url: str, rows: Ro
             await becomes(lambda: _is_up(url, http), False)
             machine.go_on.set()
             assert (await answer.content.read()).endswith(b"data: [DONE]\n\n")
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), PATIENCE_SECONDS) == 0
 
 
 async def test_a_killed_gateway_serves_again_when_started_again(

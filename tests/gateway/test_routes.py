@@ -13,8 +13,8 @@ from gateway.routes import LeaseAddress, Route, RouteTable
 from tests.gateway.asking import CHAT, ask, becomes
 from tests.gateway.conftest import Gateway, gateway_on
 from tests.gateway.machine import Machine
-from tests.gateway.postgres import Postgres
 from tests.gateway.rows import Rows
+from tests.postgres import Postgres
 
 
 async def test_the_gateway_says_when_it_can_serve(gateway: Gateway) -> None:

@@ -1,6 +1,4 @@
 import asyncio
-import os
-import secrets
 from collections.abc import Iterator
 from itertools import count
 
@@ -14,7 +12,7 @@ from db.migrate import migrate
 from db.session import Database
 from db.tables import Alarm
 from domain.ids import Prefix
-from tests.gateway.conftest import postgres  # noqa: F401 - a fixture
+from tests.postgres import Databases
 from tests.protocol.clock import IN_THE_DATABASE, Clock
 from tests.protocol.events import Event
 from tests.protocol.play import Player
@@ -61,22 +59,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture(scope="session")
-def clocked_url(request: pytest.FixtureRequest) -> str:
+def clocked_url(databases: Databases) -> str:
     """A database whose clock is ours."""
-    given = os.environ.get("TEST_DATABASE_URL")
-    server = make_url(given or request.getfixturevalue("postgres").url("postgres"))
-    name = f"protocol_{secrets.token_hex(4)}"
-    with create_engine(server, isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-        connection.execute(text(f"ALTER DATABASE {name} SET search_path = public, pg_catalog"))
-        connection.execute(text(f"ALTER DATABASE {name} SET synchronous_commit = off"))
-    url = server.set(database=name)
+    url = databases.copy_of("clocked", _with_our_clock)
+    _ours_before_postgresqls(url)  # a copy does not have it
+    return url
+
+
+def _with_our_clock(url: str) -> None:
+    _ours_before_postgresqls(url)
     with create_engine(url).begin() as connection:
         for statement in IN_THE_DATABASE:
             connection.execute(text(statement))
-    written = url.render_as_string(hide_password=False)
-    migrate(written)
-    return written
+    migrate(url)
+
+
+def _ours_before_postgresqls(url: str) -> None:
+    """Where a function's name is looked up first."""
+    with create_engine(url).begin() as connection:
+        connection.execute(text(f"ALTER DATABASE {make_url(url).database} SET search_path = public, pg_catalog"))
 
 
 @pytest.fixture

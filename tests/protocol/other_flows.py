@@ -11,8 +11,9 @@ from activities.reconciling import OVER
 from db.instances.tables import Instance
 from db.machines.leases import OPEN
 from db.machines.tables import Lease
+from domain.instances.decisions import decide
 from domain.instances.phases import InstanceStatus
-from domain.instances.steps import InstanceFacts, Step, next_step
+from domain.instances.steps import InstanceFacts, Step
 from domain.machines.phases import LeaseState
 from tests.protocol.attempts import Activity
 from tests.protocol.flows import Flow
@@ -59,7 +60,7 @@ class InstanceFlow(Flow):
         if self._facts is None:
             self._facts = result
             result.gave_up = self._gave_up
-            self.step_taken = next_step(result)
+            self.step_taken = decide(result)
             if self.step_taken not in (Step.STAY, Step.WAIT_FOR_RELEASE, Step.NOTHING):
                 self.due = self.world.clock.at
                 return

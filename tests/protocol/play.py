@@ -7,6 +7,7 @@ from sqlalchemy import update
 import failpoints
 from db.instances.tables import Instance
 from db.machines import leases, orphans
+from domain.holders import instance_holder
 from domain.instances.phases import Desired, InstanceStatus
 from tests.protocol import events, rows
 from tests.protocol.events import Event
@@ -111,11 +112,11 @@ class Player:
         running = {"status": InstanceStatus.RUNNING, "running_at": self.world.clock.at}
         new = await self._new_instance(row.user_id, lease_id=row.lease_id, **running)
         async with self.world.database.begin() as session:
-            handed = await leases.hand_over(session, row.lease_id, ("instance", str(old)), ("instance", str(new)))
+            handed = await leases.hand_over(session, row.lease_id, instance_holder(old), instance_holder(new))
             if not handed:
                 await session.execute(update(Instance).where(Instance.id == new).values(lease_id=None))
         async with self.world.database.begin() as session:
-            await leases.request_release(session, row.lease_id, ("instance", str(old)))
+            await leases.request_release(session, row.lease_id, instance_holder(old))
         await self._unwish(old)
         self.world.start_instance(new)
 

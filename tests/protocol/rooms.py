@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from clouds.offers import Market
 from clouds.searches import CHEAPEST_FIRST
 from db.accounts.tables import ProviderKey
+from domain.holders import Holder
 from domain.machines.machines import MachineSeen
 from domain.market.offers import Offer, OfferQuery, usd
 from failpoints import Failpoint, hit
@@ -22,14 +23,14 @@ class ModelFlows(WorkflowClient):
     def __init__(self, world: "World") -> None:
         self._world = world
 
-    async def start_machine(self, lease_id: str, summary: str = "", instance_id: int | None = None) -> None:
+    async def start_machine(self, lease_id: str, summary: str, holder: Holder) -> None:
         self._world.start_machine(lease_id)
         await hit(Failpoint.MACHINE_STARTED)
 
     async def watch(self, account_id: int) -> None:
         self._world.watch(account_id)
 
-    async def changed(self, workflow_id: str) -> None:
+    async def changed(self, workflow_id: str, because: str) -> None:
         self._world.signal(workflow_id)
 
     async def seen(self, lease_id: str, seen: MachineSeen) -> None:

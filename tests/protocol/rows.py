@@ -14,7 +14,7 @@ from db.session import Database
 from db.tables import Alarm, Event, Installation, Table
 from domain.accounts.phases import KeyStatus
 from domain.instances.instances import InstanceSpec
-from domain.instances.phases import InstancePurpose
+from domain.instances.phases import InstanceKind
 from domain.market.offers import OfferQuery
 from tests.protocol.cloud import URL
 
@@ -64,7 +64,7 @@ def _key(user_id: int, account_id: int, sealer: Sealer) -> ProviderKey:
 
 def instance(number: int, user: int, **facts: Any) -> Instance:
     spec = InstanceSpec(query=OfferQuery()).model_dump(mode="json")
-    return Instance(id=number, user_id=user, provider_key_id=user, purpose=InstancePurpose.MODEL, spec=spec, **facts)
+    return Instance(id=number, user_id=user, provider_key_id=user, kind=InstanceKind.MODEL, spec=spec, **facts)
 
 
 async def kept(session: AsyncSession) -> Copy:

@@ -34,7 +34,7 @@ def played_at_random(stage: Stage, number: int, count: int) -> None:
     random_schedule()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 def test_a_sample_of_random_schedules(stage: Stage) -> None:
     played_at_random(stage, 0, SAMPLE)
 

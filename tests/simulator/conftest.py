@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parents[2]
 KEY = "test-key"
 # Even faster than fast, and nobody is turned away for asking often.
@@ -35,7 +37,7 @@ class Simulator:
 
     def terminate(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE_SECONDS)
 
     def offers(self, gpu: str = "RTX 4090", **filters: Any) -> list[dict[str, Any]]:
         query = {"gpu_name": {"eq": gpu}, "num_gpus": {"eq": 1}, "rentable": {"eq": True}, **filters}
@@ -66,7 +68,7 @@ class Simulator:
         return int(answer.raise_for_status().json()["id"])
 
 
-def poll(look: Callable[[], Any], seconds: float = 45.0) -> Any:
+def poll(look: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
     """What ``look`` gives once it gives something true; fails the test after the deadline."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
@@ -88,8 +90,8 @@ def running(folder: Path, *extra: str, command: list[str] | None = None) -> Iter
     try:
         url = poll(lambda: _address(log, start, process))
         with (
-            httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=20) as vast,
-            httpx.Client(base_url=url, timeout=20) as control,
+            httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=120) as vast,
+            httpx.Client(base_url=url, timeout=120) as control,
         ):
             control.patch("/simulator/settings", json=IN_TESTS).raise_for_status()
             yield Simulator(folder, process, url, vast, control)
@@ -107,7 +109,7 @@ def _address(log: Path, start: int, process: subprocess.Popen[bytes]) -> str | N
     return line.split("simulated Vast.ai on ")[1].split()[0] if line else None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     """One simulator for all the tests that leave it as they found it; its folder has a space in its path."""
     with running(tmp_path_factory.mktemp("a folder") / "data") as simulator:

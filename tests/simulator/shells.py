@@ -25,7 +25,7 @@ def options(key: Key) -> list[str]:
 def ssh(row: dict[str, Any], key: Key, command: str, *extra: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     host, port = address(row)
     argv = ["ssh", *options(key), "-p", str(port), *extra, f"root@{host}", command]
-    return subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=120, check=False)
 
 
 def say(row: dict[str, Any], key: Key, command: str) -> str:
@@ -38,7 +38,7 @@ def say(row: dict[str, Any], key: Key, command: str) -> str:
 def sftp(row: dict[str, Any], key: Key, batch: str, folder: Path) -> subprocess.CompletedProcess[str]:
     host, port = address(row)
     argv = ["sftp", *options(key), "-P", str(port), "-b", "-", f"root@{host}"]
-    return subprocess.run(argv, input=batch, capture_output=True, text=True, timeout=30, check=False, cwd=folder)
+    return subprocess.run(argv, input=batch, capture_output=True, text=True, timeout=120, check=False, cwd=folder)
 
 
 def machine(simulator: Simulator, key: Key, **body: Any) -> Row:

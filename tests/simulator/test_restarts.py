@@ -59,7 +59,7 @@ async def test_a_simulator_that_is_deaf_to_hangups_does_not_make_its_machines_so
 def test_one_simulator_per_folder(tmp_path: Path) -> None:
     with running(tmp_path / "data"):
         argv = [sys.executable, "-m", "simulator", "--data-dir", str(tmp_path / "data"), "--port", "0"]
-        second = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False, cwd=ROOT)
+        second = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
     assert second.returncode == 1
     assert "another simulator uses" in second.stderr
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from activities.instances.idleness import IdlenessActivities
 from activities.machines.agents import AgentActivities
 from activities.machines.machines import MachineActivities
 from clients.ssh import connect, run
@@ -16,7 +17,7 @@ from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.session import Database
 from domain.instances.idleness import IdleDecision
-from domain.instances.phases import InstancePurpose
+from domain.instances.phases import InstanceKind
 from settings import Settings
 from tests.system.running import Running, until
 
@@ -43,7 +44,7 @@ class Worked:
         assert installed.installed, installed.why
 
     async def judge(self, **changes: Any) -> IdleDecision:
-        return await self.activities(**changes).judge_idle(self.instance_id)
+        return await IdlenessActivities(self.database, self.settings.model_copy(update=changes)).look(self.instance_id)
 
     async def judged(self, word: str, **changes: Any) -> IdleDecision:
         """The verdict once its sentence has this word."""
@@ -57,8 +58,8 @@ class Worked:
     async def shell(self, command: str) -> str:
         async with self.database.begin() as session:
             lease = await session.get_one(Lease, self.lease_id)
-        async with await connect(MachineActivities(self.clouds).target(lease), timeout=20) as connection:
-            done = await run(connection, command, timeout=30)
+        async with await connect(MachineActivities(self.clouds).target(lease), timeout=120) as connection:
+            done = await run(connection, command, timeout=120)
         return done.stdout.strip()
 
     async def change(self, **values: Any) -> None:
@@ -100,7 +101,7 @@ async def worked(system: Running) -> AsyncIterator[Worked]:
     database, sealer = Database(settings.database_url), Sealer(settings.secret_keys.get_secret_value())
     clouds = Providers(database, sealer, settings)
     made = Worked(system, settings, database, sealer, clouds, deployment["instance_id"])
-    await made.change(purpose=InstancePurpose.INTERACTIVE, idle_pause_minutes=0.05)
+    await made.change(kind=InstanceKind.INTERACTIVE, idle_pause_minutes=0.05)
     async with database.begin() as session:
         made.lease_id = str((await session.get_one(Instance, made.instance_id)).lease_id)
     yield made

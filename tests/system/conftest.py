@@ -15,6 +15,9 @@ from tests.system.running import Running
 # Deadlines of minutes would make a test of minutes: these are the same settings that an operator has.
 DEADLINES = """
 DUMONT_MODEL_DEADLINE_SECONDS=15
+DUMONT_SERVER_CHECK_SECONDS=1
+DUMONT_SERVER_RESTARTS=2
+DUMONT_SERVER_RESTART_PAUSE_SECONDS=0.5
 DUMONT_BOOT_DEADLINE_SECONDS=12
 DUMONT_SETTLE_SECONDS=1.5
 DUMONT_RELAY_AFTER_SECONDS=2
@@ -50,7 +53,7 @@ def prepared(folder: Path, more: str = "") -> Installation:
     return Installation(folder / "data", environment=WITH_REAL_SSHD)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     with started(prepared(tmp_path_factory.mktemp("the system"))) as made:
         yield made

@@ -11,7 +11,7 @@ from temporalio.client import Client, WorkflowHistory
 
 from activities.machines.machines import LEASE_KEY_PURPOSE
 from clouds.keys import KEY_PURPOSE
-from db.endpoints.deployments import ENDPOINT_KEY_PURPOSE
+from db.endpoints.endpoints import UPSTREAM_KEY_PURPOSE
 from db.instances.ssh_identity import PURPOSE as HOST_KEY_PURPOSE
 from db.machines.lease_tokens import AGENT, VAULT, lease_token
 from db.sealing import Sealer
@@ -58,7 +58,7 @@ def secrets_of(installation: Installation) -> set[str]:
     found = {*kept["secret_keys"].split(","), kept["postgres_password"], "PRIVATE KEY"}
     sealed = [
         ("SELECT sealed FROM provider_keys", KEY_PURPOSE),
-        ("SELECT sealed_upstream_key FROM endpoints", ENDPOINT_KEY_PURPOSE),
+        ("SELECT sealed_upstream_key FROM endpoints", UPSTREAM_KEY_PURPOSE),
         ("SELECT sealed_private_key FROM leases", LEASE_KEY_PURPOSE),
         ("SELECT sealed_ssh_host_key FROM instances WHERE sealed_ssh_host_key IS NOT NULL", HOST_KEY_PURPOSE),
         ("SELECT sealed_password FROM vault_repositories", REPOSITORY_PURPOSE),

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 import asyncssh
 import httpx
+import psycopg
 import pytest
 
 from failpoints import Failpoint
 from tests.cli.installation import Installation
+from tests.patience import PATIENCE_SECONDS
 
 Answer = TypeVar("Answer")
 
@@ -31,8 +33,8 @@ class Running:
         self.addresses = installation.read()
         self.folder = installation.folder.parent
         self.key = self.folder / "a key"
-        self.api = httpx.AsyncClient(base_url=self.addresses["api"] + "/api", timeout=30)
-        self.simulator = httpx.AsyncClient(base_url=self.addresses["simulator"], timeout=30)
+        self.api = httpx.AsyncClient(base_url=self.addresses["api"] + "/api", timeout=120)
+        self.simulator = httpx.AsyncClient(base_url=self.addresses["simulator"], timeout=120)
 
     @property
     def public_key(self) -> str:
@@ -173,17 +175,21 @@ class Running:
         return rows if alive is None else [row for row in rows if row["alive"] is alive]
 
     async def alive(self, count: int, seconds: float = 15) -> list[dict[str, Any]]:
-        """Wait until so many machines are alive, and see that it stays so for a moment."""
+        """Wait until so many machines are alive, and nothing is under way in the ledger that will change that."""
 
         async def right() -> list[dict[str, Any]] | None:
+            if await asyncio.to_thread(self._under_way):
+                return None
             rows = await self.machines()
             return rows if len(rows) == count else None
 
-        await until(right, seconds, f"{count} machines in the books")
-        await asyncio.sleep(0.3)
-        rows = await self.machines()
-        assert len(rows) == count, rows
-        return rows
+        return await until(right, seconds, f"{count} machines in the books, and all quiet in the ledger")
+
+    def _under_way(self) -> list[Any]:
+        """Leases that will still bring a machine, or give one back."""
+        coming_or_going = "state <> 'closed' AND (state IN ('reserved', 'asked', 'releasing') OR NOT wanted)"
+        with psycopg.connect(self.addresses["database"].replace("+psycopg", "")) as database:
+            return database.execute(f"SELECT id, state FROM leases WHERE {coming_or_going}").fetchall()  # noqa: S608
 
     def order(self, point: Failpoint, word: str) -> Path:
         """Have the next process of ours that gets to this point do so: `kill` or `stop`. The file that tells it did."""
@@ -230,17 +236,20 @@ def only_long(*values: object) -> list[Any]:
 
 
 async def until(ask: Callable[[], Awaitable[Answer | None]], seconds: float, what: str) -> Answer:
-    """Ask again until there is an answer. A service that is down for the moment is asked again too."""
-    deadline = time.monotonic() + seconds
+    """Ask again until there is an answer. A service that is down for the moment is asked again too.
+
+    `seconds` is what it may take on a computer that does nothing else; no test fails because another one is busy.
+    """
+    deadline = time.monotonic() + seconds + PATIENCE_SECONDS
     last: object = None
     while time.monotonic() < deadline:
         try:
             if (answer := await ask()) is not None:
                 return answer
-        except (httpx.TransportError, AssertionError) as error:
+        except (httpx.TransportError, psycopg.OperationalError, AssertionError) as error:
             last = error
-        await asyncio.sleep(0.15)
-    raise AssertionError(f"waited {seconds:g} s in vain for {what}; last error: {last}")
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"waited {seconds + PATIENCE_SECONDS:g} s in vain for {what}; last error: {last}")
 
 
 async def at_stage(system: Running, deployment_id: str, stage: str) -> bool | None:

@@ -11,7 +11,7 @@ from worker import SANDBOX, WORKFLOWS
 from workflow_client.client import connect
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1200)
 async def test_no_history_holds_a_secret_and_each_replays(system: Running) -> None:
     ready = await system.deploy(access_type="private")
     await system.ready(ready["id"])

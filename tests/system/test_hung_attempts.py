@@ -17,7 +17,7 @@ from cli.places import ROOT
 from failpoints import Failpoint
 from tests.system.running import Running, until
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ async def test_a_terminate_click_in_the_middle_of_a_script_costs_time_only(syste
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 async def test_a_machine_that_will_not_go_is_said_and_goes_later(system: Running) -> None:
     await system.fault("DELETE /api/v0/instances/", "ignored", times=1000)
     job = await system.job("echo done")
@@ -136,7 +136,7 @@ async def test_what_ignores_sigterm_is_ended_and_its_output_kept(system: Running
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 async def test_the_time_limit_is_kept_by_the_machine_alone(system: Running) -> None:
     job = await system.job("trap 'echo told; exit 3' TERM; echo begun; while :; do sleep 1; done", timeout_minutes=1)
     done = await system.job_becomes(job["id"], seconds=150)
@@ -157,7 +157,7 @@ async def test_a_lot_of_output_fast_is_kept_whole_and_shown_to_its_end(system: R
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 async def test_two_hundred_megabytes_of_output(system: Running) -> None:
     job = await system.job("head -c 200000000 /dev/zero | tr '\\0' x; echo; echo the end")
     done = await system.job_becomes(job["id"], seconds=500)

@@ -23,7 +23,7 @@ async def test_kill_9_at_a_point_of_a_job_costs_time_only(system: Running, point
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("point", [*OF_JOBS, *OF_MACHINES])
 async def test_kill_9_at_every_point_of_a_job(system: Running, point: Failpoint) -> None:
     for _ in range(ROUNDS):

@@ -50,7 +50,7 @@ async def test_who_waits_for_another_gpu_holds_nobody_up(system: Running) -> Non
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 async def test_thirty_jobs_at_once_on_ten_offers_all_complete(system: Running) -> None:
     await system.api.put("/settings", json={"settings": {"spending_cap_per_day": 5000, "max_gpus": 20}})
     jobs = await asyncio.gather(*(system.job(f"echo number {n}; sleep 0.3", max_price=5) for n in range(30)))

@@ -2,15 +2,20 @@
 
 import contextlib
 from functools import partial
-from typing import Any
 
 import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from domain.workflow_contracts import REAP_WORKFLOW_ID, RECONCILE_WORKFLOW_ID, deploy_workflow_id, instance_workflow_id
+from domain.workflow_contracts import (
+    REAP_WORKFLOW_ID,
+    RECONCILE_WORKFLOW_ID,
+    endpoint_workflow_id,
+    instance_workflow_id,
+)
 from settings import Settings
 from tests.system.running import Running, at_stage, only_long, until
+from tests.system.test_lost_machines import elsewhere
 from workflow_client.client import connect
 
 
@@ -30,7 +35,8 @@ async def test_a_terminate_click_on_every_flow_costs_time_only(system: Running) 
     temporal = await connect(Settings(temporal_address=system.addresses["temporal"]))
     deployment = await system.deploy()
     await until(lambda: at_stage(system, deployment["id"], "provisioning"), 10, "the deploy to begin")
-    await _terminate(temporal, deploy_workflow_id(deployment["id"]), instance_workflow_id(deployment["instance_id"]))
+    endpoint = endpoint_workflow_id(deployment["endpoint_id"])
+    await _terminate(temporal, endpoint, instance_workflow_id(deployment["instance_id"]))
     async for flow in temporal.list_workflows("WorkflowType='MachineWorkflow' AND ExecutionStatus='Running'"):
         await _terminate(temporal, flow.id)
     await system.ready(deployment["id"])
@@ -48,15 +54,15 @@ async def test_a_terminate_click_on_whatever_runs_while_a_machine_is_held_costs_
             kinds.add(flow.workflow_type)
             with contextlib.suppress(RPCError):  # it has ended by itself since
                 await _terminate(temporal, flow.id)
-    assert {"WatchWorkflow", "InstanceWorkflow", "MachineWorkflow"} <= kinds
+    assert {"WatchWorkflow", "InstanceWorkflow", "MachineWorkflow", "EndpointWorkflow"} <= kinds
     for workflow_id in (REAP_WORKFLOW_ID, RECONCILE_WORKFLOW_ID):
         await until(partial(_clicked, temporal, workflow_id), 30, f"{workflow_id} to be there for a click")
     (machine,) = await system.alive(1)
     await system.simulator.post(f"/simulator/machines/{machine['id']}/kill")
-    status = await until(lambda: _over(system, deployment["id"]), 90, "the loss to be noticed")
-    assert status["status"] == "failed"
+    await until(lambda: elsewhere(system, machine["id"]), 90, "the loss to be noticed")
+    await until(lambda: _answers(system, deployment["endpoint"]), 60, "the endpoint")
     await system.rent_by_hand(machine["label"])
-    await system.alive(0, seconds=40)
+    await system.alive(1, seconds=40)
 
 
 async def _clicked(temporal: Client, prefix: str) -> bool | None:
@@ -68,11 +74,6 @@ async def _clicked(temporal: Client, prefix: str) -> bool | None:
             continue
         return True
     return None
-
-
-async def _over(system: Running, deployment_id: str) -> dict[str, Any] | None:
-    status = await system.status(deployment_id)
-    return None if status["status"] == "ready" else status
 
 
 async def _terminate(temporal: Client, *workflow_ids: str) -> None:

@@ -117,6 +117,12 @@ async def _untold(system: Running) -> bool | None:
     return (answer["count"] == 0 and not any(each["kind"] == "release_slow" for each in answer["alarms"])) or None
 
 
+async def _refused(system: Running, method: str) -> bool | None:
+    """Whether the fault that answers such requests has been met."""
+    faults = (await system.simulator.get("/simulator/faults")).json()["faults"]
+    return next(fault["fired"] for fault in faults if fault["endpoint"].startswith(method)) > 0 or None
+
+
 async def test_a_bad_key_read_as_404_is_not_taken_for_gone(system: Running) -> None:
     deployment = await system.deploy()
     await system.ready(deployment["id"])
@@ -124,7 +130,7 @@ async def test_a_bad_key_read_as_404_is_not_taken_for_gone(system: Running) -> N
     await system.fault("GET /api/v0/instances/", "status", status=404, body=refused, times=4)
     await system.fault("DELETE /api/v0/instances/", "status", status=404, body=refused, times=1)
     await system.api.delete(f"/models/{deployment['id']}")
-    await asyncio.sleep(1)
+    await until(lambda: _refused(system, "DELETE"), 20, "the release to be refused")
     leases = (await system.api.get("/leases")).json()["leases"]
     assert [lease["state"] for lease in leases] == ["releasing"]
     assert len(await system.machines()) == 1

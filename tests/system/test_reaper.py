@@ -124,7 +124,7 @@ def dumont(system: Running, *words: str) -> str:
     own = {name: value for name, value in os.environ.items() if not name.startswith("DUMONT_")}
     command = [sys.executable, "-P", "-m", "cli", *words, "--data-dir", str(system.installation.folder)]
     done = subprocess.run(
-        command, env={**own, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=True
+        command, env={**own, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120, check=True
     )
     return done.stdout
 

@@ -18,7 +18,7 @@ from tests.cli.installation import Installation
 from tests.system.conftest import DEADLINES, prepared
 from tests.system.running import Running, until
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ V2 = {"Accept": "application/vnd.x.restic.rest.v2"}
 
 class Caller:
     def __init__(self, door: Door, token: str) -> None:
-        self._http = httpx.AsyncClient(base_url=door.url, auth=("machine", token), timeout=20)
+        self._http = httpx.AsyncClient(base_url=door.url, auth=("machine", token), timeout=120)
 
     async def status(self, method: str, path: str, content: bytes | None = None) -> int:
         return (await self._http.request(method, path, content=content, headers=V2)).status_code

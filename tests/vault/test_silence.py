@@ -18,7 +18,7 @@ from activities.snapshots.transfers import Transfers
 from clients.ssh import SshTarget, generate_keypair
 from domain.snapshots.transfers import TransferKind, TransferOrder, TransferStatus
 from settings import Settings
-from tests.gateway.ports import free_port
+from tests.ports import free_port
 from workflows.failures import sentence_of
 from workflows.options import COPY
 

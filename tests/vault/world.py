@@ -30,12 +30,13 @@ from db.session import Database
 from db.snapshots.tables import Snapshot
 from domain.ids import new_id
 from domain.instances.instances import InstanceSpec
-from domain.instances.phases import InstancePurpose, InstanceStatus
+from domain.instances.phases import InstanceKind, InstanceStatus
 from domain.machines.machines import MachineSeen
 from domain.machines.phases import LeaseState, Power
 from domain.market.offers import OfferQuery
 from settings import Settings
 from tests.db.accounts import add_account
+from tests.patience import PATIENCE_SECONDS
 from tests.simulator.conftest import ROOT, Simulator, poll
 from tests.simulator.shells import address
 
@@ -79,7 +80,7 @@ class Door:
 
     def _is_well(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/health", timeout=5).status_code == 200
+            return httpx.get(f"{self.url}/health", timeout=60).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -87,7 +88,7 @@ class Door:
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(number)
-        self._process.wait(20)
+        self._process.wait(120)
 
 
 @dataclass
@@ -121,7 +122,7 @@ class World:
         values = {
             "user_id": self.user_id,
             "provider_key_id": self.key_id,
-            "purpose": InstancePurpose.INTERACTIVE,
+            "kind": InstanceKind.INTERACTIVE,
             "status": InstanceStatus.RUNNING,
             "spec": InstanceSpec(query=OfferQuery()).model_dump(mode="json"),
             "persist": ["/workspace"],
@@ -178,7 +179,7 @@ class World:
         async def reached() -> str:
             async with self.database.begin() as session:
                 target = self.machines.target(await session.get_one(Lease, machine.lease_id))
-            connection = await connect(target, timeout=5)
+            connection = await connect(target, timeout=60)
             connection.close()
             return host_key_of(connection)
 
@@ -190,7 +191,7 @@ class World:
         """What a command on the machine prints; it must succeed."""
         async with self.database.begin() as session:
             target = self.machines.target(await session.get_one(Lease, machine.lease_id))
-        async with await connect(target, timeout=15) as connection:
+        async with await connect(target, timeout=60) as connection:
             done = await run(connection, command, timeout=timeout)
         assert done.exit_code == 0, done.stderr
         return done.stdout.strip()
@@ -235,7 +236,7 @@ async def perform(
     given: Given,
     *,
     of: ActivityEnvironment | None = None,
-    seconds: float = 90,
+    seconds: float = PATIENCE_SECONDS,
 ) -> Result:
     """An activity as Temporal runs it: called again whenever it says `NotYet`, with what its heartbeat said last."""
     made = of or environment()
@@ -254,7 +255,7 @@ async def perform(
             made.info = replace(made.info, heartbeat_details=last)
 
 
-async def until(ask: Callable[[], Awaitable[Result | None]], what: str, seconds: float = 60) -> Result:
+async def until(ask: Callable[[], Awaitable[Result | None]], what: str, seconds: float = PATIENCE_SECONDS) -> Result:
     """Ask again until there is an answer; failures on the way are waited out."""
     deadline = time.monotonic() + seconds
     last: object = None

@@ -15,11 +15,13 @@ from settings import Settings
 from tests.system.conftest import prepared
 from tests.system.histories import all_histories
 from tests.system.running import Running, until
+from tests.system.servers import KILL, serves_again, shell
 from tests.system.test_job_files import checkpointed, no_store, stopped
+from tests.system.test_lost_machines import elsewhere
 from workflow_client.client import connect
 
 HISTORIES = Path(__file__).parent / "histories"
-KINDS = ("deploy-", "instance-", "job-", "machine-", "snapshot-", "tidy-vault-", "watch-")
+KINDS = ("endpoint-", "instance-", "job-", "machine-", "snapshot-", "tidy-vault-", "watch-")
 
 
 async def ready_then_stopped(system: Running) -> None:
@@ -45,16 +47,28 @@ async def model_failed(system: Running) -> None:
 
 
 async def machine_lost(system: Running) -> None:
-    deployment = await system.deploy()
-    await system.ready(deployment["id"])
+    deployment = await system.ready((await system.deploy())["id"])
     (machine,) = await system.machines()
     await system.simulator.post(f"/simulator/machines/{machine['id']}/kill")
-
-    async def noticed() -> bool | None:
-        return (await system.status(deployment["id"]))["status"] == "failed" or None
-
-    await until(noticed, 30, "the loss to be noticed")
+    await until(lambda: elsewhere(system, machine["id"]), 60, "another machine")
+    await serves_again(system, deployment, 60)
+    await system.stop(deployment["id"])
     await system.alive(0)
+
+
+async def server_restarted(system: Running) -> None:
+    deployment = await system.ready((await system.deploy())["id"])
+    await shell(system, deployment, KILL)
+    await serves_again(system, deployment)
+    await system.stop(deployment["id"])
+    await system.alive(0)
+
+
+async def server_given_up(system: Running) -> None:
+    deployment = await system.ready((await system.deploy())["id"])
+    await system.fault("machine:model_server", "crashes", times=None)
+    await shell(system, deployment, KILL)
+    await system.alive(0, seconds=60)
 
 
 async def worker_killed(system: Running) -> None:
@@ -182,6 +196,7 @@ SCENARIOS: dict[str, Callable[[Running], Awaitable[None]]] = {
     scenario.__name__: scenario
     for scenario in (
         *(ready_then_stopped, second_offer, reply_lost, model_failed, machine_lost, worker_killed),
+        *(server_restarted, server_given_up),
         *(job_completed, job_cancelled, job_machine_lost, job_queued, job_worker_killed),
         *(job_files_wait, job_restored),
         *(paused_and_woken, idle_then_hibernated_then_restored, gpu_taken_while_paused, pause_called_off),

@@ -26,7 +26,7 @@ async def test_a_golden_history_replays(path: Path) -> None:
 
 def test_every_kind_of_flow_has_golden_histories() -> None:
     kinds = {path.stem.split(".")[1].split("-")[0] for path in HISTORIES}
-    assert kinds == {"deploy", "instance", "job", "machine", "snapshot", "tidy", "watch"}
+    assert kinds == {"endpoint", "instance", "job", "machine", "snapshot", "tidy", "watch"}
 
 
 @workflow.defn(name="InstanceWorkflow")

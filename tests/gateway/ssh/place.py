@@ -17,11 +17,11 @@ from db.machines.tables import Lease
 from db.notify import notify_instance
 from db.session import Database
 from domain.instances.instances import InstanceSpec
-from domain.instances.phases import Desired, InstancePurpose, InstanceStatus
+from domain.instances.phases import Desired, InstanceKind, InstanceStatus
 from domain.machines.machines import MachineSeen
 from domain.market.offers import OfferQuery
-from tests.gateway.ports import free_port
 from tests.gateway.rows import Rows
+from tests.ports import free_port
 from tests.simulator.conftest import Simulator, poll
 from tests.simulator.shells import address, answers
 
@@ -71,7 +71,7 @@ class Place:
             instance = Instance(
                 user_id=self.rows.user_id,
                 provider_key_id=self.rows.key_id,
-                purpose=InstancePurpose.INTERACTIVE,
+                kind=InstanceKind.INTERACTIVE,
                 status=InstanceStatus.PAUSED if machine is None else InstanceStatus.RUNNING,
                 desired=Desired.PAUSED if machine is None else Desired.RUNNING,
                 spec=InstanceSpec(query=OfferQuery()).model_dump(mode="json"),

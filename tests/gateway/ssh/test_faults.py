@@ -14,13 +14,14 @@ from db.machines.tables import Lease
 from db.session import Database
 from domain.instances.phases import Desired, InstanceStatus
 from domain.machines.machines import MachineSeen
-from gateway.server import Running, serving
+from gateway.server import RunningGateway, serving
 from tests.gateway.asking import becomes
-from tests.gateway.postgres import Postgres
 from tests.gateway.ssh.client import Client, finished
 from tests.gateway.ssh.conftest import Gateway, client, settings_for
 from tests.gateway.ssh.open_machine import open_machine
 from tests.gateway.ssh.place import Place, Rented, make_key, rent
+from tests.patience import PATIENCE_SECONDS
+from tests.postgres import Postgres
 from tests.simulator.conftest import Simulator
 
 
@@ -56,10 +57,12 @@ async def test_a_scanner_on_every_port_costs_little_and_stops_nobody(place: Plac
         before, began = time.process_time(), time.monotonic()
         await asyncio.gather(*(scan(words, began + 5) for words in (b"", b"GET / HTTP/1.0\r\n\r\n", b"SSH-2.0-x\r\n")))
         assert time.process_time() - before < 5  # of this process, the scanners included
-        assert running.ssh.newcomers.turned_away > 0
-        running.ssh.newcomers.buckets = type(running.ssh.newcomers)().buckets  # the strangers' address is this one
+        assert running.ssh.preauth_limits.turned_away > 0
+        running.ssh.preauth_limits.buckets = type(
+            running.ssh.preauth_limits
+        )().buckets  # the strangers' address is this one
         await becomes(lambda: _code(client(place).run("exit 4")), 4)
-    assert running.ssh.waking.wishes == 0
+    assert running.ssh.connector.wakes == 0
 
 
 async def test_a_new_key_is_good_at_once_and_a_deleted_one_is_not(
@@ -76,7 +79,7 @@ async def test_a_new_key_is_good_at_once_and_a_deleted_one_is_not(
         async with database.begin() as session:
             assert await delete_key(session, place.rows.user_id, key_id)
         await becomes(lambda: _code(own.run("exit 4")), 255)
-        _, err = await asyncio.wait_for(staying.communicate(), 60)
+        _, err = await asyncio.wait_for(staying.communicate(), PATIENCE_SECONDS)
         assert b"not welcome any more" in err
         assert (await client(place).run("exit 4")).code == 4
 
@@ -117,7 +120,7 @@ async def test_the_machine_behind_changes_and_strict_clients_do_not_notice(
         await becomes(lambda: _on_machine(running), 1)
         other = await asyncio.to_thread(rent, simulator)
         await place.move_to(other)
-        _, err = await asyncio.wait_for(staying.communicate(), 60)
+        _, err = await asyncio.wait_for(staying.communicate(), PATIENCE_SECONDS)
         assert b"Connect again" in err
         await becomes(lambda: _code(own.run("test ! -e /tmp/first && exit 4")), 4)
 
@@ -137,7 +140,7 @@ async def test_a_machine_lost_in_the_middle_of_a_copy(
         done = await limited
         assert done.code != 0
         assert "Connect again" in done.err
-        assert (await asyncio.wait_for(_refused_softly(own), 60)) != ""
+        assert (await asyncio.wait_for(_refused_softly(own), PATIENCE_SECONDS)) != ""
 
 
 async def _refused_softly(own: Client) -> str:
@@ -164,10 +167,10 @@ async def test_an_address_that_changed_hands_gets_nothing(
         async with gateway():
             process = await client(place).start(client(place).target, "echo right")
             assert process.stderr is not None
-            line = await asyncio.wait_for(process.stderr.readline(), 60)
+            line = await asyncio.wait_for(process.stderr.readline(), PATIENCE_SECONDS)
             assert b"another machine answers at its address" in line
             await _seen_at(database, lease_id, machine)
-            out, _ = await asyncio.wait_for(process.communicate(), 60)
+            out, _ = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
             assert out == b"right\n"
 
 
@@ -205,18 +208,18 @@ async def test_a_pause_ends_sessions_with_a_reason(place: Place, gateway: Gatewa
         process = await own.start(own.target, "sleep 1000")
         await becomes(lambda: _on_machine(running), 1)
         await place.pause()
-        _, err = await asyncio.wait_for(process.communicate(), 60)
+        _, err = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
         assert b"is paused now" in err
 
 
-async def _on_machine(running: Running) -> int:
+async def _on_machine(running: RunningGateway) -> int:
     """Channels that lead to the machine."""
-    return sum(guest.channels for guest in running.ssh.hall.everybody)
+    return sum(each.channels for each in running.ssh.clients.everyone)
 
 
-async def _guests(running: Running) -> int:
+async def _guests(running: RunningGateway) -> int:
     """Who has something open on the machine."""
-    return sum(len(guest.sessions) for guest in running.ssh.hall.everybody)
+    return sum(len(each.sessions) for each in running.ssh.clients.everyone)
 
 
 async def test_an_instance_that_is_over_has_no_door(place: Place, gateway: Gateway) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.server import Running
+from gateway.server import RunningGateway
 from tests.gateway.asking import becomes
-from tests.gateway.ports import free_port
 from tests.gateway.ssh.client import finished, shouted, started
 from tests.gateway.ssh.conftest import client
 from tests.gateway.ssh.open_machine import open_machine
 from tests.gateway.ssh.place import Place
+from tests.patience import PATIENCE_SECONDS
+from tests.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("place", "served")
 
@@ -132,7 +133,7 @@ async def test_a_remote_forward(place: Place, asked: str) -> None:
 
 async def _line(process: asyncio.subprocess.Process) -> str:
     assert process.stderr is not None
-    line = await asyncio.wait_for(process.stderr.readline(), 60)
+    line = await asyncio.wait_for(process.stderr.readline(), PATIENCE_SECONDS)
     assert line, "the client ended"
     return line.decode()
 
@@ -182,6 +183,6 @@ async def _code(running: object) -> int:
     return int((await running).code)  # type: ignore[misc]
 
 
-async def test_x11_is_refused_and_the_session_goes_on(place: Place, served: Running) -> None:
+async def test_x11_is_refused_and_the_session_goes_on(place: Place, served: RunningGateway) -> None:
     done = await finished(client(place).command("-X", client(place).target, "echo on"), DISPLAY=":99")
     assert done.out == "on\n"

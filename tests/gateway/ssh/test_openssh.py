@@ -10,6 +10,7 @@ from tests.gateway.ssh.client import Client, exists, finished, shouted
 from tests.gateway.ssh.conftest import client
 from tests.gateway.ssh.place import Place
 from tests.openssh import needs_real_sshd
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.usefixtures("place", "served"), needs_real_sshd]
 
@@ -65,5 +66,5 @@ async def _reader(own: Client, control: str) -> asyncio.subprocess.Process:
         *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
-    assert await asyncio.wait_for(process.stderr.readline(), 30) == b"ready\n"
+    assert await asyncio.wait_for(process.stderr.readline(), PATIENCE_SECONDS) == b"ready\n"
     return process

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -13,19 +14,20 @@ from aiohttp import web
 from db.session import Database
 from gateway.ssh.reverse_tunnels import API_PORT
 from tests.gateway.asking import becomes
-from tests.gateway.ports import free_port
 from tests.gateway.rows import SECRETS
 from tests.gateway.ssh.conftest import Gateway, client
 from tests.gateway.ssh.place import Place
+from tests.patience import PATIENCE_SECONDS
+from tests.ports import PortBlock, free_port
 
 Process = asyncio.subprocess.Process
 
 
 @asynccontextmanager
-async def _process(database_url: str, shard: str) -> AsyncIterator[Process]:
+async def _process(database_url: str, shard: str, port: int | None = None) -> AsyncIterator[Process]:
     settings = {
         "DUMONT_DATABASE_URL": database_url,
-        "DUMONT_GATEWAY_PORT": str(free_port()),
+        "DUMONT_GATEWAY_PORT": str(port or free_port()),
         "DUMONT_SECRET_KEYS": SECRETS,
         "DUMONT_SSH_PORT": "0",
         "DUMONT_SSH_SHARD": shard,
@@ -53,7 +55,7 @@ async def test_a_killed_gateway_costs_the_connections_and_no_more(database_url: 
         session = await own.start(own.target, place.sleep)
         await _runs(place)
         process.kill()
-        assert await asyncio.wait_for(session.wait(), 60) == 255
+        assert await asyncio.wait_for(session.wait(), PATIENCE_SECONDS) == 255
     async with _process(database_url, shard):
         await becomes(lambda: _code(place), 4)
 
@@ -66,12 +68,12 @@ async def test_sigterm_tells_those_who_are_there_and_lets_them_finish(
         await becomes(lambda: _code(place), 4)
         session = await own.start(own.target, "echo there >&2; read line; echo $line")
         assert session.stderr is not None
-        assert await asyncio.wait_for(session.stderr.readline(), 60) == b"there\n"
+        assert await asyncio.wait_for(session.stderr.readline(), PATIENCE_SECONDS) == b"there\n"
         process.send_signal(signal.SIGTERM)
-        assert b"is being restarted" in await asyncio.wait_for(session.stderr.readline(), 60)
-        out, _ = await asyncio.wait_for(session.communicate(b"done\n"), 60)
+        assert b"is being restarted" in await asyncio.wait_for(session.stderr.readline(), PATIENCE_SECONDS)
+        out, _ = await asyncio.wait_for(session.communicate(b"done\n"), PATIENCE_SECONDS)
         assert (session.returncode, out) == (0, b"done\n")
-        assert await asyncio.wait_for(process.wait(), 60) == 0
+        assert await asyncio.wait_for(process.wait(), PATIENCE_SECONDS) == 0
 
 
 async def test_sigterm_ends_those_who_stay(database_url: str, place: Place, shard: str) -> None:
@@ -81,23 +83,35 @@ async def test_sigterm_ends_those_who_stay(database_url: str, place: Place, shar
         session = await own.start(own.target, place.sleep)
         await _runs(place)
         process.send_signal(signal.SIGTERM)
-        _, err = await asyncio.wait_for(session.communicate(), 60)
+        _, err = await asyncio.wait_for(session.communicate(), PATIENCE_SECONDS)
         assert session.returncode == 255
         assert b"dumont: this gateway is being restarted and closes in" in err
         # The end is said twice, on the channel and in the disconnect; OpenSSH prints at least the one it read first.
         assert err.lower().count(b"this gateway is being restarted") >= 2, err
-        assert await asyncio.wait_for(process.wait(), 60) == 0
+        assert await asyncio.wait_for(process.wait(), PATIENCE_SECONDS) == 0
 
 
 async def test_two_on_one_host_share_the_ports_and_one_may_go(database_url: str, place: Place, shard: str) -> None:
     async with _process(database_url, shard) as one:
         await becomes(lambda: _code(place), 4)
-        async with _process(database_url, shard):
-            await asyncio.sleep(2)
+        port = free_port()
+        async with _process(database_url, shard, port):
+            await becomes(lambda: _holds_ports(port), True)
             one.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(one.wait(), 60)
+            await asyncio.wait_for(one.wait(), PATIENCE_SECONDS)
             for _ in range(5):
                 await becomes(lambda: _code(place), 4)
+
+
+async def _holds_ports(port: int) -> bool:
+    """Whether the gateway that serves HTTP there listens for SSH."""
+    async with aiohttp.ClientSession() as http:
+        try:
+            async with http.get(f"http://127.0.0.1:{port}/metrics") as answer:
+                found = re.search(r"^dumont_gateway_ssh_ports\S* (\d+)", await answer.text(), re.MULTILINE)
+        except aiohttp.ClientError:
+            return False
+    return found is not None and int(found[1]) > 0
 
 
 async def _runs(place: Place) -> None:
@@ -128,16 +142,15 @@ async def test_a_machine_reaches_our_api_through_its_own_loopback(place: Place, 
         await becomes(heard, "b'the api'\n")
     async with gateway(public_url=None, api_url=url):
         await becomes(heard, "b'the api'\n")
-    assert running.ssh.waking.wishes == 0
+    assert running.ssh.connector.wakes == 0
     await runner.cleanup()
 
 
 async def test_spare_ports_are_bound_ahead_and_written_down(
     place: Place, gateway: Gateway, database: Database, shard: str
 ) -> None:
-    first = free_port()
-    ports = f"{first}-{first + 40}"
-    async with gateway(ssh_ports=ports) as running:
+    ports = PortBlock()
+    async with gateway(ssh_ports=f"{ports.first}-{ports.last}") as running:
 
         async def spares() -> int:
             return sum(whose is None for whose in running.ssh.table.ports.values())
@@ -147,6 +160,7 @@ async def test_spare_ports_are_bound_ahead_and_written_down(
         reader, writer = await asyncio.open_connection("127.0.0.1", spare)
         assert await reader.read() == b""  # there is nobody at home, but a home
         writer.close()
+    ports.release()
 
 
 async def test_metrics_tell_of_logins(place: Place, gateway: Gateway) -> None:

@@ -108,6 +108,6 @@ def test_from_the_command_line(tmp_path: Path) -> None:
         "--scenario",
         str(tmp_path / "bad.toml"),
     ]
-    refused = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False, cwd=ROOT)
+    refused = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
     assert refused.returncode == 1
     assert "bad.toml" in refused.stderr

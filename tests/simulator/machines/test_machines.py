@@ -197,7 +197,7 @@ def test_ssh_through_the_proxy_and_refusing(simulator: Simulator, key: Key) -> N
     simulator.fault("machine:sshd", "refuses", match="closed")
     row = machine(simulator, key)
     argv = ["ssh", *options(key), "-p", str(row["ssh_port"]), f"root@{row['ssh_host']}", "hostname"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.strip() == f"C.{row['id']}"
     closed = simulator.await_status(simulator.rent(label="closed"), "running")
     time.sleep(0.3)  # three times the clock after which it would answer

@@ -28,7 +28,7 @@ def vastai(environment: dict[str, str]) -> Iterator[Vast]:
 
 def test_the_program_itself(simulator: Simulator, environment: dict[str, str]) -> None:
     argv = [str(Path(sys.executable).parent / "vastai"), "show", "user"]
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=True)
     assert "1000.00" in done.stdout
 
 
@@ -100,5 +100,5 @@ print("done")
 
 def test_the_sdk(simulator: Simulator, environment: dict[str, Any]) -> None:
     argv = [sys.executable, "-c", SCRIPT]
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.strip().endswith("done"), done.stderr

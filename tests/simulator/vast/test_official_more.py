@@ -108,7 +108,7 @@ def test_execute_with_the_sdk(simulator: Simulator, environment: dict[str, str])
     number = simulator.rent()
     simulator.await_status(number, "running")
     argv = [sys.executable, "-c", EXECUTE, str(number)]
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=True)
     assert "/root/hasbooted\n/workspace" in done.stdout
     assert done.stdout.strip().endswith("1")
 
