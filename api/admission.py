@@ -1,6 +1,7 @@
 """Checks before anything is written or rented: offers, prices, limits, and the account's credit."""
 
 import asyncio
+from decimal import Decimal
 from difflib import get_close_matches
 
 from api.app_state import AppState
@@ -38,10 +39,10 @@ async def find_offers(app: AppState, key: ProviderKey, query: OfferQuery, memory
     roomy = [offer for offer in offers if memory_gb is None or memory_of(offer) >= memory_gb]
     if not roomy:
         raise await _too_large(app, key, query, memory_gb or 0.0, max(map(memory_of, offers)))
-    affordable = [offer for offer in roomy if query.max_price is None or offer.dph_total <= query.max_price]
+    affordable = [offer for offer in roomy if query.max_price is None or offer.price_usd_per_hour <= query.max_price]
     if not affordable:
-        raise Conflict("no_offers", _too_cheap(roomy[0], query.max_price or 0.0))
-    if user.credit < affordable[0].dph_total:
+        raise Conflict("no_offers", _too_cheap(roomy[0], query.max_price))
+    if user.credit < affordable[0].price_usd_per_hour:
         raise PaymentNeeded("balance_too_low", _too_poor(user.credit, affordable[0]))
     return affordable
 
@@ -64,12 +65,13 @@ async def check_market(app: AppState, key: ProviderKey, query: OfferQuery, limit
         raise GpuLimitReached(0, query.num_gpus or 1, limits.gpus)
     if not offers:
         return await _check_exists(app, key, query)
-    affordable = [offer for offer in offers if query.max_price is None or offer.dph_total <= query.max_price]
+    affordable = [offer for offer in offers if query.max_price is None or offer.price_usd_per_hour <= query.max_price]
     if not affordable:
-        raise Conflict("no_offers", _too_cheap(offers[0], query.max_price or 0.0))
-    if affordable[0].dph_total > limits.usd_per_day:
-        raise SpendingCapReached(0.0, affordable[0].dph_total, limits.usd_per_day)
-    if user.credit < affordable[0].dph_total:
+        raise Conflict("no_offers", _too_cheap(offers[0], query.max_price))
+    price = float(affordable[0].price_usd_per_hour)
+    if price > limits.usd_per_day:
+        raise SpendingCapReached(0.0, price, limits.usd_per_day)
+    if user.credit < affordable[0].price_usd_per_hour:
         raise PaymentNeeded("balance_too_low", _too_poor(user.credit, affordable[0]))
 
 
@@ -113,19 +115,20 @@ async def _too_large(app: AppState, key: ProviderKey, query: OfferQuery, needed:
     fits = [offer for offer in await app.market.offers(key, wider) if memory_of(offer) >= needed]
     if fits:
         best = fits[0]
-        hint = f"{best.num_gpus}x {best.gpu_name} ({memory_of(best):g} GB) would do, from {best.dph_total:.2f} USD/h."
+        price = f"{best.price_usd_per_hour:.2f} USD/h"
+        hint = f"{best.num_gpus}x {best.gpu_name} ({memory_of(best):g} GB) would do, from {price}."
     else:
         hint = "Nothing for rent now would do; try more GPUs (num_gpus) or a quantized model."
     return Invalid("model_too_large", "gpu_type", message + hint)
 
 
-def _too_cheap(best: Offer, limit: float) -> str:
+def _too_cheap(best: Offer, limit: Decimal | None) -> str:
     return (
-        f"Nobody offers that for {limit:g} USD/h or less now. The cheapest is {best.num_gpus}x {best.gpu_name} "
-        f"at {best.dph_total:.3f} USD/h."
+        f"Nobody offers that for {float(limit or 0):g} USD/h or less now. "
+        f"The cheapest is {best.num_gpus}x {best.gpu_name} at {best.price_usd_per_hour:.3f} USD/h."
     )
 
 
 def _too_poor(credit: float, best: Offer) -> str:
-    price = f"{best.dph_total:.3f} USD/h"
+    price = f"{best.price_usd_per_hour:.3f} USD/h"
     return f"The provider account has {credit:.2f} USD left, less than an hour at {price}. Top it up first."

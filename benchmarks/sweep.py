@@ -75,7 +75,13 @@ def _lease(number: int, home: str, user_id: int, account_id: int, key_id: int) -
     lease_id = f"lease_{number:016d}"
     facts = {"id": lease_id, "label": f"dumont/{home}/{lease_id}", "cloud_id": str(number), "state": LeaseState.RUNNING}
     owner = {"account_id": account_id, "provider_key_id": key_id, "user_id": user_id}
-    offer = {"offer_id": str(number), "host_id": str(number), "gpu_name": "RTX 4090", "num_gpus": 1, "dph_total": 0.3}
+    offer = {
+        "offer_id": str(number),
+        "host_id": str(number),
+        "gpu_name": "RTX 4090",
+        "num_gpus": 1,
+        "price_usd_per_hour": 0.3,
+    }
     rest = {"offer": {}, "seen": {}, "public_key": "-", "sealed_private_key": "-", "wanted": True}
     return facts | owner | offer | rest | {"holder_kind": "instance", "holder_id": "0"}
 

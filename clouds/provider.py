@@ -6,6 +6,7 @@ A kind of cloud is one module below this one (`vast.py`) and one line in `regist
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -55,7 +56,7 @@ class MachineRequest(BaseModel):
     env: dict[str, str] = {}
     ports: list[int] = []
     """To be reached from outside, beside SSH's."""
-    bid_usd_per_hour: float | None = None
+    bid_usd_per_hour: Decimal | None = None
     """For an interruptible machine; None: it is rented on demand."""
 
 

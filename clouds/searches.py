@@ -4,7 +4,7 @@ from pydantic import BaseModel
 
 from domain.market.offers import MachineType, OfferQuery
 
-CHEAPEST_FIRST = "dph_total"
+CHEAPEST_FIRST = "price_usd_per_hour"
 
 
 class Search(BaseModel):

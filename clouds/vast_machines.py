@@ -19,7 +19,7 @@ def rent_request(request: MachineRequest) -> RentRequest:
         label=str(request.label),
         onstart=request.startup_script,
         env=request.env | {f"-p {port}:{port}": "1" for port in request.ports},
-        price=request.bid_usd_per_hour,
+        price=None if request.bid_usd_per_hour is None else float(request.bid_usd_per_hour),
     )
 
 

@@ -4,13 +4,18 @@ from collections.abc import Collection
 from typing import Any
 
 from clients.vast_types import VastOffer
-from domain.market.offers import MachineType, Offer, OfferQuery, countries_of
+from domain.market.offers import MachineType, Offer, OfferQuery, countries_of, usd
 
-HOURS_A_MONTH = 720.0
+HOURS_A_MONTH = 720
 """Storage is priced by the month of 30 days."""
 KINDS = {MachineType.ON_DEMAND: "on-demand", MachineType.INTERRUPTIBLE: "bid"}
 
-_COLUMNS = {"reliability": "reliability2", "cpu_cores": "cpu_cores_effective", "cuda_version": "cuda_max_good"}
+_COLUMNS = {
+    "price_usd_per_hour": "dph_total",
+    "reliability": "reliability2",
+    "cpu_cores": "cpu_cores_effective",
+    "cuda_version": "cuda_max_good",
+}
 
 
 def wire_filters(query: OfferQuery, gpu_names: Collection[str] | None) -> dict[str, Any]:
@@ -32,7 +37,7 @@ def wire_filters(query: OfferQuery, gpu_names: Collection[str] | None) -> dict[s
     exact |= {"verified": {"eq": True}} if query.verified_only else {}
     exact |= {} if query.static_ip is None else {"static_ip": {"eq": query.static_ip}}
     exact |= {} if query.region is None else {"geolocation": {"in": sorted(countries_of(query.region))}}
-    exact |= {} if query.max_price is None else {"dph_total": {"lte": query.max_price}}
+    exact |= {} if query.max_price is None else {"dph_total": {"lte": float(query.max_price)}}
     return exact | {name: {"gte": floor} for name, floor in floors.items() if floor is not None}
 
 
@@ -59,9 +64,9 @@ def to_offer(row: VastOffer) -> Offer:
         disk_space=row.disk_space,
         inet_down=row.inet_down,
         inet_up=row.inet_up,
-        dph_total=row.dph_total,
-        min_bid=row.min_bid,
-        storage_dph=row.storage_cost / HOURS_A_MONTH,
+        price_usd_per_hour=usd(row.dph_total),
+        min_bid_usd_per_hour=usd(row.min_bid),
+        storage_usd_per_gb_hour=round(usd(row.storage_cost) / HOURS_A_MONTH, 10),
         geolocation=row.geolocation or "",
         reliability=row.reliability2,
         cuda_version=row.cuda_max_good,

@@ -155,7 +155,7 @@ def lease_keys(sealer: Sealer) -> LeaseKeys:
 
 
 def machine_summary(lease: Lease) -> str:
-    return f"{lease.num_gpus}x {lease.gpu_name} at {lease.dph_total:.3f} USD/h, offer {lease.offer_id}"
+    return f"{lease.num_gpus}x {lease.gpu_name} at {lease.price_usd_per_hour:.3f} USD/h, offer {lease.offer_id}"
 
 
 async def _write_status(session: AsyncSession, instance: Instance, change: StatusChange) -> None:

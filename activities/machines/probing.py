@@ -36,7 +36,7 @@ class ProbeActivities:
 
     @activity.defn
     async def probe_machine(self, lease_id: str) -> None:
-        """Log in, keep the host key of the first contact, see that the GPU answers; then the lease is running."""
+        """Log in, keep the host key of the first contact, see that its GPU, if any, answers; then the lease runs."""
         async with self._database.begin() as session:
             lease = await session.get_one(Lease, lease_id)
         if not lease.wanted:
@@ -46,7 +46,8 @@ class ProbeActivities:
             try:
                 host_key = host_key_of(connection)
                 await hit(Failpoint.PROBE_LOGGED_IN)
-                await _try_gpu(connection)
+                if lease.num_gpus:
+                    await _try_gpu(connection)
             except BaseException:
                 connection.close()
                 raise

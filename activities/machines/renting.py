@@ -101,7 +101,7 @@ class Renting:
             startup_script=onstart_script(lease.public_key, spec.startup_command),
             env=spec.env | open_env(self._providers.sealer, spec.sealed_env),
             ports=spec.ports,
-            bid_usd_per_hour=lease.dph_total if spec.interruptible else None,
+            bid_usd_per_hour=lease.price_usd_per_hour if spec.interruptible else None,
         )
 
 

@@ -121,7 +121,7 @@ def shown(settings: Settings, row: Row, live: EndpointProgress | None = None) ->
         port=endpoint.port,
         gpu_name=lease.gpu_name if lease else None,
         num_gpus=lease.num_gpus if lease else None,
-        dph_total=lease.dph_total if lease else None,
+        dph_total=float(lease.price_usd_per_hour) if lease else None,
         phase_timings_ms=_in_order((said.phase_timings_ms if said else {}) or deployment.phase_timings_ms),
         workflow_id=endpoint_workflow_id(endpoint.id),
         created_at=deployment.created_at,
@@ -152,7 +152,7 @@ def tried_answer(lease: Lease) -> TriedAnswer:
         reason=lease.reason or _OUTCOMES[lease.outcome],
         gpu_name=lease.gpu_name,
         machine_id=lease.host_id,
-        dph_total=lease.dph_total,
+        dph_total=float(lease.price_usd_per_hour),
     )
 
 

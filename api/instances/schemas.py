@@ -116,7 +116,7 @@ def shown_instance(instance: Instance, lease: Lease | None, said: AgentReport | 
         cpu_cores=offer.cpu_cores if offer else None,
         cpu_ram=offer.cpu_ram if offer else None,
         disk_space=spec.disk_size,
-        dph_total=lease.dph_total if lease else None,
+        dph_total=float(lease.price_usd_per_hour) if lease else None,
         geolocation=offer.geolocation if offer else None,
         public_ipaddr=instance.ssh_host,
         ssh_host=instance.ssh_host,

@@ -100,7 +100,7 @@ def shown(lease: Lease) -> LeaseAnswer:
         offer_id=lease.offer_id,
         gpu_name=lease.gpu_name,
         num_gpus=lease.num_gpus,
-        dph_total=lease.dph_total,
+        dph_total=float(lease.price_usd_per_hour),
         state=lease.state,
         outcome=lease.outcome,
         reason=lease.reason,

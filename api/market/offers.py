@@ -91,7 +91,8 @@ class OffersAnswer(Answer):
 @router.get("/offers", summary="What is for rent now", responses={400: problem("No provider key.")})
 async def list_offers(filters: Annotated[OfferFilters, Query()], me: Me, app: App) -> OffersAnswer:
     key, _ = await working_key(app, me.id)
-    found = _sorted(await app.market.offers(key, filters, filters.order_by), filters.order_by)
+    order = filters.order_by.replace("dph_total", "price_usd_per_hour")
+    found = _sorted(await app.market.offers(key, filters, order), order)
     page = found[: filters.limit]
     async with app.database.begin() as session:
         history = await _history(session, [offer.host_id for offer in page])
@@ -99,7 +100,7 @@ async def list_offers(filters: Annotated[OfferFilters, Query()], me: Me, app: Ap
     return OffersAnswer(offers=offers, count=len(offers), total=len(found))
 
 
-def _sorted(offers: list[Offer], order: Order) -> list[Offer]:
+def _sorted(offers: list[Offer], order: str) -> list[Offer]:
     field = order.removeprefix("-")
     return sorted(offers, key=lambda offer: getattr(offer, field), reverse=order.startswith("-"))
 
@@ -116,7 +117,8 @@ async def _history(session: AsyncSession, host_ids: list[str]) -> dict[str, tupl
 
 
 def _shown(offer: Offer, attempts: int, successes: int) -> OfferAnswer:
-    fields = offer.model_dump(include=set(OfferAnswer.model_fields)) | {"machine_id": offer.host_id}
+    fields = offer.model_dump(include=set(OfferAnswer.model_fields))
+    fields |= {"machine_id": offer.host_id, "dph_total": offer.price_usd_per_hour}
     if not attempts:
         return OfferAnswer(**fields)
     rate = successes / attempts

@@ -27,7 +27,7 @@ from db.notify import notify_instance
 from db.snapshots.tables import Snapshot
 from domain.instances.actions import InstanceAction
 from domain.instances.instances import InstanceSpec
-from domain.market.offers import Offer
+from domain.market.offers import Offer, usd
 from domain.snapshots.phases import SnapshotStatus
 from domain.workflow_contracts import instance_workflow_id
 
@@ -110,7 +110,7 @@ async def _target(app: AppState, user_id: int, source: Instance, body: RestoreBo
     spec = InstanceSpec.model_validate(source.spec)
     query = spec.query.model_copy(update={"offer_id": None, "num_gpus": spec.query.num_gpus or 1})
     query.gpu_name = body.gpu_type or query.gpu_name
-    query.max_price = body.max_price or query.max_price
+    query.max_price = usd(body.max_price) if body.max_price else query.max_price
     spec = spec.model_copy(update={"query": query})
     key, account_id = await working_key(app, user_id)
     return RestoreTarget(key, account_id, spec, await find_offers(app, key, spec.query, None))

@@ -42,6 +42,6 @@ def _method(instance: Instance, rented: Sequence[Lease]) -> WakeMethod:
 
 
 def _try(lease: Lease, verb: str) -> WakeTry:
-    machine = f"{lease.num_gpus}x {lease.gpu_name} at {lease.dph_total:.3f} USD/h, offer {lease.offer_id}"
+    machine = f"{lease.num_gpus}x {lease.gpu_name} at {lease.price_usd_per_hour:.3f} USD/h, offer {lease.offer_id}"
     failure = lease.start_refused if verb == "start" else lease.reason
     return WakeTry(what=f"{verb} {machine}", worked=lease.state is LeaseState.RUNNING, reason=failure or "")

@@ -17,7 +17,7 @@ from domain.ids import new_id
 from domain.machines.labels import Label
 from domain.machines.phases import LeaseOutcome, LeaseState, SshWay
 from domain.machines.spec import MachineSpec
-from domain.market.offers import Offer
+from domain.market.offers import Offer, usd
 from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
 
 RECENT_FAILURE = timedelta(minutes=30)
@@ -40,8 +40,9 @@ def open_leases() -> Select[Lease]:
 async def check_limits(session: AsyncSession, user_id: int, offer: Offer, limits: Limits) -> None:
     """Refuse when this machine, for one hour, would pass the user's daily cap, or is more GPUs than they may hold."""
     committed = await committed_usd(session, user_id)
-    if committed + offer.dph_total > limits.usd_per_day:
-        raise SpendingCapReached(committed, offer.dph_total, limits.usd_per_day)
+    price = float(offer.price_usd_per_hour)
+    if committed + price > limits.usd_per_day:
+        raise SpendingCapReached(committed, price, limits.usd_per_day)
     in_use = OPEN, Lease.wanted, Lease.state != LeaseState.STOPPED
     held = await session.scalar(select(func.sum(Lease.num_gpus)).where(Lease.user_id == user_id, *in_use))
     if (held or 0) + offer.num_gpus > limits.gpus:
@@ -137,9 +138,9 @@ def _lease(installation: str, request: LeaseRequest, offer: Offer, keys: LeaseKe
         host_id=offer.host_id,
         gpu_name=offer.gpu_name,
         num_gpus=offer.num_gpus,
-        dph_total=offer.dph_total,
+        price_usd_per_hour=offer.price_usd_per_hour,
         offer=offer.model_dump(mode="json"),
-        storage_dph=offer.storage_dph * request.spec.disk_gb,
+        storage_usd_per_hour=offer.storage_usd_per_gb_hour * usd(request.spec.disk_gb),
         keeps_files=request.keeps_files,
         public_key=keys.public,
         sealed_private_key=keys.sealed_private,

@@ -24,7 +24,8 @@ async def no_longer_slow(session: AsyncSession, lease: Lease) -> None:
 
 def _words(lease: Lease) -> str:
     """The text stays the same in each attempt, so that there is one alarm."""
+    price = f"{lease.price_usd_per_hour:.3f} USD/h"
     return (
         f"The machine labelled {lease.label} was to be given back, and the cloud does not say that it is gone. It may "
-        f"cost up to {lease.dph_total:.3f} USD/h. The cloud is asked again and again; look in its own console too."
+        f"cost up to {price}. The cloud is asked again and again; look in its own console too."
     )

@@ -1,14 +1,17 @@
 """Leases, agents' reports, the reaper's candidates, and request limits of clouds."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, func, text
+from sqlalchemy import ForeignKey, Index, Numeric, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.tables import Table
 from domain.holders import HolderKind
 from domain.machines.phases import LeaseOutcome, LeaseState, Power, SshWay
+
+USD_PER_HOUR = Numeric(16, 8)
 
 
 class AgentReport(Table):
@@ -55,7 +58,7 @@ class Lease(Table):
     host_id: Mapped[str] = mapped_column(index=True)
     gpu_name: Mapped[str]
     num_gpus: Mapped[int]
-    dph_total: Mapped[float]
+    price_usd_per_hour: Mapped[Decimal] = mapped_column(USD_PER_HOUR)
     offer: Mapped[dict[str, Any]]
     state: Mapped[LeaseState] = mapped_column(default=LeaseState.RESERVED)
     wanted: Mapped[bool] = mapped_column(default=True)
@@ -79,8 +82,8 @@ class Lease(Table):
     power: Mapped[Power] = mapped_column(default=Power.RUNNING, server_default=Power.RUNNING.value)
     start_refused: Mapped[str | None]
     """Why the machine could not be started again; cleared by the next request."""
-    storage_dph: Mapped[float] = mapped_column(default=0.0, server_default="0")
-    """USD/h that it costs while it is stopped."""
+    storage_usd_per_hour: Mapped[Decimal] = mapped_column(USD_PER_HOUR, default=Decimal(0), server_default="0")
+    """What it costs while it is stopped."""
     stopped_at: Mapped[datetime | None]
     stopped_seconds: Mapped[float] = mapped_column(default=0.0, server_default="0")
     """Of earlier stops; the present one counts from `stopped_at`."""

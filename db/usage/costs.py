@@ -19,9 +19,9 @@ async def committed_usd(session: AsyncSession, user_id: int, window: timedelta =
     ended = func.coalesce(Lease.closed_at, now)
     seconds = func.greatest(func.extract("epoch", ended - began), 0)
     stopped = Lease.stopped_seconds + func.extract("epoch", ended - func.coalesce(Lease.stopped_at, ended))
-    saved = func.least(func.greatest(stopped, 0), seconds) * (Lease.dph_total - Lease.storage_dph)
-    spent = case((Lease.asked_at.is_not(None), (seconds * Lease.dph_total - saved) / 3600), else_=0)
-    next_hour = case((Lease.state == LeaseState.STOPPED, Lease.storage_dph), else_=Lease.dph_total)
+    saved = func.least(func.greatest(stopped, 0), seconds) * (Lease.price_usd_per_hour - Lease.storage_usd_per_hour)
+    spent = case((Lease.asked_at.is_not(None), (seconds * Lease.price_usd_per_hour - saved) / 3600), else_=0)
+    next_hour = case((Lease.state == LeaseState.STOPPED, Lease.storage_usd_per_hour), else_=Lease.price_usd_per_hour)
     total = await session.scalar(
         select(func.sum(spent + case((is_open, next_hour), else_=0))).where(Lease.user_id == user_id, ended > since)
     )
@@ -38,9 +38,9 @@ def cost_of(lease: Lease, now: datetime | None = None) -> float:
     if lease.stopped_at is not None:
         stopped += max(0.0, (ended - lease.stopped_at).total_seconds())
     stopped = min(stopped, seconds)
-    return ((seconds - stopped) * lease.dph_total + stopped * lease.storage_dph) / 3600
+    return ((seconds - stopped) * float(lease.price_usd_per_hour) + stopped * float(lease.storage_usd_per_hour)) / 3600
 
 
 def hourly_of(lease: Lease) -> float:
     """USD/h that it costs as it is now."""
-    return lease.storage_dph if lease.state is LeaseState.STOPPED else lease.dph_total
+    return float(lease.storage_usd_per_hour if lease.state is LeaseState.STOPPED else lease.price_usd_per_hour)

@@ -1,6 +1,7 @@
 """Offers: what a cloud would rent us now, and the pure choice among them."""
 
 import re
+from decimal import Decimal
 from enum import StrEnum
 
 from pydantic import BaseModel, Field
@@ -33,8 +34,13 @@ def countries_of(region: Region) -> frozenset[str]:
     return _REGION_COUNTRIES[region]
 
 
+def usd(amount: float) -> Decimal:
+    """The decimal that was meant: 0.3 is three tenths."""
+    return Decimal(str(amount))
+
+
 class Offer(BaseModel):
-    """One offer, in our units: sizes in GB, bandwidth in Mbit/s, money in USD/h, reliability 0..1."""
+    """One offer, in our units: sizes in GB, bandwidth in Mbit/s, reliability 0..1."""
 
     id: CloudId
     host_id: CloudId
@@ -47,10 +53,10 @@ class Offer(BaseModel):
     disk_space: float
     inet_down: float
     inet_up: float
-    dph_total: float
-    min_bid: float = 0.0
-    storage_dph: float = 0.0
-    """USD per GB and hour, paid while the machine is stopped too."""
+    price_usd_per_hour: Decimal
+    min_bid_usd_per_hour: Decimal = Decimal(0)
+    storage_usd_per_gb_hour: Decimal = Decimal(0)
+    """Paid while the machine is stopped too."""
     geolocation: str = ""
     reliability: float
     cuda_version: float
@@ -76,7 +82,8 @@ class OfferQuery(BaseModel):
     min_disk: float | None = Field(default=None, ge=0)
     min_inet_down: float | None = Field(default=None, ge=0)
     min_inet_up: float | None = Field(default=None, ge=0)
-    max_price: float | None = Field(default=None, gt=0)
+    max_price: Decimal | None = Field(default=None, gt=0, le=1_000_000)
+    """USD an hour."""
     min_reliability: float | None = Field(default=None, ge=0, le=1)
     region: Region | None = None
     verified_only: bool = False
@@ -110,7 +117,7 @@ def matching_gpus(wanted: str, known: set[str]) -> set[str]:
 
 def accepts(query: OfferQuery, offer: Offer) -> bool:
     """Whether the offer passes every filter but the GPU's name, which `matching_gpus` settles."""
-    price = offer.min_bid if query.machine_type is MachineType.INTERRUPTIBLE else offer.dph_total
+    price = offer.min_bid_usd_per_hour if query.machine_type is MachineType.INTERRUPTIBLE else offer.price_usd_per_hour
     floors: list[tuple[float | None, float]] = [
         (query.min_gpu_ram, offer.gpu_ram),
         (query.min_cpu_cores, offer.cpu_cores),
@@ -137,4 +144,4 @@ def select_offers(query: OfferQuery, offers: list[Offer]) -> list[Offer]:
     names = {offer.gpu_name for offer in offers}
     wanted = names if query.gpu_name is None else matching_gpus(query.gpu_name, names)
     chosen = [offer for offer in offers if offer.gpu_name in wanted and accepts(query, offer)]
-    return sorted(chosen, key=lambda offer: (offer.dph_total, -offer.reliability, offer.id))
+    return sorted(chosen, key=lambda offer: (offer.price_usd_per_hour, -offer.reliability, offer.id))

@@ -55,7 +55,7 @@ def _every() -> Select[Any]:
         *(Instance.id, Instance.user_id, Instance.label, Instance.status, Instance.desired, Instance.message),
         *(Instance.ssh_wake, Instance.failed_wakes, Instance.last_wake, Instance.ssh_public_keys),
         *(Instance.sealed_ssh_host_key, Instance.lease_id),
-        *(Lease.dph_total, Lease.state.label("lease_state"), Lease.seen, Lease.ssh_way),
+        *(Lease.price_usd_per_hour, Lease.state.label("lease_state"), Lease.seen, Lease.ssh_way),
         *(Lease.host_key, Lease.sealed_private_key),
     )
     alive = Instance.kind.in_(kinds_that("has_ssh_address")), Instance.status.not_in(_OVER)
@@ -77,7 +77,7 @@ def _instance(row: Row[Any], keys_of_user: set[str]) -> SshInstance:
         wake_seconds=wake_seconds_of(row.last_wake),
         keys=frozenset(keys_of_user | own),
         sealed_host_key=row.sealed_ssh_host_key,
-        price=row.dph_total,
+        price=None if row.price_usd_per_hour is None else float(row.price_usd_per_hour),
         lease=_address(row),
     )
 

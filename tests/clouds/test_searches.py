@@ -40,7 +40,7 @@ def test_in_another_order_the_price_narrows_too() -> None:
     bids = OfferQuery(max_price=0.5, machine_type=MachineType.INTERRUPTIBLE)
     assert wire_filters(whole_search(bids, None, "-gpu_ram").query, None) == {}
     assert wire_order("-cuda_version") == ("cuda_max_good", "desc")
-    assert wire_order("dph_total") == ("dph_total", "asc")
+    assert wire_order("price_usd_per_hour") == ("dph_total", "asc")
 
 
 def test_one_offer_is_asked_for_by_its_id() -> None:

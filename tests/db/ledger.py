@@ -19,7 +19,7 @@ from db.usage.spending import Limits
 from domain.instances.instances import InstanceSpec
 from domain.instances.phases import InstanceKind
 from domain.machines.phases import LeaseOutcome
-from domain.market.offers import Offer, OfferQuery
+from domain.market.offers import Offer, OfferQuery, usd
 from tests.db.accounts import add_account
 
 PLENTY = Limits(usd_per_day=1000, gpus=100)
@@ -39,7 +39,7 @@ def offer(id: int, *, host: int | None = None, price: float = 0.5, gpus: int = 1
         disk_space=100,
         inet_down=500,
         inet_up=500,
-        dph_total=price,
+        price_usd_per_hour=usd(price),
         reliability=0.99,
         cuda_version=12.4,
         verified=True,

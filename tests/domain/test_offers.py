@@ -12,7 +12,8 @@ KNOWN = {"RTX 3080", "RTX 3080 Ti", "RTX 4090", "RTX 5090", "A100 SXM4", "A100 P
 def offer(**changes: object) -> Offer:
     plain: dict[str, object] = {
         "id": "1", "host_id": "1", "gpu_name": "RTX 4090", "num_gpus": 1, "gpu_ram": 24.0, "cpu_cores": 16,
-        "cpu_ram": 64.0, "disk_space": 200.0, "inet_down": 800.0, "inet_up": 300.0, "dph_total": 0.4, "min_bid": 0.2,
+        "cpu_ram": 64.0, "disk_space": 200.0, "inet_down": 800.0, "inet_up": 300.0, "price_usd_per_hour": 0.4,
+        "min_bid_usd_per_hour": 0.2,
         "geolocation": "Sweden, SE", "reliability": 0.99, "cuda_version": 12.4, "verified": True, "static_ip": False,
     }  # fmt: skip
     return Offer.model_validate(plain | changes)
@@ -72,6 +73,6 @@ def test_every_filter_filters(query: dict[str, object], accepted: bool) -> None:
 
 @given(st.lists(st.tuples(st.floats(0.01, 5), st.floats(0, 1)), max_size=20))
 def test_the_cheapest_comes_first_and_nothing_is_lost(rows: list[tuple[float, float]]) -> None:
-    offers = [offer(id=number, dph_total=price, reliability=rel) for number, (price, rel) in enumerate(rows)]
+    offers = [offer(id=number, price_usd_per_hour=price, reliability=rel) for number, (price, rel) in enumerate(rows)]
     chosen = select_offers(OfferQuery(), offers)
-    assert [each.dph_total for each in chosen] == sorted(each.dph_total for each in offers)
+    assert [each.price_usd_per_hour for each in chosen] == sorted(each.price_usd_per_hour for each in offers)

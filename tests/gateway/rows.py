@@ -46,7 +46,7 @@ class Rows:
             "host_id": "1",
             "gpu_name": "RTX 4090",
             "num_gpus": 1,
-            "dph_total": 0.3,
+            "price_usd_per_hour": 0.3,
             "offer": {},
             "state": LeaseState.RUNNING,
             "seen": seen.model_dump(mode="json"),

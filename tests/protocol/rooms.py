@@ -8,7 +8,7 @@ from clouds.searches import CHEAPEST_FIRST
 from db.accounts.tables import ProviderKey
 from domain.holders import Holder
 from domain.machines.machines import MachineSeen
-from domain.market.offers import Offer, OfferQuery
+from domain.market.offers import Offer, OfferQuery, usd
 from failpoints import Failpoint, hit
 from tests.protocol.books import OFFERS
 from workflow_client.client import WorkflowClient
@@ -60,7 +60,7 @@ def offer(number: int) -> Offer:
         disk_space=100,
         inet_down=500,
         inet_up=500,
-        dph_total=0.1 + number / 100,
+        price_usd_per_hour=usd(0.1 + number / 100),
         reliability=0.99,
         cuda_version=12.4,
         verified=True,

@@ -107,7 +107,7 @@ class Place:
             ssh_port, host_key = machine.port, machine.host_key
             public_key, private_key = machine.public_key, machine.private_key
 
-        lease_id = await self.rows.lease(Like(), dph_total=0.42)  # type: ignore[arg-type]
+        lease_id = await self.rows.lease(Like(), price_usd_per_hour=0.42)  # type: ignore[arg-type]
         async with self.database.begin() as session:
             now = update(Lease).where(Lease.id == lease_id).values(seen=seen.model_dump(mode="json"))
             await session.execute(now)

@@ -1,0 +1,188 @@
+"""Rent, release, watch and reap, on every kind of cloud: nothing in them knows which."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import select
+
+from activities.errors import Fault, Final
+from clouds.provider import Verb
+from db.installation_identity import ensure_installation
+from db.machines import leases
+from db.session import Database
+from db.tables import Alarm
+from domain.accounts.phases import KeyStatus
+from domain.machines.labels import Label, label_of
+from domain.machines.machines import Seen
+from domain.machines.phases import LeaseState
+from tests.clouds.troubles import Service, Trouble
+from tests.clouds.world import World, attempt, perform
+
+
+@pytest.fixture
+async def world(database: Database, service: Service) -> World:
+    async with database.begin() as session:
+        await ensure_installation(session)
+    return await World(database, service).begin()
+
+
+async def home(world: World) -> str:
+    async with world.database.begin() as session:
+        return await leases.installation_id(session)
+
+
+async def alarms(world: World) -> list[str]:
+    async with world.database.begin() as session:
+        return [each.text for each in await session.scalars(select(Alarm).where(Alarm.closed_at.is_(None)))]
+
+
+async def test_one_machine_is_rented_for_one_lease_however_often_it_is_asked_for(world: World) -> None:
+    lease = await world.rented()
+    await perform(world.machines.rent_machine, lease.id)
+    assert lease.state is LeaseState.RENTED
+    assert world.service.there() == {lease.cloud_id: label_of(lease.label)}
+
+
+@pytest.mark.parametrize("trouble", [Trouble.LOST_AFTER, Trouble.NO_ID])
+async def test_a_machine_whose_answer_was_lost_is_adopted(world: World, trouble: Trouble) -> None:
+    world.service.spoil(Verb.CREATE, trouble)
+    lease = await world.rented()
+    assert list(world.service.there()) == [lease.cloud_id]
+
+
+async def test_of_two_machines_for_one_lease_the_oldest_is_kept_and_both_are_released(world: World) -> None:
+    world.service.spoil(Verb.CREATE, Trouble.LOST_BEFORE)
+    lease = await world.lease()
+    await attempt(world.machines.rent_machine, lease.id)
+    first, second = (world.service.rent_by_hand(label_of(lease.label)) for _ in range(2))
+    await perform(world.machines.rent_machine, lease.id)
+    assert (await world.read(lease.id)).cloud_id == first
+    await world.end(lease)
+    await perform(world.machines.release_machine, lease.id)
+    assert second not in world.service.there()
+    assert world.service.there() == {}
+
+
+@pytest.mark.parametrize("trouble", [Trouble.NOT_SENT, Trouble.THROTTLED])
+async def test_a_request_that_surely_made_nothing_is_made_again(world: World, trouble: Trouble) -> None:
+    world.service.spoil(Verb.CREATE, trouble)
+    lease = await world.rented()
+    assert list(world.service.there()) == [lease.cloud_id]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "fault"),
+    [
+        (Trouble.CAPACITY_GONE, Fault.OFFER_GONE),
+        (Trouble.REFUSED, Fault.REFUSED),
+        (Trouble.KEY_REFUSED, Fault.KEY_REFUSED),
+        (Trouble.LOST_BEFORE, Fault.ANSWER_LOST),
+    ],
+)
+async def test_a_rent_that_comes_to_nothing_says_why(world: World, trouble: Trouble, fault: Fault) -> None:
+    world.service.spoil(Verb.CREATE, trouble)
+    lease = await world.lease()
+    with pytest.raises(Final) as final:
+        await perform(world.machines.rent_machine, lease.id)
+    assert final.value.type == fault
+    assert world.service.there() == {}
+    assert (await world.providers.keys.of_user(world.key.user_id or 0, world.service.cloud.name)).id == world.key.id
+
+
+async def test_a_machine_that_was_made_although_refused_is_released(world: World) -> None:
+    world.service.spoil(Verb.CREATE, Trouble.HALF_MADE)
+    lease = await world.lease()
+    with pytest.raises(Final):
+        await perform(world.machines.rent_machine, lease.id)
+    assert list(world.service.there()) == [(await world.read(lease.id)).cloud_id]
+    await world.end(lease)
+    await perform(world.machines.release_machine, lease.id)
+    assert world.service.there() == {}
+
+
+@pytest.mark.parametrize(
+    ("verb", "trouble"),
+    [
+        *(
+            (Verb.DELETE, each)
+            for each in (Trouble.REFUSED, Trouble.THROTTLED, Trouble.UNREADABLE, Trouble.KEY_REFUSED)
+        ),
+        *((Verb.DELETE, each) for each in (Trouble.LOST_BEFORE, Trouble.LOST_AFTER)),
+        *((verb, Trouble.UNREADABLE) for verb in (Verb.LIST, Verb.GET)),
+        *((verb, Trouble.REFUSED) for verb in (Verb.LIST, Verb.GET)),
+    ],
+)
+async def test_a_release_goes_on_until_nothing_is_left(world: World, verb: Verb, trouble: Trouble) -> None:
+    lease = await world.rented()
+    await world.end(lease)
+    world.service.spoil(verb, trouble, 2)
+    await perform(world.machines.release_machine, lease.id)
+    assert world.service.there() == {}
+    assert (await world.read(lease.id)).state is LeaseState.CLOSED
+
+
+async def test_our_key_is_attached(world: World) -> None:
+    lease = await world.rented()
+    world.service.spoil(Verb.ATTACH_KEY, Trouble.THROTTLED)
+    await perform(world.machines.attach_key, lease.id)
+
+
+async def test_the_watch_tells_what_became_of_a_machine(world: World) -> None:
+    lease = await world.rented()
+    world.service.boot()
+    world.service.spoil(Verb.LIST, Trouble.UNREADABLE)
+    await world.look()
+    assert world.told.seen_of == {}  # not known is not changed
+    await world.look()
+    assert world.told.seen_of[lease.id].state is Seen.UP
+    world.service.lose(str(lease.cloud_id))
+    world.service.spoil(Verb.GET, Trouble.REFUSED)
+    await world.look()
+    assert world.told.seen_of[lease.id].state is Seen.UP
+    await world.look()
+    assert world.told.seen_of[lease.id].state is Seen.ABSENT
+
+
+async def test_the_reaper_ends_what_no_open_lease_accounts_for_and_nothing_else(world: World) -> None:
+    held, over = await world.rented(), await world.rented()
+    foreign = world.service.rent_by_hand(None)
+    theirs = world.service.rent_by_hand(Label("another home", "lease_1"))
+    await world.end(over)
+    async with world.database.begin() as session:
+        await leases.mark_closed(session, over.id)  # as if the cloud had lied
+    assert await world.sweep() == []
+    await asyncio.sleep(0.2)
+    assert await world.sweep() == [f"destroy {over.cloud_id}"]
+    assert set(world.service.there()) == {held.cloud_id, foreign, theirs}
+
+
+async def test_what_has_no_lease_at_all_is_stopped_where_that_can_be_done_and_destroyed_later(world: World) -> None:
+    unknown = world.service.rent_by_hand(Label(await home(world), "lease_nobodyknows"))
+    assert await world.sweep() == []
+    await asyncio.sleep(0.2)
+    assert await world.sweep() == [f"stop {unknown}"]
+    stops = world.service.cloud.capabilities.stops
+    told = "was stopped" if stops else "cannot be stopped"
+    assert any(unknown in text and told in text for text in await alarms(world))
+    assert await world.sweep() == []
+    await asyncio.sleep(0.6)
+    assert await world.sweep() == [f"destroy {unknown}"]
+    assert world.service.there() == {}
+
+
+async def test_a_listing_that_failed_suspects_nobody(world: World) -> None:
+    unknown = world.service.rent_by_hand(Label(await home(world), "lease_nobodyknows"))
+    world.service.spoil(Verb.LIST, Trouble.UNREADABLE, 3)
+    assert await world.sweep() == []
+    assert unknown in world.service.there()
+
+
+async def test_while_a_key_is_refused_another_one_of_the_account_serves(world: World) -> None:
+    lease = await world.rented()
+    other = await world.save_key(world.key.user_id or 0, "another-key-of-account-1")
+    await world.providers.remember_refused(world.key.id)
+    assert other.account_id == world.account_id
+    await world.end(lease)
+    await perform(world.machines.release_machine, lease.id)
+    assert other.status is KeyStatus.VALID
+    assert world.service.there() == {}
