@@ -5,7 +5,7 @@ import sys
 from cyclopts import App
 from rich.console import Console
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.instances import commands as instances
 
 app = App(name="dumont", help="Cheap rented GPUs, made reliable.", version="0.1.0")
@@ -40,7 +40,7 @@ def main() -> None:
     """Runs the command; what a person can put right ends with a sentence, not with a traceback."""
     try:
         app()
-    except Refused as refused:
+    except CommandRefused as refused:
         Console(stderr=True).print(str(refused), style="red", markup=False)
         sys.exit(1)
     except KeyboardInterrupt:

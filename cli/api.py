@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import httpx
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 
 JSON = dict[str, Any]
 
@@ -19,11 +19,11 @@ STREAM_SILENCE_SECONDS = 20.0
 AGAIN = (429, 502, 503, 504)
 
 
-class Unreachable(Refused):
+class Unreachable(CommandRefused):
     """No answer came; whether the request arrived is not known."""
 
 
-class ApiRefused(Refused):
+class ApiRefused(CommandRefused):
     """The API answered with an error; `code` is the API's stable name for it."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -106,7 +106,7 @@ class Api:
                     for piece in answer.iter_bytes():
                         file.write(piece)
         except httpx.TransportError as error:
-            raise Refused(f"{target.name} could not be downloaded ({error or type(error).__name__}).") from error
+            raise CommandRefused(f"{target.name} could not be downloaded ({error or type(error).__name__}).") from error
         part.replace(target)
 
     def _ask(self, method: str, path: str, **request: Any) -> JSON:
@@ -118,7 +118,9 @@ class Api:
                 "starts one here, `dumont doctor` says what is wrong, --api names another."
             ) from error
         if answer.status_code == httpx.codes.UNAUTHORIZED and self._token:
-            raise Refused(f"{refusal(answer)} The login is not good any more: run `dumont login --api {self.url}`.")
+            raise CommandRefused(
+                f"{refusal(answer)} The login is not good any more: run `dumont login --api {self.url}`."
+            )
         if answer.is_error:
             raise refusal(answer)
         return body_of(answer)
@@ -129,7 +131,7 @@ def body_of(answer: httpx.Response) -> JSON:
     try:
         value = answer.json() if answer.content else {}
     except ValueError:
-        raise Refused(f"{answer.request.url} did not answer in JSON: is it a Dumont Cloud api?") from None
+        raise CommandRefused(f"{answer.request.url} did not answer in JSON: is it a Dumont Cloud api?") from None
     return value if isinstance(value, dict) else {"items": value}
 
 

@@ -1,5 +1,5 @@
 """What goes wrong in a way that the person at the terminal can put right."""
 
 
-class Refused(Exception):
+class CommandRefused(Exception):
     """The command cannot go on; the message says why and what to do about it."""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.prompt import Prompt
 
 from cli.api import Api, ApiRefused
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.places import ROOT, command, data_dir
 from cli.private_files import read_json, write_private_json
 from settings import Settings
@@ -25,7 +25,7 @@ def connect(api: str | None, token: str | None, folder: Path | None) -> Api:
         return Api(url, token)
     if url == here.get("api"):
         return Api(url, demo_token(url))
-    raise Refused(
+    raise CommandRefused(
         f"Not logged in at {url}, and no installation runs on {data_dir(folder)}. Start one with `{command()} up`, "
         f"or run `{command()} login --api {url}`, or give --token or DUMONT_TOKEN."
     )
@@ -43,7 +43,7 @@ def demo_token(url: str) -> str:
     try:
         return log_in(url, settings.demo_email, settings.demo_password.get_secret_value())
     except ApiRefused as refused:
-        raise Refused(f"The demo login does not work at {url} ({refused}). Run `dumont login`.") from refused
+        raise CommandRefused(f"The demo login does not work at {url} ({refused}). Run `dumont login`.") from refused
 
 
 def log_in(url: str, email: str, password: str) -> str:

@@ -8,7 +8,7 @@ ProviderError
 │   └── NotSent        the request surely never left, so nothing happened
 └── Refused            a readable no
     ├── CapacityGone   the offer, or the GPU of a stopped machine, is somebody else's by now
-    └── NotFound       there is no such machine
+    └── MachineNotFound       there is no such machine
 """
 
 
@@ -57,5 +57,5 @@ class CapacityGone(Refused):
     pass
 
 
-class NotFound(Refused):
+class MachineNotFound(Refused):
     pass

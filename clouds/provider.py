@@ -123,12 +123,12 @@ class Provider(Protocol):
 
         Raises:
             CapacityGone: not now; the cloud may have queued the start, so it has to be cancelled by a stop.
-            NotFound
+            MachineNotFound
         """
         ...
 
     async def stop(self, cloud_id: str) -> None:
-        """Ask for a stop that keeps the disk; for clouds that can. Raises: NotFound."""
+        """Ask for a stop that keeps the disk; for clouds that can. Raises: MachineNotFound."""
         ...
 
     async def attach_key(self, cloud_id: str, public_key: str) -> None:
@@ -166,7 +166,7 @@ class InMachine(BaseModel, frozen=True):
     """The variable with the machine's public address."""
     ports: str = ""
     """The variable of a mapped port, with `{kind}` (TCP or UDP) and `{port}`: it has the port outside."""
-    wishes_from: int = 0
+    identity_ports_from: int = 0
     """From this number on, a port in such a name is a wish for one that is the same inside and outside; 0: none is."""
     key: str = ""
     """The variable with a key that may stop this one machine."""

@@ -13,7 +13,7 @@ from clients.vast_errors import (
     VastUnavailable,
     is_offer_gone,
 )
-from clouds.errors import CapacityGone, KeyRefused, NotFound, NotSent, Refused, Throttled, Unavailable
+from clouds.errors import CapacityGone, KeyRefused, MachineNotFound, NotSent, Refused, Throttled, Unavailable
 from clouds.provider import Capabilities, CloudAccount, InMachine, Machine, MachineRequest, Turn, Verb
 from clouds.rate_limits import ApiQuota
 from clouds.vast_machines import rent_request, to_machine
@@ -32,7 +32,7 @@ IN_MACHINE = InMachine(
     variables=("CONTAINER_ID", "GPU_COUNT", "PUBLIC_IPADDR", "VAST_*", "DATA_DIRECTORY"),
     address="PUBLIC_IPADDR",
     ports="VAST_{kind}_PORT_{port}",
-    wishes_from=70000,
+    identity_ports_from=70000,
     key="CONTAINER_API_KEY",
     stop_path="/api/v0/instances/{id}/",
     stop_body={"state": "stopped"},
@@ -137,7 +137,7 @@ def vast_errors() -> Iterator[None]:
 
 
 def _refusal(error: VastRefused) -> Refused:
-    kind = NotFound if isinstance(error, VastNotFound) else Refused
+    kind = MachineNotFound if isinstance(error, VastNotFound) else Refused
     if is_offer_gone(error) or error.code == GPU_TAKEN:
         kind = CapacityGone
     made = None if error.new_contract is None else str(error.new_contract)

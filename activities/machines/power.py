@@ -5,7 +5,7 @@ from temporalio import activity
 
 from activities.errors import Fault, Final, NotYet, provider_errors
 from clouds.connections import Providers
-from clouds.errors import CapacityGone, NotFound, Refused
+from clouds.errors import CapacityGone, MachineNotFound, Refused
 from clouds.provider import Verb
 from db.events import record_event
 from db.instances.power import mark_found_running
@@ -64,7 +64,7 @@ class PowerActivities:
         """Cancel the start that the cloud may have queued, then say that it failed: never the other way round."""
         lease = await self._in_turn(failure.lease_id, Verb.STOP)
         refusal = await self._refusal_of(lease, Verb.STOP)
-        if refusal is not None and not isinstance(refusal, NotFound):  # what is not there does not start either
+        if refusal is not None and not isinstance(refusal, MachineNotFound):  # what is not there does not start either
             raise NotYet(f"the cloud does not cancel the start ({refusal})", ASK_AGAIN)
         async with self._database.begin() as session:
             await power.mark_start_refused(session, failure.lease_id, failure.reason)

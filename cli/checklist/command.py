@@ -16,7 +16,7 @@ from cli.checklist.row import Outcome, Result
 from cli.checklist.runner import chosen_rows, clean_up, run_rows
 from cli.checklist.table import LiveTable
 from cli.checklist.tester import Tester
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.flags import Flag
 from cli.login import local_addresses
 from settings import Settings
@@ -79,7 +79,7 @@ def checklist(
 def enter(tester: Tester, email: str | None, password: str | None) -> None:
     """Logs in as given, or makes a throwaway account with the key to be tested."""
     if bool(email) != bool(password):
-        raise Refused("--email and --password go together.")
+        raise CommandRefused("--email and --password go together.")
     try:
         if email and password:
             body = tester.ask("POST", "/api/auth/login", json={"email": email, "password": password})
@@ -89,7 +89,7 @@ def enter(tester: Tester, email: str | None, password: str | None) -> None:
         if tester.vast_key:
             tester.ask("PUT", "/api/settings", json={"vast_api_key": tester.vast_key})
     except Failed as failed:
-        raise Refused(f"Could not begin at {tester.base}: {failed}") from failed
+        raise CommandRefused(f"Could not begin at {tester.base}: {failed}") from failed
 
 
 def write(output: Path, tester: Tester, results: list[Result], *, simulated: bool, cleanup: str | None) -> None:

@@ -9,7 +9,7 @@ from cli.checklist.row import Outcome, Result, Row, Timed
 from cli.checklist.rows import ROWS
 from cli.checklist.tester import Tester
 from cli.checklist.workplace import give_back
-from cli.errors import Refused
+from cli.errors import CommandRefused
 
 CLEAN_UP_SECONDS = 60.0
 
@@ -19,7 +19,7 @@ def chosen_rows(only: str | None) -> list[Row]:
     wanted = [part.strip() for part in (only or "").split(",") if part.strip()]
     chosen = {row.id for row in ROWS if not wanted or any(lies_under(row.id, part) for part in wanted)}
     if not chosen:
-        raise Refused(
+        raise CommandRefused(
             f"No row that can be run yet lies under '{only}'. There are: {', '.join(row.id for row in ROWS)}."
         )
     for row in reversed(ROWS):

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from cli.api import Api
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.offers import offers_table
 from domain.endpoints.models import guess_type
 from domain.endpoints.phases import ModelType
@@ -41,7 +41,7 @@ def model_request(model: str, model_type: str | None, gpu: str | None, max_price
     try:
         known = ModelType(model_type) if model_type else guess_type(model)
     except ValueError:
-        raise Refused(f"--type is one of {', '.join(ModelType)}, not '{model_type}'.") from None
+        raise CommandRefused(f"--type is one of {', '.join(ModelType)}, not '{model_type}'.") from None
     return ModelRequest(model, known, gpu, max_price)
 
 
@@ -55,7 +55,7 @@ def fitting_offers(api: Api, wanted: ModelRequest) -> list[dict[str, Any]]:
     asked = [f"--gpu {wanted.gpu!r}"] if wanted.gpu else []
     asked += [f"--max-price {wanted.max_price:g}"] if wanted.max_price else []
     asked += [f"{memory:g} GB of GPU memory for {wanted.model_id}"] if memory else []
-    raise Refused(
+    raise CommandRefused(
         f"Nobody offers that now: {', '.join(asked) or 'any GPU'}. Try another --gpu or a higher --max-price."
     )
 

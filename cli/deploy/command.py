@@ -11,7 +11,7 @@ from cli.api import Api
 from cli.deploy.choice import ModelRequest, fitting_offers, model_request, show_choice
 from cli.deploy.curl import curl_line
 from cli.deploy.progress import follow as watch
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.flags import AsJson, Detach, Yes
 from cli.places import command
 from cli.prompts import agreed
@@ -57,7 +57,7 @@ def deploy(
         offers = fitting_offers(session, wanted)
         show_choice(console, wanted, offers)
         if not yes and not agreed(console, "Deploy?"):
-            raise Refused("Nothing was rented.")
+            raise CommandRefused("Nothing was rented.")
         started = session.post("/models/deploy", wanted.body(), idempotency_key=str(uuid.uuid4()))
         finish(session, started, wanted, console, detach=detach, as_json=as_json)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from cli.doctor.result import CheckResult, blocks, good, missing, note
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.places import ROOT
 from cli.up import postgres, temporal
 from clients import rclone
@@ -60,7 +60,7 @@ def found(what: str, program: Callable[[], str]) -> CheckResult:
     """A program of a wheel, and whether it runs."""
     try:
         command = [program(), "--version"]
-    except Refused as refused:
+    except CommandRefused as refused:
         return blocks(what, str(refused), REINSTALL)
     ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own wheels
     if ran.returncode != 0:
@@ -72,12 +72,12 @@ def rclone_program() -> str:
     """For the vault.
 
     Raises:
-        Refused: it is not here.
+        CommandRefused: it is not here.
     """
     try:
         return rclone.program()
     except rclone.RcloneFailed as error:
-        raise Refused(str(error)) from error
+        raise CommandRefused(str(error)) from error
 
 
 def tool(name: str, use: str) -> CheckResult:
@@ -115,7 +115,7 @@ def server_user() -> CheckResult:
     """As whom PostgreSQL would run."""
     try:
         how = postgres.unprivileged()
-    except Refused as refused:
+    except CommandRefused as refused:
         return blocks("database user", str(refused), "see there")
     who = {"--namespace": "in a user namespace", "--uid": "as the user nobody"}
     return good("database user", who[how[0]] if how else "as you")

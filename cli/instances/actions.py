@@ -1,7 +1,7 @@
 """`dumont pause`, `resume`, `wake`, `hibernate` and `destroy`: each sends a request and follows it to its end."""
 
 from cli.api import Api
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.flags import AsJson, Detach, Flag, Yes
 from cli.instances.find import find
 from cli.instances.following import Manner, follow, manner
@@ -94,7 +94,7 @@ def destroy(
         found, how = find(session, name), manner(detach, as_json)
         what = "and all its snapshots" if delete_snapshots else "and every file that is in no snapshot"
         if not yes and not agreed(how.console, f"Destroy instance {found.name} {what}?", default=False):
-            raise Refused("Nothing was destroyed.")
+            raise CommandRefused("Nothing was destroyed.")
         timeline = Timeline.from_now(session, found.id)
         answer = session.delete(f"/instances/{found.id}", delete_snapshots="true" if delete_snapshots else None)
         follow(session, timeline, answer, Goal(InstanceStatus.DESTROYED), how)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.instances.schemas import InstanceView
 from cli.login import login_file
 from cli.places import command
@@ -16,14 +16,16 @@ def checked(instance: InstanceView) -> InstanceView:
     """The instance, where logging in makes sense.
 
     Raises:
-        Refused: it is over, has no SSH address, or sleeps and is not to be woken by logging in.
+        CommandRefused: it is over, has no SSH address, or sleeps and is not to be woken by logging in.
     """
     if instance.status.is_over or instance.status is InstanceStatus.DESTROYING:
-        raise Refused(f"Instance {instance.name} is {instance.status.value}: {instance.message or 'it is no more'}")
+        raise CommandRefused(
+            f"Instance {instance.name} is {instance.status.value}: {instance.message or 'it is no more'}"
+        )
     if not (instance.ssh_host and instance.ssh_port and instance.ssh_host_key):
-        raise Refused(f"Instance {instance.name} has no SSH address: it serves a model.")
+        raise CommandRefused(f"Instance {instance.name} has no SSH address: it serves a model.")
     if instance.status in ASLEEP and instance.ssh_wake == "never":
-        raise Refused(
+        raise CommandRefused(
             f"Instance {instance.name} is {instance.status.value}, and logging in does not wake it (ssh_wake never). "
             f"Wake it: {command()} wake {instance.id}"
         )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.flags import Flag
 from cli.instances.address import checked, options, without_tokens
 from cli.instances.find import find
@@ -39,7 +39,7 @@ def cp(
     sides = [split(source), split(target)]
     names = [name for name, _ in sides if name is not None]
     if len(names) != 1:
-        raise Refused(
+        raise CommandRefused(
             "One side has to be NAME:PATH and the other a path here, such as `dumont cp data.csv work:/workspace/`. "
             "A path here with a colon in it begins with ./"
         )

@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from cli.api import Api, Unreachable
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.flags import AsJson, Detach, Yes
 from cli.instances.following import Manner, announce, follow, manner
 from cli.instances.goal import Goal
@@ -38,7 +38,7 @@ def create(
         if not asked.ssh_key:
             offer_own_keys(session, how.console, yes=yes)
         if not yes and not agreed(how.console, "Create it?"):
-            raise Refused("Nothing was rented.")
+            raise CommandRefused("Nothing was rented.")
         start(session, body, how)
 
 
@@ -51,7 +51,7 @@ def fitting_offers(session: Api, asked: InstanceOptions) -> list[dict[str, Any]]
     said = [f"{asked.gpus}x {asked.gpu or 'any GPU'}"]
     said += [f"--max-price {asked.max_price:g}"] if asked.max_price else []
     said += [f"--disk {asked.disk:g}"] if asked.disk else []
-    raise Refused(f"Nobody offers that now: {', '.join(said)}. Try another --gpu or a higher --max-price.")
+    raise CommandRefused(f"Nobody offers that now: {', '.join(said)}. Try another --gpu or a higher --max-price.")
 
 
 def start(session: Api, body: dict[str, Any], how: Manner) -> None:
@@ -59,7 +59,7 @@ def start(session: Api, body: dict[str, Any], how: Manner) -> None:
     try:
         answer = session.post("/instances", body, idempotency_key=str(uuid.uuid4()))
     except Unreachable as error:
-        raise Refused(f"{error} Whether it was made is not known: look with `{command()} instances`.") from error
+        raise CommandRefused(f"{error} Whether it was made is not known: look with `{command()} instances`.") from error
     made = InstanceView.model_validate(answer)
     announce(made, how.console)
     follow(session, Timeline(session, made.id), answer, Goal(InstanceStatus.RUNNING), how)

@@ -4,7 +4,7 @@ import time
 
 from rich.console import Console
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.flags import AsJson, Flag
 from cli.instances.find import find
 from cli.instances.format import local
@@ -45,7 +45,7 @@ def keep_showing(timeline: Timeline, *, as_json: bool) -> None:
         try:
             show(timeline.news(), as_json=as_json)
             answered = time.monotonic()
-        except Refused as error:
+        except CommandRefused as error:
             if not is_passing(error) or time.monotonic() - answered > PATIENCE_SECONDS:
                 raise
 

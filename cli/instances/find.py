@@ -1,7 +1,7 @@
 """An instance by the name that a person gives it: its id, or its label."""
 
 from cli.api import Api, ApiRefused
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.instances.schemas import InstanceView
 from cli.places import command
 
@@ -12,7 +12,7 @@ def find(session: Api, name: str) -> InstanceView:
     """The instance with this id; else the one with this label, those that are not over before those that are.
 
     Raises:
-        Refused: there is none, or there are several.
+        CommandRefused: there is none, or there are several.
     """
     if name.isascii() and name.isdigit() and (found := by_id(session, name)):
         return found
@@ -40,8 +40,10 @@ def every_instance(session: Api) -> list[InstanceView]:
 def only(name: str, found: list[InstanceView]) -> InstanceView:
     """The one of these that was meant by the name."""
     if not found:
-        raise Refused(f"You have no instance {name!r}. `{command()} instances --all` shows all with ids and labels.")
+        raise CommandRefused(
+            f"You have no instance {name!r}. `{command()} instances --all` shows all with ids and labels."
+        )
     if len(found) > 1:
         ids = ", ".join(str(each.id) for each in found)
-        raise Refused(f"Several instances are called {name!r}: {ids}. Use the id.")
+        raise CommandRefused(f"Several instances are called {name!r}: {ids}. Use the id.")
     return found[0]

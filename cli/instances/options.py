@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.instances.own_keys import public_key_of
 
 
@@ -77,5 +77,7 @@ def entry(text: str) -> tuple[str, str]:
     if given:
         return name, value
     if name not in os.environ:
-        raise Refused(f"--env {name}: there is no such variable here. Say --env {name}=VALUE, or export it first.")
+        raise CommandRefused(
+            f"--env {name}: there is no such variable here. Say --env {name}=VALUE, or export it first."
+        )
     return name, os.environ[name]

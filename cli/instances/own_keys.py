@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from cli.api import Api
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.prompts import agreed
 from clients.ssh_keys import NotAPublicKey, read_public_key
 
@@ -14,7 +14,7 @@ def public_key_of(path: Path) -> str:
     """The line of a public key's file; of a private key's name, that of the public file beside it.
 
     Raises:
-        Refused: there is none, or it is not a public key.
+        CommandRefused: there is none, or it is not a public key.
     """
     given = path.expanduser()
     beside = given.with_name(f"{given.name}.pub")
@@ -22,9 +22,11 @@ def public_key_of(path: Path) -> str:
     try:
         return read_public_key(file.read_text(encoding="utf-8")).line
     except OSError as error:
-        raise Refused(f"{file} cannot be read ({error.strerror}). `ssh-keygen -t ed25519` makes a pair.") from error
+        raise CommandRefused(
+            f"{file} cannot be read ({error.strerror}). `ssh-keygen -t ed25519` makes a pair."
+        ) from error
     except (NotAPublicKey, UnicodeDecodeError) as error:
-        raise Refused(f"{file} is not a public key: {error}") from error
+        raise CommandRefused(f"{file} is not a public key: {error}") from error
 
 
 def own_public_keys() -> dict[Path, str]:
@@ -33,7 +35,7 @@ def own_public_keys() -> dict[Path, str]:
     for path in sorted((Path.home() / ".ssh").glob("*.pub")):
         try:
             found[path] = public_key_of(path)
-        except Refused:
+        except CommandRefused:
             continue
     return found
 

@@ -10,7 +10,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from cli.api import Api, ApiRefused, Unreachable
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.instances.format import span
 from cli.instances.goal import Goal, is_reached
 from cli.instances.schemas import InstanceView
@@ -53,7 +53,7 @@ class Watch:
         try:
             instance = InstanceView.model_validate(self._session.get(f"/instances/{self._id}"))
             self._tell_news()
-        except Refused as error:
+        except CommandRefused as error:
             if not is_passing(error) or time.monotonic() - self._answered > PATIENCE_SECONDS:
                 raise
             live.update(Spinner("dots", Text("the api does not answer; the change goes on without it", style="yellow")))
@@ -79,6 +79,6 @@ def picture(instance: InstanceView, seconds: float) -> Text:
     return Text.assemble((instance.status.value, "bold"), done, (f"  {span(seconds)}  ", "cyan"), instance.message)
 
 
-def is_passing(error: Refused) -> bool:
+def is_passing(error: CommandRefused) -> bool:
     """Whether asking again may help."""
     return isinstance(error, Unreachable) or (isinstance(error, ApiRefused) and error.status in (502, 503, 504))

@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from cli.api import Api
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.flags import AsJson, Detach, Yes
 from cli.instances.find import by_id, find
 from cli.instances.following import Manner, announce, follow, manner
@@ -43,12 +43,12 @@ def restore(
     """
     how = manner(detach, as_json)
     if into and (gpu or max_price):
-        raise Refused("--into restores on the instance as it is; --gpu and --max-price are for a new one.")
+        raise CommandRefused("--into restores on the instance as it is; --gpu and --max-price are for a new one.")
     with session_at(where) as session:
         there = find(session, into) if into else None
         what = f"into instance {there.name}, whose files are snapshotted first" if there else "to a new instance"
         if not yes and not agreed(how.console, f"Restore {snapshot} {what}?"):
-            raise Refused("Nothing was restored.")
+            raise CommandRefused("Nothing was restored.")
         if there:
             in_place(session, snapshot, there, how)
         else:

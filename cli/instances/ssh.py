@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 from cyclopts import Parameter
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.instances.address import checked, options
 from cli.instances.find import find
 from cli.where import Where, session_at
@@ -33,5 +33,7 @@ def become(words: list[str]) -> NoReturn:
     """Another program in our place, so that the terminal and its signals are its own."""
     program = shutil.which(words[0])
     if program is None:
-        raise Refused(f"`{words[0]}` is not installed here; `apt install openssh-client rsync` or the like brings it.")
+        raise CommandRefused(
+            f"`{words[0]}` is not installed here; `apt install openssh-client rsync` or the like brings it."
+        )
     os.execv(program, words)  # noqa: S606 - the program named, without a shell

@@ -2,7 +2,7 @@
 
 import re
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.instances.address import checked, settings
 from cli.instances.find import every_instance
 from cli.instances.schemas import InstanceView
@@ -30,7 +30,7 @@ def config(every: list[InstanceView]) -> str:
 def can_log_in(instance: InstanceView) -> bool:
     try:
         checked(instance.model_copy(update={"ssh_wake": "auto"}))
-    except Refused:
+    except CommandRefused:
         return False
     return True
 

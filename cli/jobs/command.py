@@ -10,7 +10,7 @@ from cyclopts import App
 from rich.console import Console
 from rich.table import Table
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.flags import Flag
 from cli.jobs.run import run, watch
 from cli.where import Where, session_at
@@ -142,5 +142,5 @@ def target(folder: Path, path: str) -> Path:
     """Where a file goes; never outside of the folder."""
     parts = PurePosixPath(path).parts
     if ".." in parts or PurePosixPath(path).is_absolute():
-        raise Refused(f"{path} would lie outside of {folder}.")
+        raise CommandRefused(f"{path} would lie outside of {folder}.")
     return folder.joinpath(*parts)

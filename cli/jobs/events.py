@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from cli.api import Api
-from cli.errors import Refused
+from cli.errors import CommandRefused
 
 AGAIN_SECONDS = 1.0
 PATIENCE_SECONDS = 300.0
@@ -49,7 +49,7 @@ def events(session: Api, job_id: str) -> Iterator[JobEvent]:
                     return
         except ConnectionError as error:
             if time.monotonic() - silent_since > PATIENCE_SECONDS:
-                raise Refused(f"The api does not answer any more ({error}). The job goes on.") from error
+                raise CommandRefused(f"The api does not answer any more ({error}). The job goes on.") from error
         time.sleep(AGAIN_SECONDS)
 
 

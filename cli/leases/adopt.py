@@ -8,7 +8,7 @@ from rich.prompt import Confirm
 from sqlalchemy import select
 
 from activities.machines.pairing import PairingActivities
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.leases.direct import settings_of, told
 from db.machines.orphans import present
 from db.session import Database
@@ -48,7 +48,7 @@ async def _adopt(settings: Settings, *, yes: bool, former: bool) -> None:
         for orphan in orphans:
             console.print(told(orphan), markup=False)
         if not yes and not Confirm.ask("Let the reaper act again?", default=False):
-            raise Refused("Nothing was changed.")
+            raise CommandRefused("Nothing was changed.")
         await PairingActivities(database, await connect(settings), settings).adopt(former=former)
         console.print("Adopted. The reaper acts from its next sweep on.")
     finally:

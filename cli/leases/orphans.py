@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.prompt import Confirm
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.leases.direct import settings_of, told
 from db.machines.orphans import PERMISSION_HOLDS, permit, present
 from db.machines.tables import Orphan
@@ -40,7 +40,7 @@ async def _orphans(machines: set[str], database_url: str, *, go_on: bool, yes: b
         async with database.begin() as session:
             found = [row for row in await present(session) if not machines or row.cloud_id in machines]
         if missing := machines - {row.cloud_id for row in found}:
-            raise Refused(f"Not under suspicion: {', '.join(sorted(missing))}. Nothing was changed.")
+            raise CommandRefused(f"Not under suspicion: {', '.join(sorted(missing))}. Nothing was changed.")
         for row in found:
             console.print(told(row), markup=False, soft_wrap=True)
         if not found:
@@ -53,7 +53,7 @@ async def _orphans(machines: set[str], database_url: str, *, go_on: bool, yes: b
 
 async def _go_on(console: Console, database: Database, shown: Sequence[Orphan], *, yes: bool) -> None:
     if not yes and not Confirm.ask(f"Let the reaper act on these {len(shown)}?", default=False):
-        raise Refused("Nothing was changed.")
+        raise CommandRefused("Nothing was changed.")
     async with database.begin() as session:
         count = await permit(session, shown)
     minutes = int(PERMISSION_HOLDS.total_seconds() / 60)

@@ -6,7 +6,7 @@ import time
 
 from rich.console import Console
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.places import command
 from cli.private_files import read_json
 from cli.up.folder import Folder
@@ -30,6 +30,6 @@ def start_in_background(folder: Folder, console: Console) -> None:
         )
     while read_json(folder.addresses).get("pids", {}).get("supervisor") != supervisor.pid:
         if supervisor.poll() is not None:
-            raise Refused(last_lines(log))
+            raise CommandRefused(last_lines(log))
         time.sleep(0.05)
     welcome(console, read_json(folder.addresses), time.monotonic() - started, stop=f"{command()} down")

@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.places import data_dir as resolved
 from cli.up.folder import Folder
 
@@ -23,10 +23,10 @@ def down(*, data_dir: Path | None = None) -> None:
     folder = Folder(resolved(data_dir))
     owner = folder.owner() if folder.held() else None
     if owner is None:
-        raise Refused(f"Nothing runs on {folder.path}.")
+        raise CommandRefused(f"Nothing runs on {folder.path}.")
     os.kill(owner, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while folder.held():
         if time.monotonic() > deadline:
-            raise Refused(f"Process {owner} has not ended after {STOP_SECONDS:.0f} s.")
+            raise CommandRefused(f"Process {owner} has not ended after {STOP_SECONDS:.0f} s.")
         time.sleep(0.05)

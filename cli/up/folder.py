@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.private_files import read_json, write_private_json
 from cli.up.processes import group_is_alive, kill_group, start_mark
 
@@ -39,7 +39,7 @@ class Folder:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refused(
+            raise CommandRefused(
                 f"`dumont up` already runs on {self.path} (process {self.owner()}). "
                 "Stop it with `dumont down`, or start another installation with --data-dir and --port-base."
             ) from None
@@ -72,7 +72,7 @@ class Folder:
         kept = read_json(path)
         if not kept:
             if (self.path / "postgres").exists():
-                raise Refused(f"{path} is missing, and without it the database cannot be opened. Put it back.")
+                raise CommandRefused(f"{path} is missing, and without it the database cannot be opened. Put it back.")
             kept = {"secret_keys": secrets.token_urlsafe(48), "postgres_password": secrets.token_urlsafe(24)}
             write_private_json(path, kept)
         return kept

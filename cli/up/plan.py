@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.places import ROOT
 from cli.private_files import write_private
 from cli.up.environment import given_by_user, local_settings
@@ -119,8 +119,8 @@ def chosen_parts(without: tuple[str, ...], given: Mapping[str, str]) -> frozense
     """Which parts run: all but those left out, and no simulator beside a real cloud."""
     for name in without:
         if name not in PARTS:
-            raise Refused(f"There is no part '{name}' to leave out. The parts are: {', '.join(PARTS)}.")
+            raise CommandRefused(f"There is no part '{name}' to leave out. The parts are: {', '.join(PARTS)}.")
         if (needed := NEEDED_FROM_OUTSIDE.get(name)) and needed not in given:
-            raise Refused(f"--without {name} needs {needed}: the address of the one to use instead.")
+            raise CommandRefused(f"--without {name} needs {needed}: the address of the one to use instead.")
     real_cloud = {"simulator"} if "DUMONT_VAST_API_KEY" in given else set()
     return frozenset(PARTS) - set(without) - real_cloud

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.private_files import read_json, write_private_json
 
 DEFAULTS = {
@@ -28,7 +28,7 @@ def choose_ports(
         if wanted == 0:
             chosen[name] = free_port(before.get(name), set(chosen.values()))
         elif name in listening and not is_free(wanted):
-            raise Refused(busy(name, wanted))
+            raise CommandRefused(busy(name, wanted))
         else:
             chosen[name] = wanted
     write_private_json(kept, chosen)
@@ -52,7 +52,7 @@ def free_port(before: object, taken: set[int]) -> int:
     for port in random.sample(FREE_RANGE, 200):
         if port not in taken and is_free(port):
             return port
-    raise Refused(f"No free port between {FREE_RANGE.start} and {FREE_RANGE.stop}. Name one with --port-base N.")
+    raise CommandRefused(f"No free port between {FREE_RANGE.start} and {FREE_RANGE.stop}. Name one with --port-base N.")
 
 
 def is_free(port: int) -> bool:

@@ -10,7 +10,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.up import launch
 from cli.up.probes import database_exists
 from cli.up.spec import Spec
@@ -68,7 +68,7 @@ def program(name: str) -> Path:
     folders = [Path(place) for place in package.submodule_search_locations or ()] if package else []
     found = sorted(path for folder in folders for path in folder.glob(f"pginstall18/bin/{name}"))
     if not found:
-        raise Refused("PostgreSQL is not installed here: run `make install` again.")
+        raise CommandRefused("PostgreSQL is not installed here: run `make install` again.")
     return found[-1]
 
 
@@ -86,7 +86,7 @@ def unprivileged() -> tuple[str, ...]:
 def reach(path: Path, as_user: tuple[str, ...]) -> None:
     """Makes sure that such a user gets that far."""
     if not runs(as_user, "test", "-x", str(path)):
-        raise Refused(NO_ROOT.format(path=path))
+        raise CommandRefused(NO_ROOT.format(path=path))
 
 
 def runs(as_user: tuple[str, ...], command: str, *arguments: str) -> bool:
@@ -127,7 +127,7 @@ def initialise(data: Path, password: str, as_user: tuple[str, ...]) -> None:
         command = launched(as_user, str(program("initdb")), "-D", str(unfinished), *options)
         made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     if made.returncode != 0:
-        raise Refused(f"PostgreSQL could not make its data folder {data}: {made.stderr.strip()[-2000:]}")
+        raise CommandRefused(f"PostgreSQL could not make its data folder {data}: {made.stderr.strip()[-2000:]}")
     unfinished.rename(data)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.up.folder import Folder
 from cli.up.processes import adopt_orphans, bury, children, kill
 from cli.up.runner import Runner, last_lines
@@ -61,7 +61,7 @@ class Supervisor:
             await asyncio.wait([all_ready, stopped], timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
             self._raise_failures()
             if time.monotonic() > deadline:
-                raise Refused(self._why_not_ready())
+                raise CommandRefused(self._why_not_ready())
         stopped.cancel()
         all_ready.cancel()
 
@@ -90,7 +90,9 @@ class Supervisor:
                 raise failure
         for runner in self._runners.values():
             if not runner.ready.is_set() and runner.deaths_in_a_row >= DEATHS_BEFORE_GIVING_UP:
-                raise Refused(f"{runner.spec.name} does not start.\n{last_lines(runner.log)}\nAll of it: {runner.log}")
+                raise CommandRefused(
+                    f"{runner.spec.name} does not start.\n{last_lines(runner.log)}\nAll of it: {runner.log}"
+                )
 
     def _why_not_ready(self) -> str:
         late = [runner for runner in self._runners.values() if not runner.ready.is_set()]

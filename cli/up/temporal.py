@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.places import bin_dir
 from cli.up.probes import succeeds
 from cli.up.spec import Spec
@@ -53,7 +53,7 @@ def program() -> str:
     """The wheel's binary."""
     binary = bin_dir() / "temporal"
     if not binary.exists():
-        raise Refused("Temporal is not installed here: run `make install` again.")
+        raise CommandRefused("Temporal is not installed here: run `make install` again.")
     return str(binary)
 
 

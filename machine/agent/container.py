@@ -28,7 +28,7 @@ def ports(of: dict[str, str], platform: Platform) -> dict[str, int]:
         for name, value in of.items():
             inner = name[len(before) : len(name) - len(after)]
             if name == before + inner + after and inner.isdigit() and value.isdigit():
-                is_wish = 0 < platform.wishes_from <= int(inner)
+                is_wish = 0 < platform.identity_ports_from <= int(inner)
                 found[f"{value if is_wish else inner}/{kind}"] = int(value)
     return found
 

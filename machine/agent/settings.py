@@ -23,7 +23,7 @@ class Platform(NamedTuple):
     """The variable with its public address."""
     ports: str = ""
     """The variable of a port, with `{kind}` and `{port}`; it has the port outside."""
-    wishes_from: int = 0
+    identity_ports_from: int = 0
     """From this number on, such a name is a wish for a port that is the same inside and outside."""
     stop_path: str = ""
     """Where it stops itself, with `{id}`, by a PUT of `stop_body`."""

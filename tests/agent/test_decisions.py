@@ -81,7 +81,7 @@ def test_ports_of_the_machine() -> None:
         "VAST_TCP_PORT_70000": "41234",
         "VAST_TCP_PORT_x": "1",
     }
-    platform = Platform(ports="VAST_{kind}_PORT_{port}", wishes_from=70000)
+    platform = Platform(ports="VAST_{kind}_PORT_{port}", identity_ports_from=70000)
     assert ports(here | {"PATH": "/bin"}, platform) == {"22/tcp": 40022, "53/udp": 40053, "41234/tcp": 41234}
     assert ports(here, Platform()) == {}
 

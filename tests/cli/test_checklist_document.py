@@ -11,7 +11,7 @@ from cli.checklist.row import Outcome, Result, Row, Timed
 from cli.checklist.rows import ROWS
 from cli.checklist.runner import chosen_rows, run_row
 from cli.checklist.tester import Tester
-from cli.errors import Refused
+from cli.errors import CommandRefused
 
 TEXT = SOURCE.read_text(encoding="utf-8")
 FACTS = Facts(
@@ -110,7 +110,7 @@ def test_groups_of_rows_bring_the_rows_they_need() -> None:
     assert [row.id for row in chosen_rows("1.1.6")] == ["1.1.3", "1.1.4", "1.1.6"]
     assert {row.id.split(".")[0] for row in chosen_rows("1.1,8")} == {"1", "8"}
     assert len(chosen_rows(None)) == len(ROWS)
-    with pytest.raises(Refused, match=r"1\.1\.1"):
+    with pytest.raises(CommandRefused, match=r"1\.1\.1"):
         chosen_rows("9")
 
 

@@ -7,7 +7,7 @@ from rich.spinner import Spinner
 from cli.deploy.choice import model_request
 from cli.deploy.curl import curl_line
 from cli.deploy.progress import picture
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from domain.endpoints.phases import ModelType
 
 
@@ -47,5 +47,5 @@ def test_the_line_to_try_fits_the_type(kind: ModelType, part: str) -> None:
 
 def test_the_type_is_guessed_from_the_name_or_refused() -> None:
     assert model_request("openai/whisper-small", None, None, None).model_type is ModelType.SPEECH
-    with pytest.raises(Refused, match="llm, speech, embeddings"):
+    with pytest.raises(CommandRefused, match="llm, speech, embeddings"):
         model_request("a/b", "image", None, None)

@@ -14,7 +14,7 @@ import asyncssh
 import pytest
 
 from cli.__main__ import app
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.places import ROOT
 from tests.cli.double import Double, event, instance, listed
 
@@ -111,7 +111,7 @@ def test_an_account_with_a_key_is_left_as_it_is(api: Double, tmp_path: Path) -> 
 
 def test_without_a_terminal_nobody_is_asked_and_nothing_is_registered_or_rented(api: Double, tmp_path: Path) -> None:
     own_key(tmp_path)
-    with pytest.raises(Refused, match="add -y"):
+    with pytest.raises(CommandRefused, match="add -y"):
         dumont("create")
     assert api.bodies("POST", "/ssh-keys") + api.bodies("POST", "/instances") == []
 
@@ -147,7 +147,7 @@ def test_what_cannot_be_is_said_before_anything_happens(
 ) -> None:
     private = tmp_path / "key"
     private.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n")
-    with pytest.raises(Refused, match=said) as refused:
+    with pytest.raises(CommandRefused, match=said) as refused:
         dumont(*(str(private) if word == "PRIVATE" else word for word in words))
     assert "AAAA" not in str(refused.value)
     assert {each.method for each in api.asked} <= {"GET"}
@@ -155,7 +155,7 @@ def test_what_cannot_be_is_said_before_anything_happens(
 
 def test_nobody_offers_it(api: Double) -> None:
     api.on("GET", "/instances/offers", {"offers": [], "count": 0})
-    with pytest.raises(Refused, match=r"2x RTX 9999, --max-price 0\.1"):
+    with pytest.raises(CommandRefused, match=r"2x RTX 9999, --max-price 0\.1"):
         dumont("create", "--gpu", "RTX 9999", "--gpus", "2", "--max-price", "0.1", "-y")
 
 
@@ -174,7 +174,7 @@ def test_a_name_is_an_id_or_a_label_and_the_living_come_first(api: Double) -> No
 
 def test_two_of_the_same_name_are_told_apart_by_id(api: Double) -> None:
     api.on("GET", "/instances", listed("instances", instance(id=9), instance(id=8)))
-    with pytest.raises(Refused, match="9, 8"):
+    with pytest.raises(CommandRefused, match="9, 8"):
         dumont("pause", "work")
 
 
@@ -290,7 +290,7 @@ def test_events_are_shown_oldest_first_a_line_each(api: Double, capsys: pytest.C
 
 def test_an_answer_that_never_came_is_not_taken_for_a_no(api: Double) -> None:
     api.loses = ("POST", "/instances")
-    with pytest.raises(Refused, match="Whether it was made is not known"):
+    with pytest.raises(CommandRefused, match="Whether it was made is not known"):
         dumont("create", "-y")
 
 

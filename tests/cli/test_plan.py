@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.up.plan import PARTS, Plan, chosen_parts
 from cli.up.ports import DEFAULTS
 from settings import Settings
@@ -62,11 +62,11 @@ def test_the_command_line_of_the_database_shows_no_password(tmp_path: Path) -> N
     ("name", "needs"), [("postgres", "DUMONT_DATABASE_URL"), ("temporal", "DUMONT_TEMPORAL_ADDRESS")]
 )
 def test_leaving_out_what_others_need_asks_for_another(name: str, needs: str) -> None:
-    with pytest.raises(Refused, match=needs):
+    with pytest.raises(CommandRefused, match=needs):
         chosen_parts((name,), {})
     assert name not in chosen_parts((name,), {needs: "there"})
 
 
 def test_an_unknown_part_is_refused_with_the_list() -> None:
-    with pytest.raises(Refused, match="worker"):
+    with pytest.raises(CommandRefused, match="worker"):
         chosen_parts(("wroker",), {})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.errors import Refused
+from cli.errors import CommandRefused
 from cli.up.options import PortOptions
 from cli.up.ports import DEFAULTS, asked_ports, choose_ports
 
@@ -54,7 +54,7 @@ def test_a_kept_port_that_was_taken_meanwhile_is_replaced(tmp_path: Path, taken:
 
 
 def test_a_taken_port_is_refused_with_the_option_to_use(tmp_path: Path, taken: int) -> None:
-    with pytest.raises(Refused, match="--gateway-port"):
+    with pytest.raises(CommandRefused, match="--gateway-port"):
         choose_ports({"gateway": taken}, 0, tmp_path / "ports.json", frozenset({"gateway"}))
 
 
