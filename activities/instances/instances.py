@@ -54,16 +54,16 @@ class ReleaseRequest(BaseModel):
 
 
 class InstanceActivities:
-    def __init__(self, clouds: Providers, market: Market, workflows: WorkflowClient) -> None:
-        self._clouds = clouds
-        self._database = clouds.database
+    def __init__(self, providers: Providers, market: Market, workflows: WorkflowClient) -> None:
+        self._providers = providers
+        self._database = providers.database
         self._market = market
         self._workflows = workflows
 
     @activity.defn
     async def look_at_instance(self, instance_id: int) -> InstanceFacts:
         """Read everything that the next step depends on."""
-        settings = self._clouds.settings
+        settings = self._providers.settings
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, instance_id)
             return await instance_facts(
@@ -94,10 +94,10 @@ class InstanceActivities:
             instance = await session.get_one(Instance, instance_id, with_for_update=True)
             if instance.desired is not Desired.RUNNING or instance.status.is_over:
                 raise Final(Fault.NOT_WANTED, "no longer wanted")
-            limits = await limits_of(session, instance.user_id, self._clouds.default_limits)
+            limits = await limits_of(session, instance.user_id, self._providers.default_limits)
             try:
                 await reserve_machine(
-                    session, instance, account_of(key), offers, lease_keys(self._clouds.sealer), limits
+                    session, instance, account_of(key), offers, lease_keys(self._providers.sealer), limits
                 )
             except NoOfferFree as error:
                 raise Final(Fault.NO_OFFERS, str(error)) from error

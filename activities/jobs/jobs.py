@@ -64,9 +64,9 @@ class JobEnding(BaseModel):
 
 
 class JobActivities:
-    def __init__(self, clouds: Providers, market: Market, workflows: WorkflowClient) -> None:
-        self._clouds = clouds
-        self._database = clouds.database
+    def __init__(self, providers: Providers, market: Market, workflows: WorkflowClient) -> None:
+        self._providers = providers
+        self._database = providers.database
         self._market = market
         self._workflows = workflows
 
@@ -100,7 +100,7 @@ class JobActivities:
         try:
             offers = await self._market.offers_since(key, query_of(JobSpec.model_validate(job.spec)), since)
         except KeyRefused:
-            await self._clouds.remember_refused(key.id)
+            await self._providers.remember_refused(key.id)
             return await self._wait(job_id, Waiting.PROVIDER, _NO_KEY)
         except ProviderError:
             return await self._wait(job_id, Waiting.PROVIDER, "The cloud does not answer; it is asked again.")
@@ -121,8 +121,8 @@ class JobActivities:
             job = await session.get_one(Job, job_id, with_for_update=True)
             if job.status is not JobStatus.QUEUED or not job.wanted:
                 return None
-            limits = await limits_of(session, job.user_id, self._clouds.default_limits)
-            keys = lease_keys(self._clouds.sealer)
+            limits = await limits_of(session, job.user_id, self._providers.default_limits)
+            keys = lease_keys(self._providers.sealer)
             return (await admit(session, job, account_of(key), offers, keys, limits))[1]
 
     async def _wait(self, job_id: str, waiting: Waiting, reason: str) -> bool:
@@ -133,7 +133,7 @@ class JobActivities:
                 await say(session, job, f"waiting_{waiting.value}", reason)
                 job.waiting = waiting
             if news and waiting is Waiting.NO_OFFERS and job.spec.get("offer_id") is not None:
-                keep_for = timedelta(days=self._clouds.settings.artifact_days)
+                keep_for = timedelta(days=self._providers.settings.artifact_days)
                 await conclude(session, job, JobStatus.FAILED, "The offer is not free any more.", keep_for=keep_for)
             elif job.status is JobStatus.QUEUED:
                 job.message = reason
@@ -184,7 +184,7 @@ class JobActivities:
     @activity.defn
     async def conclude_job(self, job_id: str) -> JobEnding:
         """Judge the job by its last attempt: it is over, or queued for another machine. Whoever waits is told."""
-        settings = self._clouds.settings
+        settings = self._providers.settings
         async with self._database.begin() as session:
             job = await session.get_one(Job, job_id, with_for_update=True)
             if not await _is_judged(session, job):
