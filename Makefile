@@ -25,11 +25,13 @@ test: dev ## install, then run the tests, less the long ones (ARGS="tests/cli" r
 test-long: dev ## the long fault and soak tests
 	@$(PYTHON) -m pytest $(or $(ARGS),tests) -m long
 
-check: dev ## formatting, lints, types, and the arrows between the rooms
+check: dev ## formatting, lints, types, the arrows between the rooms, names, dependencies
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
+	@$(PYTHON) -m tests.lint_names
+	@.venv/bin/deptry . # every direct import is declared, nothing declared is unused
 
 format: dev ## put the code in shape
 	@$(PYTHON) -m ruff format .

@@ -78,9 +78,11 @@ class Settings(BaseSettings):
         default=600.0, description="A model server that served for so long has its restarts before it forgiven."
     )
     release_alarm_seconds: float = Field(
-        default=300.0, description="A machine that is not given back after so long is told of."
+        default=300.0, description="A machine that is not released after so long raises an alarm."
     )
-    reap_seconds: float = Field(default=60.0, description="Between two sweeps for machines that nobody should hold.")
+    reap_seconds: float = Field(
+        default=60.0, description="Between two sweeps for machines of ours that no lease accounts for."
+    )
     reap_apart_seconds: float = Field(default=30.0, description="Between the two listings that a verdict needs.")
     orphan_grace_seconds: float = Field(
         default=86_400.0, description="From stopping an unknown machine of ours to its end."
@@ -101,7 +103,7 @@ class Settings(BaseSettings):
     )
     agent_seconds: float = Field(default=10.0, description="Between two reports of a machine's agent.")
     dead_man_hours: float = Field(
-        default=2.0, gt=0, description="A machine that hears nothing from us for so long, and is idle, stops itself."
+        default=2.0, gt=0, description="An idle machine that has no contact with us for so long stops itself."
     )
     machine_cloud_url: str | None = Field(
         default=None, description="The cloud's address as its machines reach it. None: the same as ours."
@@ -125,12 +127,12 @@ class Settings(BaseSettings):
     idle_pause_minutes: float = Field(default=3.0, description="Idle for so long: paused. For users who set none.")
     idle_hibernate_minutes: float = Field(default=30.0, description="Paused for so long: hibernated.")
     unknown_repair_seconds: float = Field(
-        default=900.0, description="After so long without a word from its agent, a machine's agent is repaired."
+        default=900.0, description="After so long without a report, a machine's agent is installed again."
     )
     unattended_usd: float = Field(
         default=5.0,
         ge=0,
-        description="What a silent machine that nobody uses may cost before it is paused all the same.",
+        description="What a machine whose agent is silent and that nobody uses may cost before it is paused.",
     )
     wake_stall_seconds: float = Field(
         default=180.0, description="A wake without any progress for so long tries the next way."
@@ -173,11 +175,14 @@ class Settings(BaseSettings):
 
     failpoints_dir: Path | None = Field(default=None, description="For drills: see failpoints.py.")
     metrics_token: SecretStr | None = None
+    worker_metrics_address: str | None = Field(
+        default=None, description="HOST:PORT where a worker shows Temporal's runtime metrics. None: nowhere."
+    )
     data_dir: Path = Path(".dumont")
 
     @property
     def gateway_health(self) -> str:
-        """Where the gateway says how it is: nearby when it runs on this computer, for its public address may be far."""
+        """The gateway's health check. Locally it is asked directly: its public address may not lead here."""
         near = f"http://{self.gateway_host}:{self.gateway_port}" if self.local else self.gateway_url
         return f"{(self.gateway_check_url or near).rstrip('/')}/health"
 

@@ -42,14 +42,14 @@ from activities.reconciling import ReconcileActivities
 from activities.snapshots.restores import RestoreActivities
 from activities.snapshots.vault import VaultActivities
 from clients.object_store import ObjectStore
-from clouds.connections import Clouds
+from clouds.connections import Providers
 from clouds.offers import Market
 from db import process_heartbeats
 from db.sealing import Sealer
 from db.session import Database
 from domain.workflow_contracts import TASK_QUEUE
 from settings import Settings
-from workflow_client.client import WorkflowClient, connect
+from workflow_client.client import WorkflowClient, connect, measured_runtime
 from workflow_client.schedules import keep_housekeeping_running
 from workflows.endpoint import EndpointWorkflow
 from workflows.expire import ExpireWorkflow
@@ -67,7 +67,7 @@ SHARED = [
     *("workflows.instance_steps", "workflows.interruptible", "workflows.options", "workflows.serving"),
 ]
 SANDBOX = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*OURS, *SHARED))
-"""Only a workflow's own file is imported anew for each run; our models in the sandbox would cost 34 ms a start."""
+"""The sandbox imports only a workflow's own file for each run; importing our models too would cost 34 ms a start."""
 
 log = logging.getLogger("worker")
 
@@ -77,36 +77,36 @@ WORKFLOWS = [
     *(SnapshotWorkflow, TidyVaultWorkflow),
 ]
 SCHEDULE_CHECK = 30.0
-"""Seconds between looks whether our schedules are still there (a lost Temporal database loses them)."""
+"""Seconds between checks that our schedules exist (they are lost with Temporal's database)."""
 
 
 def build_activities(
-    temporal: Client, database: Database, clouds: Clouds, settings: Settings
+    temporal: Client, database: Database, providers: Providers, settings: Settings
 ) -> list[Callable[..., Any]]:
-    """Every activity, each room's with the few things that it needs."""
+    """Every activity. Each class gets the few things that it needs."""
     workflows = WorkflowClient(temporal, settings)
-    machines = MachineActivities(clouds)
-    probes = ProbeActivities(clouds, machines)
+    machines = MachineActivities(providers)
+    probes = ProbeActivities(providers, machines)
     leases = LeaseActivities(database, workflows)
-    market = Market(database, clouds)
-    instances = InstanceActivities(clouds, market, workflows)
-    jobs = JobActivities(clouds, market, workflows)
-    job_shell = JobShellActivities(database, clouds.sealer, machines)
+    market = Market(database, providers)
+    instances = InstanceActivities(providers, market, workflows)
+    jobs = JobActivities(providers, market, workflows)
+    job_shell = JobShellActivities(database, providers.sealer, machines)
     artifacts = ArtifactActivities(database, ObjectStore(settings.artifact_address), machines, settings)
     parking = ParkingActivities(database, workflows, settings)
     checkpoints = CheckpointActivities(database, workflows)
-    power = PowerActivities(clouds)
+    power = PowerActivities(providers)
     instance_power = InstancePowerActivities(database, workflows, settings)
     shell = ShellActivities(database, machines)
     endpoints = EndpointActivities(database, settings)
-    servers = ModelServerActivities(database, clouds.sealer, machines, settings)
-    vault = VaultActivities(database, clouds.sealer, settings, machines)
-    restores = RestoreActivities(database, clouds.sealer, settings, machines)
+    servers = ModelServerActivities(database, providers.sealer, machines, settings)
+    vault = VaultActivities(database, providers.sealer, settings, machines)
+    restores = RestoreActivities(database, providers.sealer, settings, machines)
     idleness = IdlenessActivities(database, settings)
-    agents = AgentActivities(database, clouds.sealer, settings, machines)
-    watching = WatchActivities(clouds, workflows)
+    agents = AgentActivities(database, providers.sealer, settings, machines)
+    watching = WatchActivities(providers, workflows)
     reconciling = ReconcileActivities(database, temporal, workflows, settings.reconcile_seconds)
-    reaping = ReapActivities(clouds)
+    reaping = ReapActivities(providers)
     return [
         machines.rent_machine,
         machines.attach_key,
@@ -187,7 +187,7 @@ def build_activities(
     ]
 
 
-def build_worker(temporal: Client, database: Database, clouds: Clouds, settings: Settings) -> Worker:
+def build_worker(temporal: Client, database: Database, providers: Providers, settings: Settings) -> Worker:
     """The worker as it runs in production; tests use this one too."""
     return Worker(
         temporal,
@@ -195,14 +195,14 @@ def build_worker(temporal: Client, database: Database, clouds: Clouds, settings:
         workflows=WORKFLOWS,
         workflow_runner=SANDBOX,
         interceptors=[ShortFailures(), Heartbeats()],
-        activities=build_activities(temporal, database, clouds, settings),
+        activities=build_activities(temporal, database, providers, settings),
         max_concurrent_workflow_tasks=20,
         max_concurrent_activities=200,
         max_concurrent_local_activities=50,
         max_cached_workflows=2000,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
-        # after a crash, the next worker waits so long for the dead one's cache (temporal.md 1.8)
+        # after a crash of a worker, its workflow tasks go to another worker after this time
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         max_heartbeat_throttle_interval=timedelta(seconds=2),
         default_heartbeat_throttle_interval=timedelta(seconds=2),
@@ -211,7 +211,7 @@ def build_worker(temporal: Client, database: Database, clouds: Clouds, settings:
 
 
 async def keep_schedules(temporal: Client, settings: Settings) -> None:
-    """Housekeeping of this process, outside any workflow: without schedules nobody would notice their absence."""
+    """Put lost schedules back. This runs outside workflows, since no workflow would run without schedules."""
     while True:
         try:
             await keep_housekeeping_running(temporal, settings)
@@ -220,7 +220,7 @@ async def keep_schedules(temporal: Client, settings: Settings) -> None:
         await asyncio.sleep(SCHEDULE_CHECK)
 
 
-async def give_signs_of_life(database: Database, name: str) -> None:
+async def send_heartbeats(database: Database, name: str) -> None:
     """For `/health`: Temporal itself takes over a minute to miss a worker that was killed."""
     while True:
         try:
@@ -236,17 +236,17 @@ async def main() -> None:
     if settings.failpoints_dir is not None:
         failpoints.install(failpoints.obey_files(settings.failpoints_dir))
     database = Database(settings.database_url, pool_size=20)
-    clouds = Clouds(database, Sealer(settings.secret_keys.get_secret_value()), settings)
-    temporal = await connect(settings)
+    providers = Providers(database, Sealer(settings.secret_keys.get_secret_value()), settings)
+    temporal = await connect(settings, measured_runtime(settings.worker_metrics_address))
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     name = f"worker-{socket.gethostname()}-{os.getpid()}"
-    async with build_worker(temporal, database, clouds, settings):
+    async with build_worker(temporal, database, providers, settings):
         log.info("working on queue %s of %s", TASK_QUEUE, settings.temporal_address)
         housekeeping = [
             asyncio.create_task(keep_schedules(temporal, settings)),
-            asyncio.create_task(give_signs_of_life(database, name)),
+            asyncio.create_task(send_heartbeats(database, name)),
         ]
         await stopped.wait()
     for task in housekeeping:
@@ -254,7 +254,7 @@ async def main() -> None:
     with contextlib.suppress(SQLAlchemyError):
         async with database.begin() as session:
             await process_heartbeats.ended(session, name)
-    await clouds.close()
+    await providers.close()
     await database.close()
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from clients.ssh import HostKeyChanged, SshKeyRefused, SshUnreachable
-from clients.vast_errors import VastKeyRefused, VastRefused, VastThrottled, VastUnavailable
+from clouds.errors import CapacityGone, KeyRefused, NotOurTurn, Refused, Throttled, Unavailable
 
 CLOUD_PAUSE = 2.0
 """Seconds before a cloud that gave no readable answer is asked again."""
@@ -59,18 +59,27 @@ class Final(ApplicationError):
 
 
 @contextmanager
-def vast_errors() -> Iterator[None]:
-    """Vast.ai's answers as Temporal should see them. Never carries a URL, a key or a body."""
+def provider_errors(*, waits_for_key: bool = True) -> Iterator[None]:
+    """A cloud's answers as Temporal should see them. Never carries a URL, a key or a body.
+
+    `waits_for_key`: a machine is only ever released with a key of its account, so who may hold one waits until the key
+    works again; for who holds none yet, a refused key is final.
+    """
     try:
         yield
-    except VastThrottled as error:
+    except NotOurTurn as error:
+        raise NotYet(str(error), error.wait) from error
+    except Throttled as error:
         raise NotYet("the cloud asks us to slow down", error.retry_after or CLOUD_PAUSE) from error
-    except VastUnavailable as error:
+    except Unavailable as error:
         raise NotYet(f"no readable answer from the cloud ({error})", CLOUD_PAUSE) from error
-    except VastKeyRefused as error:
-        # not final: a machine is only ever released with the key it was rented with, so we wait until it works again
+    except KeyRefused as error:
+        if not waits_for_key:
+            raise Final(Fault.KEY_REFUSED, "the cloud refuses the key") from error
         raise NotYet("the cloud refuses the key", KEY_PAUSE) from error
-    except VastRefused as error:
+    except CapacityGone as error:
+        raise Final(Fault.OFFER_GONE, "the offer was taken by someone else") from error
+    except Refused as error:
         raise Final(Fault.REFUSED, f"the cloud refused: {error}") from error
 
 

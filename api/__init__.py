@@ -1,4 +1,4 @@
-"""The REST layer: checks who asks, writes wishes to rows, starts and queries workflows, reads records."""
+"""The REST layer: authenticates, writes what is wanted to rows, starts and queries workflows, reads records."""
 
 VERSION = "0.1.0"
 SERVICE = "dumont-cloud"

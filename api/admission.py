@@ -1,4 +1,4 @@
-"""Which offers could serve a model: everything that is checked before anything is written or rented."""
+"""Checks before anything is written or rented: offers, prices, limits, and the account's credit."""
 
 import asyncio
 from difflib import get_close_matches
@@ -28,11 +28,11 @@ async def find_offers(app: AppState, key: ProviderKey, query: OfferQuery, memory
     """Offers for the query with room for the model, cheapest first; at least one, and money for an hour of it.
 
     Raises:
-        Problem: unknown_gpu, offer_gone, no_offers, model_too_large, balance_too_low. VastError, Down.
+        Problem: unknown_gpu, offer_gone, no_offers, model_too_large, balance_too_low. ProviderError, Down.
     """
     offers, user, _ = await asyncio.gather(
         _in_market(app, key, _with_memory(query, memory_gb)),
-        app.clouds.balance(key, BALANCE_AGE_SECONDS),
+        app.providers.balance(key, BALANCE_AGE_SECONDS),
         require_temporal(app),
     )
     roomy = [offer for offer in offers if memory_gb is None or memory_of(offer) >= memory_gb]
@@ -47,17 +47,17 @@ async def find_offers(app: AppState, key: ProviderKey, query: OfferQuery, memory
 
 
 async def check_market(app: AppState, key: ProviderKey, query: OfferQuery, limits: Limits) -> None:
-    """For those who can wait for an offer: it has to be one that exists, at a price and within limits that allow it.
+    """The checks for a job, which can wait for an offer: some offer must exist, and price and limits must allow it.
 
-    That all such offers are taken now is no reason to refuse.
+    It is accepted even if all such offers are taken now.
 
     Raises:
         Problem: unknown_gpu, offer_gone, no_offers (too dear), balance_too_low. GpuLimitReached, SpendingCapReached,
-            VastError, Down.
+            ProviderError, Down.
     """
     offers, user, _ = await asyncio.gather(
         app.market.offers(key, query.model_copy(update={"max_price": None})),
-        app.clouds.balance(key, BALANCE_AGE_SECONDS),
+        app.providers.balance(key, BALANCE_AGE_SECONDS),
         require_temporal(app),
     )
     if (query.num_gpus or 1) > limits.gpus:

@@ -24,9 +24,10 @@ from api.instances import actions, create, instances, keep_awake
 from api.jobs import artifacts, jobs, output
 from api.machines import agent, leases
 from api.market import offers
+from api.metrics import ApiMetrics
 from api.middleware import BodyLimit, CountRequests, OneSlash
 from api.snapshots import restores, snapshots
-from clients.vast_errors import VastError, VastKeyRefused, VastRefused, VastThrottled
+from clouds.errors import KeyRefused, ProviderError, Refused, Throttled
 from db.instances.ssh_ports import NoPortFree
 from domain.instances.actions import NotForSleeping, WrongState
 from domain.refusals import AccountInUse, GpuLimitReached, NoOfferFree, ProviderKeyRefused, Refusal, SpendingCapReached
@@ -67,7 +68,7 @@ ROUTERS: list[APIRouter] = [
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """An app that needs nothing up to start: what is down is said by `/health` and by 503."""
+    """An app that starts even when everything else is down; `/health` and 503 answers say what is."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -88,7 +89,8 @@ def create_app(settings: Settings) -> FastAPI:
     _mount(app)
     _answer_errors(app)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, larger=LARGER_BODIES)
-    app.add_middleware(CountRequests)
+    app.state.metrics = ApiMetrics()
+    app.add_middleware(CountRequests, metrics=app.state.metrics)
     app.add_middleware(OneSlash)
     return app
 
@@ -115,12 +117,12 @@ def _answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    for kind in (Problem, Refusal, VastError, SQLAlchemyError, RPCError):
+    for kind in (Problem, Refusal, ProviderError, SQLAlchemyError, RPCError):
         app.add_exception_handler(kind, _known)
 
 
 async def _known(request: Request, error: Exception) -> Response:
-    """The table's answer; what it does not name is a mistake of ours."""
+    """The answer by the error table. An error that is not in it is a bug."""
     problem = as_problem(error)
     if problem is None:
         return await _unexpected(request, error)
@@ -140,19 +142,25 @@ def as_problem(error: Exception) -> Problem | None:
             return Conflict(error.code, str(error))
         case Refusal():
             return Problem(error.code, str(error))
-        case VastKeyRefused():
-            return as_problem(ProviderKeyRefused())
-        case VastThrottled():
-            return Down("provider_busy", "Vast.ai takes no more requests from us for the moment.", error.retry_after)
-        case VastRefused():
-            return Conflict("provider_refused", "Vast.ai refused the request.")
-        case VastError():
-            return Down("provider_unavailable", "Vast.ai does not answer. Nothing was done.")
+        case ProviderError():
+            return _of_provider(error)
         case SQLAlchemyError():
             return _of_database(error)
         case RPCError():
             return Down("temporal_unavailable", "The workflow engine does not answer.")
     return None
+
+
+def _of_provider(error: ProviderError) -> Problem | None:
+    match error:
+        case KeyRefused():
+            return as_problem(ProviderKeyRefused(error.cloud))
+        case Throttled():
+            text = f"{error.cloud} takes no more requests from us for the moment."
+            return Down("provider_busy", text, error.retry_after)
+        case Refused():
+            return Conflict("provider_refused", f"{error.cloud} refused the request.")
+    return Down("provider_unavailable", f"{error.cloud} does not answer. Nothing was done.")
 
 
 _UNSTORABLE = "22"
@@ -163,7 +171,7 @@ _AWAY = ("08", "40", "53", "55", "57")
 
 
 def _of_database(error: SQLAlchemyError) -> Problem | None:
-    """A database that is not there now is said to be; what else it says is a mistake of ours."""
+    """Database errors: it is away, or a value cannot be stored. Any other is a bug."""
     state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
     if state.startswith(_UNSTORABLE):
         return Invalid("invalid", "", "A value in the request cannot be stored.")
@@ -181,7 +189,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(_: Request, error: Exception) -> Response:
-    """FastAPI's list, less what was sent: it may be a password."""
+    """FastAPI's list without the values that were sent: they may be passwords."""
     entries = cast(RequestValidationError, error).errors()
     return invalid("invalid", [{"type": each["type"], "loc": each["loc"], "msg": _worded(each)} for each in entries])
 

@@ -1,4 +1,4 @@
-"""What one api process is made of, and how it starts: nothing here needs the cloud or Temporal to be up."""
+"""The parts of an api process, and how it starts. Neither the cloud nor Temporal needs to be up for that."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from api.accounts.operators_keys import operators_keys, register_keys
 from api.accounts.passwords import Passwords
 from api.accounts.tokens import Tokens
 from clients.object_store import ObjectStore
-from clouds.connections import Clouds
+from clouds.connections import Providers
 from clouds.offers import Market
 from db.accounts.users import add_user, user_by_email
 from db.installation_identity import ensure_installation
@@ -31,7 +31,7 @@ from workflow_client.client import WorkflowClient, connect
 _AGAIN_SECONDS = 2.0
 
 TEMPORAL_DOWN = (RPCError, RuntimeError)
-"""What the client raises when the server does not answer: a RuntimeError until the first connection was made."""
+"""What the client raises when the server does not answer: a RuntimeError before its first connection."""
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class AppState:
     sealer: Sealer
     temporal: Client
     http: httpx.AsyncClient
-    clouds: Clouds
+    providers: Providers
     market: Market
     workflows: WorkflowClient
     passwords: Passwords
@@ -54,14 +54,14 @@ class AppState:
     job_news: ChangeListener
     artifacts: ObjectStore
     prepared: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the first rows are there: the installation, its key, the demo login."""
+    """Set when the first rows are written: the installation, its key, the demo login."""
 
 
 @asynccontextmanager
 async def running_app_state(settings: Settings) -> AsyncIterator[AppState]:
-    """Connect what connects by itself later, and keep making sure of the first rows until they are there."""
+    """Build the parts, and write the first rows as soon as the database is up."""
     database, sealer = Database(settings.database_url), Sealer(settings.secret_keys.get_secret_value())
-    clouds = Clouds(database, sealer, settings)
+    providers = Providers(database, sealer, settings)
     temporal = await connect(settings, lazy=True)
     async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as http:
         app_state = AppState(
@@ -70,8 +70,8 @@ async def running_app_state(settings: Settings) -> AsyncIterator[AppState]:
             sealer=sealer,
             temporal=temporal,
             http=http,
-            clouds=clouds,
-            market=Market(database, clouds),
+            providers=providers,
+            market=Market(database, providers),
             workflows=WorkflowClient(temporal, settings),
             passwords=Passwords(),
             tokens=Tokens(sealer.signing_keys),
@@ -85,12 +85,12 @@ async def running_app_state(settings: Settings) -> AsyncIterator[AppState]:
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
-        await clouds.close()
+        await providers.close()
         await database.close()
 
 
 async def _first_rows(app_state: AppState) -> None:
-    """The installation, its key and the demo login. A database that is not up yet is waited for."""
+    """Write the installation, its key and the demo login, as soon as the database is up."""
     while True:
         try:
             await make_first_rows(app_state)
@@ -107,8 +107,7 @@ async def make_first_rows(app_state: AppState) -> None:
         await ensure_installation(session)
     if settings.local:
         await _make_demo_user(app_state)
-    if settings.vast_api_key is not None:
-        await app_state.clouds.keys.keep(None, settings.vast_api_key.get_secret_value())
+    await app_state.providers.keys.keep_installation_keys()
 
 
 async def _make_demo_user(app_state: AppState) -> None:

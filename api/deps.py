@@ -1,4 +1,4 @@
-"""What handlers ask for, by name."""
+"""The dependencies of handlers."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Telling workflows of what is in the rows already. Never a reason to fail: rows are served sooner or later."""
+"""Starts and signals workflows after the commit. A failure here fails no request: the reconciler does it later."""
 
 import asyncio
 import logging
@@ -18,10 +18,7 @@ log = logging.getLogger(__name__)
 
 
 async def start_flows(workflows: WorkflowClient, instance: Instance, deployment: Deployment, lease: Lease) -> None:
-    """Start what was just committed; the machine first, for it is what everybody waits for.
-
-    What cannot be started now is started by the reconciler.
-    """
+    """Start the workflows of a new deployment, the machine's first, since the others wait for it."""
     summary = machine_summary(lease)
     model = f"{deployment.model_id} on instance {instance.id}"
     first = await asyncio.gather(workflows.start_machine(lease.id, summary, holder_of(lease)), return_exceptions=True)
@@ -31,56 +28,56 @@ async def start_flows(workflows: WorkflowClient, instance: Instance, deployment:
         return_exceptions=True,
     )
     for error in filter(None, [*first, *others]):
-        log.warning("instance %s is left to the reconciler: %s", instance.id, type(error).__name__)
+        log.warning("instance %s waits for the reconciler: %s", instance.id, type(error).__name__)
 
 
 async def start_instance_flows(workflows: WorkflowClient, instance: Instance, lease: Lease) -> None:
-    """The same for an instance without a model."""
+    """Start the workflows of a new instance without a model."""
     summary = machine_summary(lease)
     first = await asyncio.gather(workflows.start_machine(lease.id, summary, holder_of(lease)), return_exceptions=True)
     second = await asyncio.gather(workflows.start_instance(instance.id, summary), return_exceptions=True)
     for error in filter(None, [*first, *second]):
-        log.warning("instance %s is left to the reconciler: %s", instance.id, type(error).__name__)
+        log.warning("instance %s waits for the reconciler: %s", instance.id, type(error).__name__)
 
 
 async def tell_endpoint(workflows: WorkflowClient, endpoint_id: str) -> None:
-    """Have an endpoint's workflow read its rows again, after the commit."""
-    await _told(f"endpoint {endpoint_id}", workflows.changed(endpoint_workflow_id(endpoint_id), "its owner changed it"))
+    """Signal an endpoint's workflow that its rows changed."""
+    await _try(f"endpoint {endpoint_id}", workflows.changed(endpoint_workflow_id(endpoint_id), "its owner changed it"))
 
 
 async def tell_changed(workflows: WorkflowClient, instance_id: int, endpoint_ids: list[str]) -> None:
-    """Wake the workflows of an instance and its endpoints, after the commit."""
+    """Signal the workflows of an instance and its endpoints."""
     names = [instance_workflow_id(instance_id), *map(endpoint_workflow_id, endpoint_ids)]
     for name in names:
         try:
             await workflows.changed(name, "its owner changed it")
         except TEMPORAL_DOWN as error:
-            log.warning("%s is left to the reconciler: %s", name, type(error).__name__)
+            log.warning("%s waits for the reconciler: %s", name, type(error).__name__)
 
 
 async def start_job_flow(workflows: WorkflowClient, job_id: str, name: str) -> None:
-    """Start a job's workflow, or have it read its rows again, after the commit."""
-    await _told(f"job {job_id}", workflows.start_job(job_id, name))
+    """Start a job's workflow, or have it read its rows again."""
+    await _try(f"job {job_id}", workflows.start_job(job_id, name))
 
 
 async def start_snapshot(workflows: WorkflowClient, snapshot_id: str, instance_id: int) -> None:
-    """Take a snapshot whose row is committed."""
-    await _told(f"snapshot {snapshot_id}", workflows.start_snapshot(snapshot_id, instance_id))
+    """Start the workflow of a snapshot."""
+    await _try(f"snapshot {snapshot_id}", workflows.start_snapshot(snapshot_id, instance_id))
 
 
 async def tell_instance(workflows: WorkflowClient, instance_id: int) -> None:
-    """Wake an instance's workflow, after the commit; one that does not run is started."""
-    await _told(f"instance {instance_id}", workflows.tell_instance(instance_id))
+    """Signal an instance's workflow, and start it if it does not run."""
+    await _try(f"instance {instance_id}", workflows.tell_instance(instance_id))
 
 
 async def tell_deleted(workflows: WorkflowClient, snapshot_id: str, instance_id: int) -> None:
-    """A snapshot is deleted: end who takes it, and have its room given back."""
-    await _told(f"snapshot {snapshot_id}", workflows.cancel_snapshot(snapshot_id))
-    await _told(f"the vault of instance {instance_id}", workflows.tidy_vault(instance_id))
+    """A snapshot was deleted: cancel its workflow, and have the vault delete its data."""
+    await _try(f"snapshot {snapshot_id}", workflows.cancel_snapshot(snapshot_id))
+    await _try(f"the vault of instance {instance_id}", workflows.tidy_vault(instance_id))
 
 
-async def _told(what: str, telling: Coroutine[Any, Any, None]) -> None:
+async def _try(what: str, call: Coroutine[Any, Any, None]) -> None:
     try:
-        await telling
+        await call
     except TEMPORAL_DOWN as error:
-        log.warning("%s is left to the reconciler: %s", what, type(error).__name__)
+        log.warning("%s waits for the reconciler: %s", what, type(error).__name__)

@@ -9,11 +9,11 @@ from typing import Any
 from fastapi.responses import JSONResponse
 
 RETRY_SECONDS = 5
-"""What we tell those who meet something that is down."""
+"""Seconds in `Retry-After` when something is down."""
 
 
 class Problem(Exception):
-    """An answer that is not the one hoped for. Subclasses are the kinds; instances say which and why."""
+    """An error answer. Subclasses have the status; instances have the code and the sentence."""
 
     status = 400
 
@@ -56,7 +56,7 @@ class TooMany(Problem):
 
 
 class Down(Problem):
-    """Something that we need does not answer now; nothing was done."""
+    """A service that we need does not answer now; nothing was done."""
 
     status = 503
 
@@ -65,7 +65,7 @@ class Down(Problem):
 
 
 class Invalid(Problem):
-    """An input that is well formed but cannot be meant."""
+    """A well-formed input with an impossible value."""
 
     status = 422
 
@@ -79,7 +79,7 @@ def retry_after_header(seconds: float) -> dict[str, str]:
 
 
 def answer(problem: Problem) -> JSONResponse:
-    """The problem as it goes over the wire."""
+    """The problem as a response."""
     if isinstance(problem, Invalid):
         return invalid(problem.code, problem.entries)
     body = {"error": problem.code, "detail": problem.detail, "details": None}

@@ -1,6 +1,5 @@
-"""Who asks: the bearer of a login token or of an API key. Settled before a body is read."""
+"""Authentication: by login token or API key, before a body is read."""
 
-import hashlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +12,14 @@ from api.app_state import AppState
 from api.errors import Unauthorized
 from db.accounts.tables import User
 from db.accounts.users import user_by_key, user_by_token
+from db.sealing import hash_key
 
 API_KEY_PREFIX = "dumont_sk_"
 
 
 @dataclass(frozen=True)
 class Caller:
-    """`token` or `key_id`: how they came in."""
+    """Who asks. `token` or `key_id`: the credential."""
 
     user: User
     token: Claims | None = None
@@ -28,11 +28,6 @@ class Caller:
     @property
     def id(self) -> int:
         return self.user.id
-
-
-def hash_key(key: str) -> str:
-    """Our keys are long and random, so a plain digest keeps them safe."""
-    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def bearer_of(request: Request) -> str:
@@ -52,7 +47,7 @@ async def authenticate(request: Request) -> Caller:
     """The caller of a request.
 
     Raises:
-        Unauthorized: nobody we know.
+        Unauthorized: the credential is invalid.
     """
     credential = bearer_of(request)
     app_state: AppState = request.app.state.app_state
@@ -87,7 +82,7 @@ async def know(request: Request) -> Caller:
 
 
 class Guarded(APIRoute):
-    """A route for known callers only."""
+    """A route for authenticated callers only."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

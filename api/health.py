@@ -63,7 +63,7 @@ async def health(app: App, response: Response) -> HealthAnswer:
 
 
 async def _part(asked: Awaitable[bool]) -> Part:
-    """Whatever goes wrong in asking is the answer: down. Nobody waits for who takes seconds to give up asking."""
+    """Run one check with a deadline. Any error means `down`."""
     asking = asyncio.ensure_future(asked)
     asking.add_done_callback(lambda done: done.cancelled() or done.exception())
     await asyncio.wait({asking}, timeout=DEADLINE_SECONDS)
@@ -74,7 +74,7 @@ async def _part(asked: Awaitable[bool]) -> Part:
 
 
 async def _database(app: AppState) -> bool:
-    """It answers, and this process has found or made its first rows there: without them nobody can log in."""
+    """The database answers and has the first rows, without which nobody can log in."""
     async with app.database.begin() as session:
         return bool(await session.scalar(text("SELECT 1"))) and app.prepared.is_set()
 
@@ -94,7 +94,7 @@ async def _gateway(app: AppState) -> bool:
 
 
 async def require_temporal(app: AppState) -> None:
-    """For those who are about to write what only a workflow can serve.
+    """Check that Temporal answers, before rows are written that need a workflow.
 
     Raises:
         Down: no answer; nothing was written.

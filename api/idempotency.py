@@ -24,11 +24,11 @@ _MAX_LENGTH = 255
 
 
 class AnsweredMeanwhile(Exception):
-    """Another request with this key was faster; its answer is the answer."""
+    """Another request with this key was answered in the meantime; this one gets the same answer."""
 
 
 class Once:
-    """What a starting handler does with its key, inside its one transaction: `claim` first, `keep` last."""
+    """The key of a request. The handler calls `claim` first and `keep` last, both inside its one transaction."""
 
     def __init__(self, claim: Claim | None, sealer: Sealer) -> None:
         self._claim, self._sealer = claim, sealer
@@ -45,7 +45,7 @@ class Once:
 
 
 class Starting(Guarded):
-    """A guarded route that minds the key. One that never claims it starts nothing and is as it would be without."""
+    """A guarded route that supports the key. If the handler never claims it, the key has no effect."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -73,8 +73,8 @@ async def _claim(request: Request, key: str) -> Claim:
 
 
 def _digest(body: bytes) -> str:
-    """The same for the same JSON, however it is spaced and ordered."""
-    with suppress(ValueError, RecursionError):  # no JSON: its own bytes will do, the handler says what is wrong with it
+    """A digest that does not depend on the spacing and key order of JSON."""
+    with suppress(ValueError, RecursionError):  # not JSON: hash the bytes as they are; the handler will reject them
         body = json.dumps(json.loads(body), sort_keys=True).encode()
     return hashlib.sha256(body).hexdigest()
 

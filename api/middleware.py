@@ -1,4 +1,4 @@
-"""What happens to every request before routing: one spelling of its path, a limit to its body, a count."""
+"""Before routing, for every request: normalise its path, limit its body, count it."""
 
 import time
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.counting import requests_seen
+from api.metrics import ApiMetrics
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -24,9 +24,9 @@ class OneSlash:
 
 
 class BodyLimit:
-    """No body is longer than that, or than what `larger` allows for the end of its path.
+    """Limits the body to `max_bytes`, or to what `larger` allows for paths that end so.
 
-    Said as an HTTPException where the body is read, so that it gets our shape.
+    Raises an HTTPException where the body is read, so that the error gets our shape.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, larger: Mapping[str, int]) -> None:
@@ -50,8 +50,8 @@ class BodyLimit:
 class CountRequests:
     """Counts every answer by route, method and status, with its time to the first byte."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
+        self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,12 +63,12 @@ class CountRequests:
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "unmatched")
-                requests_seen.count(method, route, message["status"], time.perf_counter() - began)
+                self._metrics.count(method, route, message["status"], time.perf_counter() - began)
             await send(message)
 
         try:
             await self._app(scope, receive, counted)
         except Exception:
-            # what nobody handled is answered outside of us, as a 500
-            requests_seen.count(method, "unhandled", 500, time.perf_counter() - began)
+            # an unhandled error becomes a 500 outside of this middleware
+            self._metrics.count(method, "unhandled", 500, time.perf_counter() - began)
             raise

@@ -12,7 +12,8 @@ async def working_key(app: AppState, user_id: int) -> tuple[ProviderKey, int]:
         NoProviderKey, ProviderKeyRefused
         Down: the cloud has not said yet whose key it is, and does not answer now.
     """
-    key = await app.clouds.keys.of_user(user_id)
+    key = await app.providers.keys.of_user(user_id)
     if key.account_id is None:
-        raise Down("provider_unavailable", "Vast.ai does not answer, and the key was never tried before.")
+        title = app.providers.clouds[key.cloud].title
+        raise Down("provider_unavailable", f"{title} does not answer, and the key was never tried before.")
     return key, key.account_id

@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -18,7 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-"""NUL and halves of surrogate pairs: JSON can say them, neither PostgreSQL nor UTF-8 can hold them."""
+"""NUL and lone surrogates: JSON can express them, but PostgreSQL and UTF-8 cannot."""
 
 MAX_DEPTH = 32
 
@@ -78,11 +79,13 @@ Time = Annotated[datetime, AfterValidator(lambda at: at.astimezone(UTC))]
 
 Short = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), AfterValidator(storable)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True), AfterValidator(storable)]
+WireId = Annotated[int | str, BeforeValidator(lambda text: int(text) if str(text).isdecimal() else text)]
+"""An id at a cloud in an answer: a number where it is one (contract: a Vast.ai id is a number), else text."""
 BigId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
 def masked(last4: str) -> str:
-    """How a key is shown once it is kept."""
+    """How a stored key is shown."""
     return f"****{last4}"
 
 

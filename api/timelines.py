@@ -15,14 +15,14 @@ class EventAnswer(Answer):
     at: Time
 
 
-class Timeline(Answer):
+class EventPage(Answer):
     events: list[EventAnswer]
     count: int
     total: int
     next_cursor: str | None
 
 
-async def timeline(session: AsyncSession, page: ListPage, *subjects: str) -> Timeline:
+async def timeline(session: AsyncSession, page: ListPage, *subjects: str) -> EventPage:
     """The events of these subjects, such as `instance:12`."""
     mine = Event.subject.in_(subjects)
     total = await session.scalar(select(func.count()).select_from(Event).where(mine))
@@ -31,4 +31,4 @@ async def timeline(session: AsyncSession, page: ListPage, *subjects: str) -> Tim
     rows = (await session.scalars(newest)).all()
     events = [EventAnswer(id=row.id, kind=row.kind, text=row.text, at=row.at) for row in rows[: page.limit]]
     cursor = page.next_cursor([each.id for each in events], len(rows) > page.limit)
-    return Timeline(events=events, count=len(events), total=total or 0, next_cursor=cursor)
+    return EventPage(events=events, count=len(events), total=total or 0, next_cursor=cursor)

@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.machines.reaping import ReapActivities
 from benchmarks.figures import Figure
 from benchmarks.system import running
-from clouds.connections import Clouds
+from clouds.connections import Providers
 from clouds.keys import KEY_PURPOSE
 from db.accounts.tables import Account, ProviderKey, User
 from db.machines.tables import Lease
@@ -39,7 +39,7 @@ async def _sweeps(addresses: dict[str, Any]) -> list[float]:
     database = Database(settings.database_url)
     account_id, labels = await _rows(database)
     http = httpx.AsyncClient(transport=httpx.MockTransport(_listing(labels)))
-    reaping = ReapActivities(Clouds(database, Sealer(SECRET), settings, http))
+    reaping = ReapActivities(Providers(database, Sealer(SECRET), settings, http))
     samples = []
     for _ in range(RUNS):
         began = time.monotonic()
@@ -60,7 +60,9 @@ async def _rows(database: Database) -> tuple[int, list[str]]:
         session.add(account)
         await session.flush()
         sealed = Sealer(SECRET).seal("key", KEY_PURPOSE)
-        key = ProviderKey(account_id=account.id, url="http://measured", sealed=sealed, fingerprint="f", last4="last")
+        key = ProviderKey(
+            account_id=account.id, cloud="vast", url="http://measured", sealed=sealed, fingerprint="f", last4="last"
+        )
         key.status = KeyStatus.VALID
         session.add(key)
         await session.flush()
@@ -71,9 +73,9 @@ async def _rows(database: Database) -> tuple[int, list[str]]:
 
 def _lease(number: int, home: str, user_id: int, account_id: int, key_id: int) -> dict[str, Any]:
     lease_id = f"lease_{number:016d}"
-    facts = {"id": lease_id, "label": f"dumont/{home}/{lease_id}", "cloud_id": number, "state": LeaseState.RUNNING}
+    facts = {"id": lease_id, "label": f"dumont/{home}/{lease_id}", "cloud_id": str(number), "state": LeaseState.RUNNING}
     owner = {"account_id": account_id, "provider_key_id": key_id, "user_id": user_id}
-    offer = {"offer_id": number, "machine_id": number, "gpu_name": "RTX 4090", "num_gpus": 1, "dph_total": 0.3}
+    offer = {"offer_id": str(number), "host_id": str(number), "gpu_name": "RTX 4090", "num_gpus": 1, "dph_total": 0.3}
     rest = {"offer": {}, "seen": {}, "public_key": "-", "sealed_private_key": "-", "wanted": True}
     return facts | owner | offer | rest | {"holder_kind": "instance", "holder_id": "0"}
 

@@ -1,6 +1,6 @@
 """What exists, what is wanted and what happened: tables, transactions, migrations.
 
-Tables point at each other across the rooms, so all of them are known wherever any is.
+Importing any table imports all of them, because they refer to each other.
 """
 
 import db.accounts.tables

@@ -8,7 +8,7 @@ from db.tables import Alarm
 
 
 async def raise_alarm(session: AsyncSession, kind: str, text: str, *, user_id: int | None = None) -> None:
-    """Raise it, or note that it still holds."""
+    """Raise the alarm, or record that it is still the case."""
     await session.execute(
         insert(Alarm)
         .values(kind=kind, text=text, user_id=user_id)
@@ -21,13 +21,13 @@ async def raise_alarm(session: AsyncSession, kind: str, text: str, *, user_id: i
 
 
 async def close_alarms(session: AsyncSession, kind: str, text: str | None = None) -> None:
-    """What was wrong is right again: everything of this kind, or what this text says."""
+    """Close the alarms of this kind, or the one with this text: the cause is gone."""
     meant = [Alarm.kind == kind, Alarm.closed_at.is_(None)] + ([] if text is None else [Alarm.text == text])
     await session.execute(update(Alarm).where(*meant).values(closed_at=func.clock_timestamp()))
 
 
 async def open_alarms(session: AsyncSession, user_id: int | None = None) -> list[Alarm]:
-    """The installation's, and those of one user."""
+    """Open alarms of the installation and of one user."""
     mine = Alarm.user_id.is_(None) | (Alarm.user_id == user_id)
     rows = await session.scalars(select(Alarm).where(Alarm.closed_at.is_(None), mine).order_by(Alarm.id))
     return list(rows)

@@ -1,7 +1,7 @@
-"""One start for one `Idempotency-Key`, exactly: the claim and the answer are part of the transaction that starts.
+"""One `Idempotency-Key` starts one thing: its claim and its answer are written in the transaction that starts it.
 
-A crash leaves no claim behind, a refusal neither. Of two at the same moment the second waits at the primary key until
-the first commits, and then reads its answer.
+Neither a crash nor a refusal leaves a claim behind. Of two requests at the same moment the second waits for the primary
+key until the first commits, and then reads its answer.
 """
 
 from datetime import timedelta
@@ -19,7 +19,7 @@ _LIVE = Idempotency.created_at > func.now() - KEPT_FOR
 
 
 class Claim:
-    """A caller's word for one request of theirs: who, which route, which key, and the digest of the body."""
+    """Identifies a request: the caller, the route, the key, and the digest of the body."""
 
     def __init__(self, user_id: int, route: str, key: str, body_hash: str) -> None:
         self.user_id, self.route, self.key, self.body_hash = user_id, route, key, body_hash

@@ -1,7 +1,7 @@
 """A copied data folder becomes an installation of its own before anything else of it runs.
 
-Its rows speak of machines that the original holds. The copy takes a new id, closes those leases without a word to the
-cloud, and remembers the old id, so that it can tell of such machines when the original should be gone.
+Its rows name machines that the original holds. The copy takes a new id, closes those leases without asking the cloud
+for anything, and keeps the old id, to report those machines if the original is gone.
 """
 
 import secrets

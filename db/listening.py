@@ -1,4 +1,4 @@
-"""Hearing of NOTIFY: one connection a process, and whoever waits for an instance is woken when its row changed."""
+"""LISTEN: one connection a process. It wakes those who wait for an instance when the instance's row changes."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 async def heard(database: Database, *channels: str) -> AsyncIterator[Notify | None]:
-    """What is told on these channels, on a connection of its own. None at the beginning: what was told before is lost.
+    """Notifications of these channels, on a connection of their own. Yields None first: earlier ones were missed.
 
     Raises:
         psycopg.Error, OSError: the database is away; listen again in a moment.
@@ -32,7 +32,7 @@ async def heard(database: Database, *channels: str) -> AsyncIterator[Notify | No
 
 
 class ChangeListener:
-    """Tells waiters that an instance's row may have changed. A hint only: what is missed is found by looking again."""
+    """Wakes waiters when an instance's row may have changed. Only a hint: waiters also look again by themselves."""
 
     def __init__(self, database: Database, channel: str = INSTANCES_CHANNEL) -> None:
         self._database = database
@@ -40,7 +40,7 @@ class ChangeListener:
         self._waiting: dict[int, set[asyncio.Event]] = defaultdict(set)
 
     async def run(self) -> None:
-        """Listen until cancelled. While the database is away nobody is woken, and everybody looks by himself."""
+        """Listen until cancelled. While the database is away nobody is woken; waiters look again by themselves."""
         while True:
             try:
                 async for notice in heard(self._database, self._channel):
@@ -57,7 +57,7 @@ class ChangeListener:
                 event.set()
 
     async def wait(self, instance_id: int, seconds: float) -> None:
-        """Until something is heard of the instance, or the time is over."""
+        """Wait until the instance may have changed, or for at most `seconds`."""
         event = asyncio.Event()
         self._waiting[instance_id].add(event)
         try:

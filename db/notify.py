@@ -1,4 +1,4 @@
-"""NOTIFY: who waits for a change of an instance hears of it when the transaction commits."""
+"""NOTIFY: listeners learn of a change when the transaction commits."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession

@@ -1,4 +1,4 @@
-"""Signs of life of processes that nobody can ask over HTTP."""
+"""Heartbeats of processes that have no HTTP health check."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ FORGOTTEN = timedelta(days=1)
 
 
 async def beat(session: AsyncSession, process: str) -> None:
-    """`process` is alive now; the long dead are forgotten on the way."""
+    """Record that `process` is alive now, and delete the rows of those dead for long."""
     now = func.clock_timestamp()
     await session.execute(delete(ProcessHeartbeat).where(ProcessHeartbeat.at < now - FORGOTTEN))
     await session.execute(
@@ -25,7 +25,7 @@ async def beat(session: AsyncSession, process: str) -> None:
 
 
 async def is_alive(session: AsyncSession, kind: str) -> bool:
-    """Whether any process of this kind (`worker` of `worker-host-123`) gave a sign of life lately."""
+    """Whether any process of this kind (`worker` of `worker-host-123`) was alive lately."""
     lately = func.clock_timestamp() - MISSED_AFTER
     found = await session.scalar(
         select(ProcessHeartbeat.process).where(
@@ -36,5 +36,5 @@ async def is_alive(session: AsyncSession, kind: str) -> bool:
 
 
 async def ended(session: AsyncSession, process: str) -> None:
-    """`process` ends as it should."""
+    """`process` ended in order."""
     await session.execute(delete(ProcessHeartbeat).where(ProcessHeartbeat.process == process))

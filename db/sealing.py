@@ -1,12 +1,14 @@
 """Secrets at rest: AES-256-GCM under keys derived from the installation's secrets, with rotation.
 
-The first secret seals, every secret opens; the token names its key, so adding a new secret in front and dropping the
-old one later is all that a rotation takes (the scheme of dstack).
+The first secret seals, every secret opens, and a sealed text names its key. To rotate, put a new secret in front
+and drop the old one later (dstack does the same).
 """
 
 import base64
 import hashlib
+import json
 import os
+from collections.abc import Mapping
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -14,12 +16,17 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
+def hash_key(key: str) -> str:
+    """How an API key is stored. Our keys are random and long, so a plain digest is enough."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
 class CannotOpen(Exception):
     """A sealed value was made under a secret that is no longer among DUMONT_SECRET_KEYS, or was altered."""
 
 
 class Sealer:
-    """Seals and opens short texts. `purpose` is bound to the value: one sealed as a key does not open as a password."""
+    """Seals and opens short texts. A text opens only for the `purpose` that it was sealed for."""
 
     def __init__(self, secrets: str) -> None:
         parts = [part.strip() for part in secrets.split(",") if part.strip()]
@@ -42,6 +49,13 @@ class Sealer:
         nonce = os.urandom(12)
         sealed = AESGCM(self._keys[self._first]).encrypt(nonce, text.encode(), purpose.encode())
         return f"{self._first}:{base64.b64encode(nonce + sealed).decode()}"
+
+    def seal_env(self, env: Mapping[str, str], purpose: str) -> str | None:
+        """Environment variables, sealed together because users put tokens there; None without any."""
+        return self.seal(json.dumps(dict(env)), purpose) if env else None
+
+    def open_env(self, sealed: str | None, purpose: str) -> dict[str, str]:
+        return {} if sealed is None else dict(json.loads(self.open(sealed, purpose)))
 
     def open(self, token: str, purpose: str) -> str:
         name, _, body = token.partition(":")

@@ -10,17 +10,17 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 ANSWER_SECONDS = 5.0
-"""A database that does not even take a transaction in that time is away, whatever its sockets say."""
+"""A database that begins no transaction within this time counts as away, even if it accepts connections."""
 
 _NETWORK = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5}
-"""For libpq: a host that vanished without a word is missed in seconds, not when the kernel gives up."""
+"""For libpq: a host that vanished is noticed within seconds instead of minutes."""
 
 
 class Database:
     """A pool of connections. Cheap to pass around, made once by each entry point."""
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
-        # an error never carries values: a path or a token is as good as a key
+        # errors must not contain values: a path or a token is as good as a key
         self.engine = create_async_engine(
             url,
             pool_size=pool_size,
@@ -52,6 +52,6 @@ class Database:
 
 
 async def now(session: AsyncSession) -> datetime:
-    """By the database's clock, which is the one that rows are dated by."""
+    """The time by the database's clock, which rows are dated by."""
     moment: datetime = (await session.scalars(select(func.clock_timestamp()))).one()
     return moment

@@ -1,7 +1,7 @@
-"""A local installation's simulator may listen elsewhere after a restart; what lives on it has to follow.
+"""A local installation's simulator may listen on another port after a restart; accounts and keys must follow.
 
 The address of a cloud is part of its accounts and keys, so that a lease is only ever released where it was rented. The
-simulator of an installation stays the same cloud on whatever port, and its machines would never be found again.
+simulator of an installation is the same cloud on any port; without this its machines would never be found again.
 """
 
 from sqlalchemy import Connection, update

@@ -3,9 +3,14 @@
 import re
 import secrets
 from random import Random
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
 
 Prefix = Literal["job", "dep", "ep", "fo", "snap", "key", "lease"]
+
+CloudId = Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is int else given)]
+"""An id at a cloud, as text: a name, or the digits of a number. Numbers are taken as their digits."""
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _ID = re.compile(r"^(job|dep|ep|fo|snap|key|lease)_[a-z0-9]{16}$")

@@ -10,23 +10,23 @@ class Refusal(Exception):
 class NoProviderKey(Refusal):
     code = "provider_key_missing"
 
-    def __init__(self) -> None:
-        super().__init__('No Vast.ai key is set. Save one with PUT /api/settings {"vast_api_key": ...} first.')
+    def __init__(self, cloud: str, field: str) -> None:
+        super().__init__(f'No {cloud} key is set. Save one with PUT /api/settings {{"{field}": ...}} first.')
 
 
 class ProviderKeyRefused(Refusal):
     code = "provider_key_refused"
 
-    def __init__(self) -> None:
-        super().__init__("Vast.ai refuses the saved key. Save a working one with PUT /api/settings.")
+    def __init__(self, cloud: str) -> None:
+        super().__init__(f"{cloud} refuses the saved key. Save a working one with PUT /api/settings.")
 
 
 class AccountInUse(Refusal):
     code = "account_in_use"
 
-    def __init__(self, open_leases: int) -> None:
+    def __init__(self, open_leases: int, cloud: str) -> None:
         super().__init__(
-            f"The new key belongs to another Vast.ai account, and {open_leases} machine(s) are still rented on "
+            f"The new key belongs to another {cloud} account, and {open_leases} machine(s) are still rented on "
             "the old one. Destroy them first."
         )
 

@@ -1,1 +1,1 @@
-"""The data path: what callers of an endpoint speak to. Knows rows and machines, never the workflows behind them."""
+"""The data path: callers of endpoints and SSH clients connect to it. It knows rows and machines, not workflows."""

@@ -1,62 +1,63 @@
-"""The counts as Prometheus text. Endpoints go by id: their paths are as good as keys."""
+"""What a gateway counts beside its requests (`http/meters.py`): routes, and its SSH side."""
 
-from collections.abc import Iterator
-from itertools import accumulate
+from collections.abc import Callable
 
-from gateway.http.meters import BUCKETS, Meter, Meters
-from gateway.ssh.service import SshSide
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
+from gateway.routes import RouteTable
+from gateway.ssh.service import SshService
 
-def exposition(meters: Meters, gateway: str, routes: int) -> str:
-    """Everything this gateway counted since it started."""
-    lines = ["# TYPE dumont_gateway_routes gauge", f'dumont_gateway_routes{{gateway="{gateway}"}} {routes}']
-    for name, kind in _KINDS.items():
-        lines.append(f"# TYPE {name} {kind}")
-        for endpoint_id, meter in meters.by_endpoint.items():
-            lines += _SAMPLES[name](name, f'gateway="{gateway}",endpoint="{endpoint_id}"', meter)
-    return "\n".join([*lines, ""])
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the number of series
 
 
-def ssh_exposition(ssh: SshSide, gateway: str) -> str:
-    """The counts of the SSH side since it started."""
-    samples = {
-        ("dumont_gateway_ssh_instances", "gauge"): len(ssh.table.instances),
-        ("dumont_gateway_ssh_ports", "gauge"): len(ssh.listeners),
-        ("dumont_gateway_ssh_connections", "gauge"): len(ssh.hall),
-        ("dumont_gateway_ssh_held", "gauge"): ssh.waking.held,
-        ("dumont_gateway_ssh_logins_total", "counter"): ssh.newcomers.logins,
-        ("dumont_gateway_ssh_strangers_total", "counter"): ssh.newcomers.strangers,
-        ("dumont_gateway_ssh_turned_away_total", "counter"): ssh.newcomers.turned_away,
-        ("dumont_gateway_ssh_wakes_total", "counter"): ssh.waking.wishes,
-    }
-    lines = [
-        line
-        for (name, kind), value in samples.items()
-        for line in (f"# TYPE {name} {kind}", f'{name}{{gateway="{gateway}"}} {value}')
-    ]
-    return "\n".join([*lines, ""])
+class GatewayCollector(Collector):
+    """Reads its numbers from their owners at each scrape."""
+
+    def __init__(self, gateway: str, table: RouteTable, ssh: SshService) -> None:
+        self._gateway = gateway
+        self._gauges: dict[str, Callable[[], int]] = {
+            "dumont_gateway_routes": lambda: len(table),
+            "dumont_gateway_ssh_instances": lambda: len(ssh.table.instances),
+            "dumont_gateway_ssh_ports": lambda: len(ssh.listeners),
+            "dumont_gateway_ssh_connections": lambda: len(ssh.clients),
+            "dumont_gateway_ssh_held": lambda: ssh.connector.held,
+        }
+        self._counters: dict[str, Callable[[], int]] = {
+            "dumont_gateway_ssh_logins": lambda: ssh.preauth_limits.logins,
+            "dumont_gateway_ssh_strangers": lambda: ssh.preauth_limits.strangers,
+            "dumont_gateway_ssh_turned_away": lambda: ssh.preauth_limits.turned_away,
+            "dumont_gateway_ssh_wakes": lambda: ssh.connector.wakes,
+        }
+
+    def collect(self) -> list[Metric]:
+        found: list[Metric] = []
+        for name, read in self._gauges.items():
+            gauge = GaugeMetricFamily(name, _MEANINGS[name], labels=["gateway"])
+            gauge.add_metric([self._gateway], read())
+            found.append(gauge)
+        for name, read in self._counters.items():
+            counter = CounterMetricFamily(name, _MEANINGS[name], labels=["gateway"])
+            counter.add_metric([self._gateway], read())
+            found.append(counter)
+        return found
 
 
-def _in_flight(name: str, labels: str, meter: Meter) -> Iterator[str]:
-    yield f"{name}{{{labels}}} {meter.in_flight}"
-
-
-def _requests(name: str, labels: str, meter: Meter) -> Iterator[str]:
-    for status, count in sorted(meter.by_status.items()):
-        yield f'{name}{{{labels},status="{status}"}} {count}'
-
-
-def _seconds(name: str, labels: str, meter: Meter) -> Iterator[str]:
-    bounds = [*(f"{bound:g}" for bound in BUCKETS), "+Inf"]
-    for bound, count in zip(bounds, accumulate(meter.buckets), strict=True):
-        yield f'{name}_bucket{{{labels},le="{bound}"}} {count}'
-    yield f"{name}_sum{{{labels}}} {meter.seconds:.6f}"
-    yield f"{name}_count{{{labels}}} {sum(meter.buckets)}"
-
-
-_KINDS = {
-    "dumont_gateway_in_flight": "gauge",
-    "dumont_gateway_requests_total": "counter",
-    "dumont_gateway_request_seconds": "histogram",
+_MEANINGS = {
+    "dumont_gateway_routes": "Endpoints that this gateway knows.",
+    "dumont_gateway_ssh_instances": "Instances with an SSH address here.",
+    "dumont_gateway_ssh_ports": "SSH ports that listen.",
+    "dumont_gateway_ssh_connections": "SSH clients that are logged in.",
+    "dumont_gateway_ssh_held": "Logins that wait for a machine.",
+    "dumont_gateway_ssh_logins": "Logins.",
+    "dumont_gateway_ssh_strangers": "Connections that ended without a login.",
+    "dumont_gateway_ssh_turned_away": "Connections closed before a byte was said.",
+    "dumont_gateway_ssh_wakes": "Wakes that logins asked for.",
 }
-_SAMPLES = dict(zip(_KINDS, (_in_flight, _requests, _seconds), strict=True))
+
+
+def register(registry: CollectorRegistry, gateway: str, table: RouteTable, ssh: SshService) -> None:
+    """Have a registry report this gateway and its process."""
+    registry.register(GatewayCollector(gateway, table, ssh))
+    ProcessCollector(registry=registry)

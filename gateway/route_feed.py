@@ -1,4 +1,4 @@
-"""Keeps the route table true: NOTIFY tells at once, a full reading every few seconds tells what was missed.
+"""Keeps the route table current: it is read at each NOTIFY, and every few seconds in case one was missed.
 
 While the database is away, the routes known so far go on being served.
 """
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class TooManyLookUps(Exception):
-    """Scanners cannot make the database work; for a moment, nobody can ask for a path that is not known here."""
+    """Too many look-ups of unknown paths. This keeps scanners from loading the database."""
 
 
 class RouteFeed:
@@ -141,6 +141,6 @@ class RouteFeed:
 
 
 def _noted(task: asyncio.Task[Route | None]) -> None:
-    """A failure that no caller waited for is nobody's; unasked for, asyncio would log it with the path in it."""
+    """Retrieve the exception if no caller waits for it: asyncio would log it, with the path in it."""
     if not task.cancelled():
         task.exception()

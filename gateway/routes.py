@@ -12,6 +12,8 @@ from domain.endpoints.phases import AccessType, EndpointState, ModelType
 from domain.machines.machines import MachineSeen, ssh_address
 from domain.machines.phases import LeaseState
 
+RELEASED = (LeaseState.RELEASING, LeaseState.CLOSED)
+
 log = logging.getLogger(__name__)
 
 
@@ -82,12 +84,11 @@ def _route(endpoint: Endpoint, lease: Lease | None) -> Route:
 def address_of(lease: Lease) -> LeaseAddress | None:
     """Where the lease's machine answers SSH: its direct port when it has one, else the cloud's proxy.
 
-    None while its host key is not pinned (nobody would know whom we speak to), and once it is given back.
+    None before its host key is pinned, since we would not know which machine answers, and after it is released.
     """
-    host, port = ssh_address(MachineSeen.model_validate(lease.seen), lease.ssh_way) or (None, None)
-    over = lease.state in (LeaseState.RELEASING, LeaseState.CLOSED)
-    if over or not lease.host_key:
+    if lease.state in RELEASED or not lease.host_key:
         return None
+    host, port = ssh_address(MachineSeen.model_validate(lease.seen), lease.ssh_way) or (None, None)
     return LeaseAddress(lease.id, host, port, lease.host_key, lease.sealed_private_key)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry
 
 from db.sealing import Sealer
 from db.session import Database
@@ -21,9 +22,10 @@ from gateway.http.owners import Owners
 from gateway.http.suspicions import Suspicions
 from gateway.http.tunnels import Tunnels
 from gateway.http.upstream import Upstream
+from gateway.metrics import register
 from gateway.route_feed import RouteFeed
 from gateway.routes import Route, RouteTable
-from gateway.ssh.service import SshSide
+from gateway.ssh.service import SshService
 from settings import Settings
 from workflow_client.client import WorkflowClient, connect
 
@@ -41,22 +43,23 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningGateway:
     """`feeds` end only by a mistake of ours; without one its rows grow stale, so the process must end too."""
 
     port: int
-    ssh: SshSide
+    ssh: SshService
     feeds: list[asyncio.Task[None]]
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Running]:
+async def serving(settings: Settings) -> AsyncIterator[RunningGateway]:
     """A gateway that listens, for as long as the block lasts. Leaving drains it."""
     database = Database(settings.database_url, pool_size=4)
     sealer = Sealer(settings.secret_keys.get_secret_value())
-    tunnels, meters = Tunnels(sealer), Meters()
+    registry = CollectorRegistry()
+    tunnels, meters = Tunnels(sealer), Meters(registry, settings.gateway_name)
     workflows = WorkflowClient(await connect(settings, lazy=True), settings)
-    upstream = Upstream(tunnels, sealer, Suspicions(workflows.suspect_server).note)
+    upstream = Upstream(tunnels, sealer, Suspicions(workflows.look_at_server).note)
     health = Health(upstream)
 
     def follow(routes: Iterable[Route]) -> None:
@@ -68,15 +71,16 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
     table = RouteTable(follow)
     access = Access(Owners(database, sealer.signing_keys))
     feed = RouteFeed(database, table, access.forget)
-    ssh = SshSide(settings, database, sealer, workflows)
-    app = make_app(settings, Endpoints(feed, access, upstream, health, meters), table, meters, ssh)
+    ssh = SshService(settings, database, sealer, workflows)
+    register(registry, settings.gateway_name, table, ssh)
+    app = make_app(settings, Endpoints(feed, access, upstream, health, meters), table, registry)
     feeds = [
         asyncio.create_task(feed.run(), name="route-feed"),
         asyncio.create_task(ssh.run(), name="ssh-side"),
     ]
     runner = web.AppRunner(app, **_SERVER_OPTIONS)
     try:
-        yield Running(await _listen(runner, settings), ssh, feeds)
+        yield RunningGateway(await _listen(runner, settings), ssh, feeds)
     finally:
         await asyncio.gather(runner.cleanup(), ssh.drain(DRAIN_SECONDS))
         for feeding in feeds:

@@ -1,1 +1,1 @@
-"""All of ours that runs on rented machines. Standard library only; built and sent by activities."""
+"""Our programs on rented machines. They use only the standard library; activities build and send them."""

@@ -37,11 +37,6 @@ class Object:
     kind: Kind
     name: str | None
 
-    @property
-    def is_named_by_content(self) -> bool:
-        """Its name is the sha256 of what is in it."""
-        return self.kind is not Kind.CONFIG
-
 
 _PATH = re.compile(r"/([1-9][0-9]{0,9})/(?:(config)|(keys|locks|snapshots|index|data)/([0-9a-f]{64})?)\Z", re.ASCII)
 

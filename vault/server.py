@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningVault:
     """`store_ended` is done when rclone ended; then the process must too."""
 
     port: int
@@ -43,7 +43,7 @@ class Running:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Running]:
+async def serving(settings: Settings) -> AsyncIterator[RunningVault]:
     """A door that listens, for as long as the block lasts."""
     database = Database(settings.database_url, pool_size=4)
     sealer = Sealer(settings.secret_keys.get_secret_value())
@@ -55,7 +55,7 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             runner = web.AppRunner(make_app(Relay(Rights(database, sealer), store, http)), **_OPTIONS)
             ended = asyncio.create_task(store.process.wait())
             try:
-                yield Running(await _listen(runner, settings), store, ended)
+                yield RunningVault(await _listen(runner, settings), store, ended)
             finally:
                 await runner.cleanup()
                 await database.close()

@@ -1,4 +1,4 @@
-"""Starting flows and telling them that their rows changed. Every call may be made twice, or by two at once."""
+"""Starts workflows, and signals them that their rows changed. Calls may be repeated, also by two processes at once."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle, WorkflowQueryFailedError
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.runtime import Runtime
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain import workflow_contracts
@@ -26,6 +26,7 @@ from domain.workflow_contracts import (
 )
 from failpoints import Failpoint, hit
 from settings import Settings
+from workflow_client.kinds import Kind
 
 KIND = SearchAttributeKey.for_keyword("DumontKind")
 PHASE = SearchAttributeKey.for_keyword("DumontPhase")
@@ -33,12 +34,12 @@ INSTANCE_ID = SearchAttributeKey.for_int("DumontInstanceId")
 
 RPC_DEADLINE = timedelta(seconds=10)
 AFTER_THE_MACHINE = timedelta(milliseconds=150)
-"""Who only waits for a machine begins a little later than it, so that the rent request has the worker to itself."""
+"""Flows that wait for a machine start a little after it, so that the rent request goes out first."""
 QUERY_DEADLINE = timedelta(seconds=1)
 
 
 class WorkflowClient:
-    """Our workflows by their ids. Needs no workflow code, so any room below may hold it."""
+    """Our workflows by their ids. It imports no workflow code, so that activities may use it too."""
 
     def __init__(self, temporal: Client, settings: Settings) -> None:
         self._temporal = temporal
@@ -127,7 +128,7 @@ class WorkflowClient:
         await self._start(workflow_contracts.SNAPSHOT_WORKFLOW, snapshot, workflow_id, "snapshot", summary, instance_id)
 
     async def cancel_snapshot(self, snapshot_id: str) -> None:
-        """Its owner wants it no longer; the row says so already."""
+        """End a snapshot whose row says already that it was deleted."""
         handle: WorkflowHandle[Any, Any] = self._temporal.get_workflow_handle(
             workflow_contracts.snapshot_workflow_id(snapshot_id)
         )
@@ -172,7 +173,7 @@ class WorkflowClient:
         """Tell a MachineWorkflow what its machine looks like now."""
         await self._signal(workflow_contracts.machine_workflow_id(lease_id), workflow_contracts.SIGNAL_SEEN, seen)
 
-    async def suspect_server(self, endpoint_id: str) -> None:
+    async def look_at_server(self, endpoint_id: str) -> None:
         """Have an endpoint's model server looked at now: a request did not get through to it."""
         await self._signal(
             workflow_contracts.endpoint_workflow_id(endpoint_id),
@@ -206,7 +207,7 @@ class WorkflowClient:
         kind: str,
         input: Any,
         workflow_id: str,
-        word: str,
+        word: Kind,
         summary: str,
         instance_id: int | None,
         phase: str | None = None,
@@ -224,7 +225,7 @@ class WorkflowClient:
         )
 
 
-def search_attributes(kind: str, instance_id: int | None = None, phase: str | None = None) -> TypedSearchAttributes:
+def search_attributes(kind: Kind, instance_id: int | None = None, phase: str | None = None) -> TypedSearchAttributes:
     pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(KIND, kind)]
     if phase is not None:
         pairs.append(SearchAttributePair(PHASE, phase))
@@ -234,7 +235,7 @@ def search_attributes(kind: str, instance_id: int | None = None, phase: str | No
 
 
 async def connect(settings: Settings, runtime: Runtime | None = None, *, lazy: bool = False) -> Client:
-    """The one way to reach Temporal: every process must agree on how inputs are written.
+    """Every process connects through this, so that all write and read inputs in the same way.
 
     `lazy`: connect at the first call, so that a process can start while Temporal is away.
     """
@@ -245,3 +246,13 @@ async def connect(settings: Settings, runtime: Runtime | None = None, *, lazy: b
         runtime=runtime,
         lazy=lazy,
     )
+
+
+def measured_runtime(address: str | None) -> Runtime | None:
+    """A runtime that shows its metrics to Prometheus at `address`; None without one. One per address and process."""
+    if address is None:
+        return None
+    prometheus = PrometheusConfig(
+        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )
+    return Runtime(telemetry=TelemetryConfig(metrics=prometheus))

@@ -28,6 +28,7 @@ from domain.workflow_contracts import (
 )
 from settings import Settings
 from workflow_client.client import RPC_DEADLINE, search_attributes
+from workflow_client.kinds import Kind
 
 
 async def keep_housekeeping_running(temporal: Client, settings: Settings) -> None:
@@ -42,8 +43,8 @@ async def keep_housekeeping_running(temporal: Client, settings: Settings) -> Non
         rpc_timeout=RPC_DEADLINE,
     )
     every = {
-        REAP_SCHEDULE_ID: _every(settings.reap_seconds, "ReapWorkflow", REAP_WORKFLOW_ID),
-        EXPIRE_SCHEDULE_ID: _every(settings.expire_seconds, "ExpireWorkflow", EXPIRE_WORKFLOW_ID),
+        REAP_SCHEDULE_ID: _every(settings.reap_seconds, "ReapWorkflow", REAP_WORKFLOW_ID, "reap"),
+        EXPIRE_SCHEDULE_ID: _every(settings.expire_seconds, "ExpireWorkflow", EXPIRE_WORKFLOW_ID, "expire"),
     }
     for schedule_id, schedule in every.items():
         try:
@@ -52,13 +53,13 @@ async def keep_housekeeping_running(temporal: Client, settings: Settings) -> Non
             await temporal.get_schedule_handle(schedule_id).update(_to(schedule))
 
 
-def _every(seconds: float, workflow: str, workflow_id: str) -> Schedule:
+def _every(seconds: float, workflow: str, workflow_id: str, kind: Kind) -> Schedule:
     return Schedule(
         action=ScheduleActionStartWorkflow(
             workflow,
             id=workflow_id,
             task_queue=TASK_QUEUE,
-            typed_search_attributes=search_attributes(workflow_id),
+            typed_search_attributes=search_attributes(kind),
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(seconds=seconds))]),
         # a laptop that wakes up after a night does not run a night's worth of sweeps

@@ -5,10 +5,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.errors import Fault, Final, vast_errors
+from activities.errors import Fault, Final, provider_errors
 from activities.machines.machines import LEASE_KEY_PURPOSE
 from clients.ssh import generate_keypair
-from clouds.connections import Clouds
+from clouds.connections import Providers
 from clouds.keys import account_of
 from clouds.offers import Market
 from db.accounts.tables import ProviderKey
@@ -54,7 +54,7 @@ class ReleaseRequest(BaseModel):
 
 
 class InstanceActivities:
-    def __init__(self, clouds: Clouds, market: Market, workflows: WorkflowClient) -> None:
+    def __init__(self, clouds: Providers, market: Market, workflows: WorkflowClient) -> None:
         self._clouds = clouds
         self._database = clouds.database
         self._market = market
@@ -88,7 +88,7 @@ class InstanceActivities:
         if key.status is KeyStatus.REFUSED:
             raise Final(Fault.KEY_REFUSED, "The cloud refuses the key; save a working one in the settings.")
         query = InstanceSpec.model_validate(instance.spec).query
-        with vast_errors():
+        with provider_errors():
             offers = await self._market.offers(key, query)
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, instance_id, with_for_update=True)

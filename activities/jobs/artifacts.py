@@ -11,7 +11,7 @@ from temporalio import activity
 
 from activities.errors import Fault, Final, NotYet, ssh_errors
 from activities.jobs.runner import MOST_OUTPUT, NO_RUNNER, collecting, folder_of
-from activities.jobs.unpacking import Kept, Limits, Unpacked, unpack
+from activities.jobs.unpacking import Kept, Unpacked, UnpackLimits, unpack
 from activities.machines.machines import MachineActivities
 from clients.object_store import ObjectStore, StoreError
 from clients.ssh import CommandTimedOut
@@ -45,7 +45,7 @@ class ArtifactActivities:
         self._store = store
         self._machines = machines
         self._patience = timedelta(seconds=settings.collect_seconds)
-        self._limits = Limits(files=settings.artifact_files, size=int(settings.artifact_gigabytes * 1e9))
+        self._limits = UnpackLimits(files=settings.artifact_files, size=int(settings.artifact_gigabytes * 1e9))
 
     @activity.defn
     async def collect_artifacts(self, attempt_id: str) -> None:

@@ -10,8 +10,8 @@ from temporalio import activity
 
 from activities.instances.instances import lease_keys, machine_summary
 from activities.jobs.following import say_end
-from clients.vast_errors import VastError, VastKeyRefused
-from clouds.connections import Clouds
+from clouds.connections import Providers
+from clouds.errors import KeyRefused, ProviderError
 from clouds.keys import account_of
 from clouds.offers import Market
 from db.accounts.tables import ProviderKey
@@ -64,7 +64,7 @@ class JobEnding(BaseModel):
 
 
 class JobActivities:
-    def __init__(self, clouds: Clouds, market: Market, workflows: WorkflowClient) -> None:
+    def __init__(self, clouds: Providers, market: Market, workflows: WorkflowClient) -> None:
         self._clouds = clouds
         self._database = clouds.database
         self._market = market
@@ -99,10 +99,10 @@ class JobActivities:
             return await self._wait(job_id, Waiting.PROVIDER, _NO_KEY)
         try:
             offers = await self._market.offers_since(key, query_of(JobSpec.model_validate(job.spec)), since)
-        except VastKeyRefused:
+        except KeyRefused:
             await self._clouds.remember_refused(key.id)
             return await self._wait(job_id, Waiting.PROVIDER, _NO_KEY)
-        except VastError:
+        except ProviderError:
             return await self._wait(job_id, Waiting.PROVIDER, "The cloud does not answer; it is asked again.")
         try:
             lease = await self._admit(job_id, key, offers)

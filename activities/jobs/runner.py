@@ -35,6 +35,8 @@ class RunnerLimits:
     grace: int = GRACE_SECONDS
     most: int = MOST_OUTPUT
     work: str = WORK
+    platform: tuple[str, ...] = ()
+    """Variables of the machine's own that the script gets, as patterns of the shell."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ def folder_of(attempt_id: str) -> str:
 def packed(attempt_id: str, spec: JobSpec, env: dict[str, str], limits: RunnerLimits) -> bytes:
     """The tar for the machine; only root may read what is in it."""
     mark = hashlib.sha256(attempt_id.encode()).hexdigest()[:32]
-    words = {"timeout": limits.timeout, "grace": limits.grace, "most": limits.most, "mark": mark, "work": limits.work}
+    words: dict[str, object] = {"timeout": limits.timeout, "grace": limits.grace, "most": limits.most, "mark": mark}
+    words |= {"work": limits.work, "platform": " ".join(limits.platform)}
     files = {
         "run": _RUNNER,
         "main": _MAIN,

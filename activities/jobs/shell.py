@@ -25,6 +25,7 @@ from activities.jobs.runner import (
 from activities.machines.machines import MachineActivities
 from clients.ssh import CommandTimedOut, SshTarget
 from clients.ssh_streams import run_bytes
+from clouds.provider import InMachine
 from db.instances.tables import Instance
 from db.jobs.jobs import env_of_job
 from db.jobs.output import is_followed
@@ -63,6 +64,7 @@ class On(NamedTuple):
     job: Job
     attempt: JobAttempt
     target: SshTarget
+    platform: InMachine
 
 
 class JobShellActivities:
@@ -82,7 +84,7 @@ class JobShellActivities:
         if not on.job.wanted:
             raise Final(Fault.NOT_WANTED, "no longer wanted")
         spec = JobSpec.model_validate(on.job.spec)
-        limits = RunnerLimits(timeout=round(spec.timeout_minutes * 60))
+        limits = RunnerLimits(timeout=round(spec.timeout_minutes * 60), platform=on.platform.variables)
         files = packed(attempt_id, spec, env_of_job(self._sealer, on.job), limits)
         await hit(Failpoint.JOB_BEGUN)
         with ssh_errors(PAUSE):
@@ -176,7 +178,8 @@ class JobShellActivities:
             lease = None if instance.lease_id is None else await session.get_one(Lease, instance.lease_id)
         if lease is None or lease.state is not LeaseState.RUNNING or not lease.wanted:
             raise Final(Fault.MACHINE_LOST, "the machine was lost")
-        return On(job, attempt, self._machines.target(lease))
+        cloud = await self._machines.cloud_of(lease)
+        return On(job, attempt, self._machines.target(lease), cloud.in_machine)
 
 
 _UNHEARD = "Its machine did not answer when it was to be ended."

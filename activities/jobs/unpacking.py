@@ -19,7 +19,7 @@ PIECE = 1 << 20
 BLOCK = 512
 
 
-class Limits(NamedTuple):
+class UnpackLimits(NamedTuple):
     """How many files, and how many bytes in all."""
 
     files: int
@@ -48,7 +48,7 @@ class Unpacked(BaseModel):
 
 
 async def unpack(
-    pieces: AsyncIterator[bytes], store: ObjectStore, prefix: str, limits: Limits, logs: dict[str, str]
+    pieces: AsyncIterator[bytes], store: ObjectStore, prefix: str, limits: UnpackLimits, logs: dict[str, str]
 ) -> Unpacked:
     """`logs`: names in the tar that have a name of their own among the artifacts; no limit leaves them out.
 
@@ -80,7 +80,7 @@ class _Reading:
 
 
 class _Unpacking:
-    def __init__(self, store: ObjectStore, prefix: str, limits: Limits, logs: dict[str, str]) -> None:
+    def __init__(self, store: ObjectStore, prefix: str, limits: UnpackLimits, logs: dict[str, str]) -> None:
         self._store, self._prefix, self._limits, self._logs = store, prefix, limits, logs
         self._found = Unpacked()
         self._by_member: dict[str, Kept] = {}
@@ -163,5 +163,5 @@ def _kind(member: tarfile.TarInfo) -> str:
     return "no plain file"
 
 
-def _words(limits: Limits) -> str:
+def _words(limits: UnpackLimits) -> str:
     return f"{limits.files} files and {limits.size / 1e9:g} GB"

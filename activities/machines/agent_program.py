@@ -10,6 +10,9 @@ from importlib import resources
 
 from pydantic import BaseModel
 
+from clouds.provider import InMachine
+from domain.machines.agents import GPU_ACTIVE
+
 _SAME_DATE = (2026, 1, 1, 0, 0, 0)
 """In the archive, so that the same program is the same bytes and a second installation changes nothing."""
 _ENTRY = b"import machine.agent.__main__\n"
@@ -21,11 +24,13 @@ class AgentSettings(BaseModel):
     base_url: str
     token: str
     instance_id: int
+    gpu_active: float = GPU_ACTIVE
     interval: float
     cloud_url: str
     dead_man: float
     dead_man_idle: float
     dead_man_busy: float
+    platform: InMachine = InMachine()
 
 
 def installing(settings: AgentSettings) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from activities.errors import NotYet, ssh_errors
 from activities.machines.agent_program import AgentSettings, installing
 from activities.machines.machines import MachineActivities
 from clients.ssh import CommandTimedOut, Completed, SshError, SshTarget, run
+from clouds.provider import Cloud
 from db.accounts.tables import Account
 from db.instances.tables import Instance
 from db.machines.agent_reports import record_report
@@ -65,7 +66,8 @@ class AgentActivities:
             account = None if lease is None else await session.get_one(Account, lease.account_id)
         if lease is None or account is None:
             return AgentInstalled(installed=False, why="the machine is being given back")
-        done = await self._install(self._machines.target(lease), self._told(lease, account))
+        told = self._told(lease, account, await self._machines.cloud_of(lease))
+        done = await self._install(self._machines.target(lease), told)
         if done.exit_code == NO_PYTHON:
             return AgentInstalled(installed=False, why="its image has no Python 3.8 or later for our agent")
         if done.exit_code != 0:
@@ -83,7 +85,7 @@ class AgentActivities:
                     raise NotYet("the machine is slow to install the agent", SSH_PAUSE) from error
         return done
 
-    def _told(self, lease: Lease, account: Account) -> AgentSettings:
+    def _told(self, lease: Lease, account: Account, cloud: Cloud) -> AgentSettings:
         settings = self._settings
         return AgentSettings(
             base_url=settings.public_url or "",
@@ -95,6 +97,7 @@ class AgentActivities:
             dead_man=settings.dead_man_hours * 3600,
             dead_man_idle=min(DEAD_MAN_IDLE.total_seconds(), settings.dead_man_hours * 3600),
             dead_man_busy=DEAD_MAN_BUSY.total_seconds(),
+            platform=cloud.in_machine,
         )
 
     async def _record_fetched(self, lease: Lease, printed: str) -> None:

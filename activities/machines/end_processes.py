@@ -2,13 +2,15 @@
 
 It runs on the machine, reads /proc and nothing else, and spares what keeps the machine reachable: PID 1 and the
 children that it began with, every sshd, what lies under /root/.dumont (our agent, a snapshot that runs), and itself.
-Where PID 1 is not that of a rented container (no CONTAINER_ID in its environment: clouds.md E) it touches nothing.
+Where PID 1 is not that of a rented machine (its cloud's mark is not in its environment) it touches nothing.
 """
+
+import shlex
 
 GRACE_SECONDS = 10
 
-SCRIPT = r"""
-tr '\0' '\n' < /proc/1/environ 2>/dev/null | grep -q '^CONTAINER_ID=' || exit 0
+_SCRIPT = r"""
+[ -n "$mark" ] && tr '\0' '\n' < /proc/1/environ 2>/dev/null | grep -q "^$mark=" || exit 0
 begun() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 parent() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f2; }
 hertz=$(getconf CLK_TCK 2>/dev/null || echo 100)
@@ -34,3 +36,8 @@ left=$(users); [ -n "$left" ] && kill -KILL $left 2>/dev/null
 sync
 set -- $named; echo "$#"
 """.replace("GRACE", str(GRACE_SECONDS * 5))
+
+
+def ending(mark: str) -> str:
+    """The script; it prints how many programs were asked. `mark`: the variable that tells a rented machine's PID 1."""
+    return f"mark={shlex.quote(mark)}{_SCRIPT}"

@@ -3,10 +3,10 @@
 from pydantic import BaseModel
 from temporalio import activity
 
-from activities.errors import Fault, Final, NotYet
-from clients.vast_errors import VastRefused
-from clouds.connections import Clouds
-from clouds.rate_limits import ApiQuota
+from activities.errors import Fault, Final, NotYet, provider_errors
+from clouds.connections import Providers
+from clouds.errors import CapacityGone, NotFound, Refused
+from clouds.provider import Verb
 from db.events import record_event
 from db.instances.power import mark_found_running
 from db.machines import power
@@ -15,7 +15,6 @@ from db.machines.tables import Lease
 from failpoints import Failpoint, hit
 
 ASK_AGAIN = 2.0
-NOT_THERE = 404
 
 
 class StartFailure(BaseModel):
@@ -28,20 +27,19 @@ class StartFailure(BaseModel):
 class PowerActivities:
     """Each reads the lease right before it asks: what its holder wants may have changed since it was scheduled."""
 
-    def __init__(self, clouds: Clouds) -> None:
-        self._clouds = clouds
-        self._database = clouds.database
+    def __init__(self, providers: Providers) -> None:
+        self._providers = providers
+        self._database = providers.database
 
     @activity.defn
     async def switch_off(self, lease_id: str) -> None:
         """Ask the cloud to stop the machine; the disk stays. Asked again when nothing comes of it."""
-        lease = await self._lease(lease_id)
-        await self._turn(lease)
+        lease = await self._in_turn(lease_id, Verb.STOP)
         async with self._database.begin() as session:
             if not await power.mark_stopping(session, lease_id):
                 return
         await hit(Failpoint.STOP_MARKED)
-        if refusal := await self._refusal_of(lease, "stopped"):
+        if refusal := await self._refusal_of(lease, Verb.STOP):
             raise NotYet(f"the cloud does not stop it ({refusal})", ASK_AGAIN)
         await hit(Failpoint.STOP_ASKED)
 
@@ -50,25 +48,23 @@ class PowerActivities:
         """Ask the cloud to start the machine.
 
         Raises:
-            Final: START_REFUSED; the cloud may have queued the start (clouds.md A5), so it has to be cancelled.
+            Final: START_REFUSED; the cloud may have queued the start, so it has to be cancelled.
         """
-        lease = await self._lease(lease_id)
-        await self._turn(lease)
+        lease = await self._in_turn(lease_id, Verb.START)
         async with self._database.begin() as session:
             if not await power.mark_starting(session, lease_id):
                 return
         await hit(Failpoint.START_MARKED)
-        if refusal := await self._refusal_of(lease, "running"):
+        if refusal := await self._refusal_of(lease, Verb.START):
             raise Final(Fault.START_REFUSED, _words(refusal))
         await hit(Failpoint.START_ASKED)
 
     @activity.defn
     async def give_up_start(self, failure: StartFailure) -> None:
         """Cancel the start that the cloud may have queued, then say that it failed: never the other way round."""
-        lease = await self._lease(failure.lease_id)
-        await self._turn(lease)
-        refusal = await self._refusal_of(lease, "stopped")
-        if refusal is not None and refusal.status != NOT_THERE:  # what is not there does not start either
+        lease = await self._in_turn(failure.lease_id, Verb.STOP)
+        refusal = await self._refusal_of(lease, Verb.STOP)
+        if refusal is not None and not isinstance(refusal, NotFound):  # what is not there does not start either
             raise NotYet(f"the cloud does not cancel the start ({refusal})", ASK_AGAIN)
         async with self._database.begin() as session:
             await power.mark_start_refused(session, failure.lease_id, failure.reason)
@@ -93,28 +89,28 @@ class PowerActivities:
         async with self._database.begin() as session:
             await mark_found_running(session, lease_id)
 
-    async def _refusal_of(self, lease: Lease, state: str) -> VastRefused | None:
-        """Ask for the state; None when the cloud takes it."""
+    async def _in_turn(self, lease_id: str, verb: Verb) -> Lease:
+        """The lease, once it is our turn to ask for this."""
+        async with self._database.begin() as session:
+            lease = await session.get_one(Lease, lease_id)
+        with provider_errors():
+            await self._providers.take_turn(lease.account_id, verb)
+        return lease
+
+    async def _refusal_of(self, lease: Lease, verb: Verb) -> Refused | None:
+        """Ask for a start or a stop; None when the cloud takes it."""
         if lease.cloud_id is None:
             raise Final(Fault.MACHINE_LOST, "the lease has no machine")
-        async with self._clouds.calling(lease.provider_key_id, ApiQuota.MANAGE) as client:
-            try:
-                await client.set_state(lease.cloud_id, state)
-            except VastRefused as refusal:
-                return refusal
+        with provider_errors():
+            async with self._providers.calling(lease.provider_key_id, verb) as provider:
+                try:
+                    await (provider.start if verb is Verb.START else provider.stop)(lease.cloud_id)
+                except Refused as refusal:
+                    return refusal
         return None
 
-    async def _turn(self, lease: Lease) -> None:
-        wait = await self._clouds.seconds_to_wait(lease.account_id, ApiQuota.MANAGE)
-        if wait:
-            raise NotYet("waiting for our turn to call the cloud (manage)", wait)
 
-    async def _lease(self, lease_id: str) -> Lease:
-        async with self._database.begin() as session:
-            return await session.get_one(Lease, lease_id)
-
-
-def _words(refusal: VastRefused) -> str:
-    if refusal.code == "resources_unavailable":
+def _words(refusal: Refused) -> str:
+    if isinstance(refusal, CapacityGone):
         return "its GPU is rented by somebody else now"
     return f"the cloud refused to start it ({refusal})"

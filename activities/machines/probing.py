@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.errors import Fault, Final, NotYet, ssh_errors
 from activities.machines.machines import MachineActivities
 from clients.ssh import CommandTimedOut, HostKeyChanged, SshUnreachable, connect, host_key_of, run
-from clouds.connections import Clouds
+from clouds.connections import Providers
 from db.events import record_event
 from db.machines import leases, power
 from db.machines.tables import Lease
@@ -29,10 +29,10 @@ SAID = {
 
 
 class ProbeActivities:
-    def __init__(self, clouds: Clouds, machines: MachineActivities) -> None:
-        self._database = clouds.database
+    def __init__(self, providers: Providers, machines: MachineActivities) -> None:
+        self._database = providers.database
         self._machines = machines
-        self._relay_after = timedelta(seconds=clouds.settings.relay_after_seconds)
+        self._relay_after = timedelta(seconds=providers.settings.relay_after_seconds)
 
     @activity.defn
     async def probe_machine(self, lease_id: str) -> None:

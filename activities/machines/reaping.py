@@ -7,13 +7,11 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.errors import Fault, Final, NotYet
-from activities.machines.watching import STOPPED
-from clients.vast import VastClient
-from clients.vast_errors import VastRefused
-from clients.vast_types import VastInstance
-from clouds.connections import Clouds
-from clouds.rate_limits import ApiQuota, Urgency
+from activities.errors import Fault, Final, provider_errors
+from clouds.connections import Providers
+from clouds.errors import Refused
+from clouds.provider import Machine, Provider, Verb
+from clouds.rate_limits import Urgency
 from db.accounts.tables import ProviderKey
 from db.alarms import close_alarms, raise_alarm
 from db.machines import orphans
@@ -21,6 +19,7 @@ from db.machines.leases import OPEN
 from db.machines.tables import Lease
 from db.tables import Installation
 from domain.accounts.phases import KeyStatus
+from domain.machines.machines import Seen
 from domain.machines.reaping import (
     ActionRequest,
     Candidate,
@@ -51,13 +50,12 @@ class Execution(BaseModel):
 
 
 class ReapActivities:
-    def __init__(self, clouds: Clouds) -> None:
-        self._clouds = clouds
-        self._database = clouds.database
-        settings = clouds.settings
-        self._policy = Policy.model_validate(
-            {"apart": settings.reap_apart_seconds, "grace": settings.orphan_grace_seconds}
-        )
+    def __init__(self, providers: Providers) -> None:
+        self._providers = providers
+        self._database = providers.database
+        settings = providers.settings
+        self._apart = timedelta(seconds=settings.reap_apart_seconds)
+        self._grace = timedelta(seconds=settings.orphan_grace_seconds)
 
     @activity.defn
     async def accounts_to_sweep(self) -> list[int]:
@@ -82,14 +80,15 @@ class ReapActivities:
             Final: KEY_REFUSED; a later sweep tries again.
         """
         listing = await self._listing(account_id)
+        policy = Policy(apart=self._apart, grace=self._grace, stops=await self._stops(account_id))
         async with self._database.begin() as session:
             home = (await session.scalars(select(Installation))).one()
-            leases = await orphans.known_leases(session, [each.label for each in listing if each.label])
+            leases = await orphans.known_leases(session, [str(each.label) for each in listing if each.label])
             found = candidates(listing, leases, _ours(home))
             await _tell_of_former(session, candidates(listing, {}, home.former_uids))
             before = await orphans.sightings(session, account_id)
             now = await orphans.database_time(session)
-            judged = action_requests(found, before, now, self._policy)
+            judged = action_requests(found, before, now, policy)
             await orphans.note(session, account_id, found)
             live = await session.scalar(select(func.count()).where(OPEN, Lease.account_id == account_id))
             done = within_safety_limit(judged, before, now, live or 0)
@@ -98,15 +97,14 @@ class ReapActivities:
         return Sweep(account_id=account_id, listed=len(listing), candidates=len(found), action_requests=done)
 
     async def _listing(self, account_id: int) -> list[Listed]:
-        attempt = activity.info().attempt
         key = await self._key_of(account_id)
-        if attempt > 1 and key.status is KeyStatus.REFUSED:
+        if activity.info().attempt > 1 and key.status is KeyStatus.REFUSED:
             raise Final(Fault.KEY_REFUSED, "the cloud refuses every key of this account")
-        wait = await self._clouds.seconds_to_wait(account_id, ApiQuota.LIST, Urgency.SWEEP, attempt)
-        if wait:
-            raise NotYet("waiting for our turn to list", wait)
-        async with self._clouds.calling(key.id, ApiQuota.LIST) as client:
-            return [_listed(instance) for instance in await client.list_instances(turn=self._clouds.pages(account_id))]
+        with provider_errors():
+            await self._turn(account_id, Verb.LIST)
+            async with self._providers.calling(key.id, Verb.LIST) as provider:
+                found = await provider.list(turn=self._providers.page_turns(account_id))
+        return [_listed(machine) for machine in found]
 
     @activity.defn
     async def carry_out(self, execution: Execution) -> bool:
@@ -115,19 +113,22 @@ class ReapActivities:
         What the cloud refuses to do is told of and left to the next sweep; the other machines do not wait for it.
         """
         action_request, account_id = execution.action_request, execution.account_id
-        async with self._clouds.calling((await self._key_of(account_id)).id, ApiQuota.DESTROY) as client:
-            await self._turn(account_id, ApiQuota.SHOW)
-            instance = await client.show_instance(action_request.cloud_id)
-            if instance is None or not await self._is_still_candidate(_listed(instance), action_request):
-                return False
-            await self._turn(account_id, ApiQuota.DESTROY)
-            refusal = await _ask(client, action_request)
+        stops = await self._stops(account_id)
+        key = await self._key_of(account_id)
+        with provider_errors():
+            async with self._providers.calling(key.id, Verb.DELETE) as provider:
+                await self._turn(account_id, Verb.GET)
+                machine = await provider.get(action_request.cloud_id)
+                if machine is None or not await self._is_still_candidate(_listed(machine), action_request):
+                    return False
+                await self._turn(account_id, Verb.DELETE)
+                is_refused = await _is_refused(provider, action_request, stops)
         async with self._database.begin() as session:
-            if refusal is not None:
+            if is_refused:
                 await raise_alarm(session, "orphan_refused", _not_done(action_request))
                 return False
             await orphans.record_action(session, account_id, action_request.cloud_id, action_request.action)
-            await raise_alarm(session, "orphan", _told(action_request))
+            await raise_alarm(session, "orphan", _told(action_request, stops))
             await close_alarms(session, "orphan_refused", _not_done(action_request))
         return True
 
@@ -148,22 +149,23 @@ class ReapActivities:
             key: ProviderKey = found.one()
             return key
 
-    async def _turn(self, account_id: int, endpoint: ApiQuota) -> None:
-        wait = await self._clouds.seconds_to_wait(account_id, endpoint, Urgency.SWEEP, activity.info().attempt)
-        if wait:
-            raise NotYet(f"waiting for our turn to call the cloud ({endpoint.value[0]})", wait)
+    async def _stops(self, account_id: int) -> bool:
+        return (await self._providers.cloud_of(account_id)).capabilities.stops
+
+    async def _turn(self, account_id: int, verb: Verb) -> None:
+        await self._providers.take_turn(account_id, verb, Urgency.SWEEP, activity.info().attempt)
 
 
-async def _ask(client: VastClient, action_request: ActionRequest) -> VastRefused | None:
-    """The cloud's refusal, if it refuses."""
+async def _is_refused(provider: Provider, action_request: ActionRequest, stops: bool) -> bool:
+    """Ask for the action; whether the cloud says no. Where nothing can be stopped, nothing is asked."""
     try:
         if action_request.action is ReapAction.DESTROY:
-            await client.destroy_instance(action_request.cloud_id)
-        else:
-            await client.set_state(action_request.cloud_id, "stopped")
-    except VastRefused as error:
-        return error
-    return None
+            await provider.delete(action_request.cloud_id)
+        elif stops:
+            await provider.stop(action_request.cloud_id)
+    except Refused:
+        return True
+    return False
 
 
 def _ours(home: Installation) -> set[str]:
@@ -181,11 +183,11 @@ async def _tell_of_former(session: AsyncSession, found: list[Candidate]) -> None
     await raise_alarm(session, "former", text)
 
 
-def _listed(instance: VastInstance) -> Listed:
+def _listed(machine: Machine) -> Listed:
     return Listed(
-        cloud_id=instance.id,
-        label=instance.label,
-        is_stopped=instance.actual_status in STOPPED or instance.actual_status == "stopping",
+        cloud_id=machine.cloud_id,
+        label=machine.label,
+        is_stopped=machine.seen.state in (Seen.STOPPED, Seen.STOPPING),
     )
 
 
@@ -200,11 +202,11 @@ def _named(action_request: ActionRequest) -> str:
     return f"Machine {action_request.cloud_id} with label {action_request.label}, which no open lease accounts for,"
 
 
-def _told(action_request: ActionRequest) -> str:
-    what = (
-        "was destroyed" if action_request.action is ReapAction.DESTROY else "was stopped, and is destroyed after a day"
-    )
-    return f"{_named(action_request)} {what}."
+def _told(action_request: ActionRequest, stops: bool) -> str:
+    done = "was stopped" if stops else "cannot be stopped where it is"
+    if action_request.action is ReapAction.DESTROY:
+        return f"{_named(action_request)} was destroyed."
+    return f"{_named(action_request)} {done}, and is destroyed after a day."
 
 
 def _not_done(action_request: ActionRequest) -> str:

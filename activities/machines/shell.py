@@ -7,10 +7,11 @@ from asyncssh import SSHClientConnection
 from temporalio import activity
 
 from activities.errors import Fault, Final, NotYet, ssh_errors
-from activities.machines.end_processes import GRACE_SECONDS, SCRIPT
+from activities.machines.end_processes import GRACE_SECONDS, ending
 from activities.machines.machines import MachineActivities
 from activities.machines.tools import ToolMissing, put_rsync
 from clients.ssh import CommandTimedOut, run
+from clouds.provider import Cloud
 from db.machines.tables import Lease
 from db.session import Database
 from domain.machines.phases import LeaseState
@@ -31,8 +32,8 @@ class ShellActivities:
         Raises:
             Final: MACHINE_LOST
         """
-        async with self._on_machine(lease_id) as connection:
-            ended = await run(connection, SCRIPT, timeout=GRACE_SECONDS + SSH_DEADLINE)
+        async with self._on_machine(lease_id) as (connection, cloud):
+            ended = await run(connection, ending(cloud.in_machine.id), timeout=GRACE_SECONDS + SSH_DEADLINE)
         return int(ended.stdout.strip() or 0) if ended.exit_code == 0 else 0
 
     @activity.defn
@@ -42,21 +43,22 @@ class ShellActivities:
         Raises:
             Final: MACHINE_LOST
         """
-        async with self._on_machine(lease_id) as connection:
+        async with self._on_machine(lease_id) as (connection, _):
             try:
                 return await put_rsync(connection)
             except ToolMissing as error:
                 return str(error)
 
     @asynccontextmanager
-    async def _on_machine(self, lease_id: str) -> AsyncIterator[SSHClientConnection]:
+    async def _on_machine(self, lease_id: str) -> AsyncIterator[tuple[SSHClientConnection, Cloud]]:
         async with self._database.begin() as session:
             lease = await session.get_one(Lease, lease_id)
         if lease.state is not LeaseState.RUNNING or not lease.wanted:
             raise Final(Fault.MACHINE_LOST, "the machine does not run any more")
+        cloud = await self._machines.cloud_of(lease)
         with ssh_errors(PAUSE):
             async with self._machines.ssh.connection(self._machines.target(lease), timeout=SSH_DEADLINE) as connection:
                 try:
-                    yield connection
+                    yield connection, cloud
                 except CommandTimedOut as error:
                     raise NotYet("the machine is slow to do as it is told", PAUSE) from error

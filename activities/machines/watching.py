@@ -5,27 +5,23 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from temporalio import activity
 
-from activities.errors import NotYet
-from clients.vast import PAGE, VastClient
-from clients.vast_types import VastInstance
-from clouds.connections import Clouds
-from clouds.rate_limits import ApiQuota, Urgency
+from activities.errors import NotYet, provider_errors
+from clouds.connections import Providers
+from clouds.errors import NotOurTurn
+from clouds.provider import Machine, Provider, Verb
+from clouds.rate_limits import Urgency
 from db.machines.leases import OPEN, mark_seen
 from db.machines.tables import Lease
+from domain.machines.labels import label_of
 from domain.machines.machines import MachineSeen, Seen
 from domain.machines.phases import LeaseState
 from failpoints import Failpoint, hit
 from workflow_client.client import WorkflowClient
 
-UP = {"running"}
-BOOTING = {None, "created", "loading", "rebooting"}
-STOPPED = {"exited", "stopped", "frozen"}
-ABANDONED = "OCI runtime create failed"
-
 
 class WatchActivities:
-    def __init__(self, clouds: Clouds, workflows: WorkflowClient) -> None:
-        self._clouds = clouds
+    def __init__(self, providers: Providers, workflows: WorkflowClient) -> None:
+        self._providers = providers
         self._workflows = workflows
 
     @activity.defn
@@ -38,88 +34,61 @@ class WatchActivities:
         if not held:
             return
         attempt = activity.info().attempt
-        wait = await self._clouds.seconds_to_wait(account_id, ApiQuota.LIST, Urgency.MOVING, attempt)
-        if wait:
-            raise NotYet("waiting for our turn to list", wait)
-        async with self._clouds.calling(held[0].provider_key_id, ApiQuota.LIST) as client:
-            looked_at = _this_look(held, attempt)
-            found = await client.list_instances([lease.label for lease in looked_at])
-            await hit(Failpoint.WATCH_LISTED)
-            for lease in looked_at:
-                await self._tell(client, lease, {each.id: each for each in found})
+        with provider_errors():
+            await self._providers.take_turn(account_id, Verb.LIST, Urgency.MOVING, attempt)
+            async with self._providers.calling(held[0].provider_key_id, Verb.LIST) as provider:
+                await self._look(provider, await self._this_look(held, attempt))
         raise NotYet("machines are held", self._pause(held))
 
+    async def _this_look(self, held: list[Lease], attempt: int) -> list[Lease]:
+        """As many as fit into one page, for each page is a request; look by look everyone has a turn."""
+        rows = (await self._providers.cloud_of(held[0].account_id)).capabilities.listing_rows
+        looks = [held[begin : begin + rows] for begin in range(0, len(held), rows)]
+        return looks[attempt % len(looks)]
+
+    async def _look(self, provider: Provider, leases: list[Lease]) -> None:
+        found = await provider.list([label_of(lease.label) for lease in leases])
+        await hit(Failpoint.WATCH_LISTED)
+        listed = {each.cloud_id: each for each in found}
+        for lease in leases:
+            await self._tell(provider, lease, listed)
+
     def _pause(self, held: list[Lease]) -> float:
-        settings = self._clouds.settings
+        settings = self._providers.settings
         moving = any(lease.state.is_moving or _unsettled(lease) for lease in held)
         return settings.watch_seconds if moving else settings.sweep_seconds
 
     async def _leases(self, account_id: int) -> list[Lease]:
-        async with self._clouds.database.begin() as session:
+        async with self._providers.database.begin() as session:
             rows = await session.scalars(select(Lease).where(OPEN, Lease.account_id == account_id).order_by(Lease.id))
             return list(rows)
 
-    async def _tell(self, client: VastClient, lease: Lease, listed: dict[int, VastInstance]) -> None:
+    async def _tell(self, provider: Provider, lease: Lease, listed: dict[str, Machine]) -> None:
         if lease.cloud_id is None or lease.state is LeaseState.RELEASING:
             return
-        instance = listed.get(lease.cloud_id)
-        if instance is None and not await self._surely_absent(client, lease):
+        machine = listed.get(lease.cloud_id)
+        if machine is None and not await self._surely_absent(provider, lease, lease.cloud_id):
             return
-        old, new = MachineSeen.model_validate(lease.seen), machine_seen(instance)
+        old = MachineSeen.model_validate(lease.seen)
+        new = MachineSeen(state=Seen.ABSENT) if machine is None else machine.seen
         if new.same_as(old):
             return
         new.since = datetime.now(UTC) if new.state is not old.state else old.since
         await self._workflows.seen(lease.id, new)  # told first: dying in between tells it twice, never not at all
         await hit(Failpoint.WATCH_TOLD)
         lease.seen = new.model_dump(mode="json")
-        async with self._clouds.database.begin() as session:
+        async with self._providers.database.begin() as session:
             await mark_seen(session, lease.id, lease.seen)
 
-    async def _surely_absent(self, client: VastClient, lease: Lease) -> bool:
+    async def _surely_absent(self, provider: Provider, lease: Lease, cloud_id: str) -> bool:
         """A listing without it is a hint; its own page without it is the second, independent word."""
-        if lease.cloud_id is None or await self._clouds.seconds_to_wait(lease.account_id, ApiQuota.SHOW):
+        try:
+            await self._providers.take_turn(lease.account_id, Verb.GET)
+        except NotOurTurn:
             return False
-        return await client.show_instance(lease.cloud_id) is None
-
-
-def _this_look(held: list[Lease], attempt: int) -> list[Lease]:
-    """As many as fit into one page, for each page is a request; look by look everyone has a turn."""
-    looks = [held[begin : begin + PAGE] for begin in range(0, len(held), PAGE)]
-    return looks[attempt % len(looks)]
+        return await provider.get(cloud_id) is None
 
 
 def _unsettled(lease: Lease) -> bool:
     """A running lease whose machine looks lost is looked at often until that is sure."""
     return lease.state is LeaseState.RUNNING and MachineSeen.model_validate(lease.seen).state is not Seen.UP
-
-
-def machine_seen(instance: VastInstance | None) -> MachineSeen:
-    """The cloud's row in our words (clouds.md A5). A status that we do not know is unknown, not a failure."""
-    if instance is None:
-        return MachineSeen(state=Seen.ABSENT)
-    return MachineSeen(
-        state=_state(instance),
-        actual_status=instance.actual_status,
-        message=(instance.status_msg or "").strip()[:200],
-        ssh_host=instance.ssh_host,
-        ssh_port=instance.ssh_port,
-        public_ipaddr=instance.public_ipaddr,
-        ports=instance.ports,
-    )
-
-
-def _state(instance: VastInstance) -> Seen:
-    status = instance.actual_status
-    if instance.next_state in ("destroyed", "Destroyed"):
-        return Seen.ABSENT
-    if status == "created" and instance.intended_status == "stopped" and ABANDONED in (instance.status_msg or ""):
-        return Seen.BROKEN
-    if status in UP:
-        return Seen.UP if instance.intended_status != "stopped" else Seen.STOPPED  # reclaimed: clouds.md A5
-    if status in STOPPED:
-        return Seen.STOPPED
-    if status == "stopping":
-        return Seen.STOPPING
-    if status in BOOTING:
-        return Seen.BOOTING
-    return Seen.OFFLINE if status == "offline" else Seen.UNKNOWN

@@ -32,12 +32,12 @@ class RestoreOrder(BaseModel):
 
 
 class Restored(BaseModel):
-    """`kept_aside`: files that were there before and are in `.dumont-before-restore` now."""
+    """`replaced`: files that were there before and are in `.dumont-before-restore` now."""
 
     files: int
     bytes: int
     seconds: float
-    kept_aside: int = 0
+    replaced: int = 0
 
 
 class RestoreActivities:
@@ -76,7 +76,7 @@ class RestoreActivities:
         status = await self._transfers.work_off(target, job, self._saying(order.instance_id), Fault.RESTORE_FAILED)
         await hit(Failpoint.RESTORED)
         said = status.result
-        return Restored(files=said.files, bytes=said.bytes, seconds=said.seconds, kept_aside=said.kept_aside)
+        return Restored(files=said.files, bytes=said.bytes, seconds=said.seconds, replaced=said.replaced)
 
     def _saying(self, instance_id: int) -> Noting:
         async def say(status: TransferStatus) -> None:

@@ -1,1 +1,1 @@
-"""Who comes in, and with which keys."""
+"""Users, logins and keys."""

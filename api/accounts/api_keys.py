@@ -9,12 +9,13 @@ from sqlalchemy import select
 
 from api.deps import Me, Session
 from api.errors import Conflict, NotFound
-from api.guard import API_KEY_PREFIX, hash_key
+from api.guard import API_KEY_PREFIX
 from api.idempotency import OnlyOnce, Starting
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer
 from api.schemas import Answer, Body, Name, Time
 from db.accounts.tables import ApiKey
 from db.accounts.users import delete_api_key
+from db.sealing import hash_key
 from domain.ids import is_id, new_id
 
 KEYS_PER_USER = 100

@@ -1,4 +1,4 @@
-"""Coming in: register, log in, stay in, go out."""
+"""Register, log in, refresh, log out."""
 
 import re
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ known_router = APIRouter(route_class=Guarded, dependencies=[Security(bearer)], r
 
 
 def _email(text: str) -> str:
-    """One address, lower-cased: enough to tell people apart. Whether it is theirs only a mail could tell."""
+    """An e-mail address, lower-cased. We do not check that it belongs to the user."""
     address = text.strip().lower()
     if len(address) > 254 or ".." in address or not _EMAIL.fullmatch(address):
         raise PydanticCustomError("email", "Not an e-mail address")

@@ -1,4 +1,4 @@
-"""The provider's word on the money, never a guess."""
+"""The balance as the provider reports it."""
 
 from fastapi import APIRouter, Security
 
@@ -25,5 +25,5 @@ class BalanceAnswer(Answer):
 @router.get("", summary="The provider account's balance", responses={400: problem("No key, or it is refused.")})
 async def balance(me: Me, app: App) -> BalanceAnswer:
     key, _ = await working_key(app, me.id)
-    user = await app.clouds.balance(key, max_age_seconds=0)
+    user = await app.providers.balance(key, max_age_seconds=0)
     return BalanceAnswer.model_validate(user.model_dump())

@@ -1,4 +1,4 @@
-"""On one person's computer, the person's own SSH keys are the demo user's: `ssh` works without a word about keys."""
+"""On one person's computer, the person's own SSH keys are the demo user's: `ssh` works without registering keys."""
 
 import logging
 from pathlib import Path
@@ -24,6 +24,6 @@ def operators_keys(home: Path) -> list[tuple[str, PublicKey]]:
 
 
 async def register_keys(session: AsyncSession, user_id: int, keys: list[tuple[str, PublicKey]]) -> int:
-    """Make them the user's; how many are new."""
+    """Register them for the user. Returns how many are new."""
     made = [await add_key(session, user_id, name, key.line, key.fingerprint) for name, key in keys]
     return sum(is_new for _, is_new in made)

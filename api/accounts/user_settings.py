@@ -26,7 +26,7 @@ router = APIRouter(
 
 
 class KnownSettings(Body):
-    """The settings that we act on; others are kept as they are."""
+    """The settings that have an effect here; others are stored unchanged."""
 
     idle_pause_minutes: float | None = Field(default=None, gt=0, le=525_600)
     idle_hibernate_minutes: float | None = Field(default=None, gt=0, le=525_600)
@@ -88,7 +88,7 @@ async def change_settings(
     app: App,
     verify: Literal["strict"] | None = Query(default=None, description="`strict`: do not save a refused key."),
 ) -> SettingsSaved:
-    """A new provider key is tried at once; a refused one is kept and said to be `refused`, unless `?verify=strict`."""
+    """A new provider key is tried at once. A refused one is stored as `refused`, or rejected with `?verify=strict`."""
     patch = _checked(body)
     if "vast_api_key" in body.model_fields_set:
         await _change_key(app, me.id, body.vast_api_key, strict=verify == "strict")
@@ -96,15 +96,19 @@ async def change_settings(
         await _merge(session, me.id, patch)
         _, key = await _mine(session, me.id)
     status = key.status if key else None
-    return SettingsSaved(message=_SENTENCES[status], key_status=status)
+    return SettingsSaved(message=_sentence(app.providers.keys.cloud().title, status), key_status=status)
 
 
-_SENTENCES = {
-    None: "Saved.",
-    KeyStatus.VALID: "Saved. Vast.ai accepts the key.",
-    KeyStatus.REFUSED: "Saved, but Vast.ai refuses the key.",
-    KeyStatus.UNCHECKED: "Saved. Vast.ai does not answer now; the key is tried when it is needed.",
-}
+def _sentence(cloud: str, status: KeyStatus | None) -> str:
+    match status:
+        case None:
+            return "Saved."
+        case KeyStatus.VALID:
+            return f"Saved. {cloud} accepts the key."
+        case KeyStatus.REFUSED:
+            return f"Saved, but {cloud} refuses the key."
+        case KeyStatus.UNCHECKED:
+            return f"Saved. {cloud} does not answer now; the key is tried when it is needed."
 
 
 def _checked(body: SettingsBody) -> dict[str, Any]:
@@ -130,8 +134,9 @@ async def _change_key(app: AppState, user_id: int, key: SecretStr | None, *, str
     if is_masked(text):
         return
     if not (len(text) >= 8 and text.isascii() and text.isprintable() and " " not in text):
-        raise Invalid("not_a_key", "vast_api_key", "This does not look like a Vast.ai key.")
-    await app.clouds.keys.keep(user_id, text, strict=strict)
+        title = app.providers.keys.cloud().title
+        raise Invalid("not_a_key", "vast_api_key", f"This does not look like a {title} key.")
+    await app.providers.keys.keep(user_id, text, strict=strict)
 
 
 async def _merge(session: AsyncSession, user_id: int, patch: dict[str, Any]) -> None:

@@ -180,7 +180,7 @@ async def _write(
         access_type=body.access_type or AccessType(app.settings.default_access_type),
         label=body.label,
     )
-    limits = await limits_of(session, place.user_id, app.clouds.default_limits)
+    limits = await limits_of(session, place.user_id, app.providers.default_limits)
     lease = await reserve_machine(session, instance, place.account_id, place.offers, lease_keys(app.sealer), limits)
     return _answer(app, deployment, endpoint, lease, api_key), (instance, deployment, lease)
 

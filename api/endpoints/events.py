@@ -6,7 +6,7 @@ from api.deps import OwnDeployment, Session
 from api.guard import Guarded
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer
 from api.pagination import ListPage
-from api.timelines import Timeline, timeline
+from api.timelines import EventPage, timeline
 
 router = APIRouter(
     prefix="/models",
@@ -17,7 +17,7 @@ router = APIRouter(
 )
 
 
-class ModelEvents(Timeline):
+class ModelEvents(EventPage):
     """`kind`: `ready`, `down`, `reloading`, `machine_lost`, `failed`, `stopped`. Its machine's are the instance's."""
 
     id: str

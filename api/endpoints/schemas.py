@@ -6,7 +6,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.schemas import Answer, Time
+from api.schemas import Answer, Time, WireId
 from db.endpoints.tables import Deployment, Endpoint
 from db.instances.tables import Instance
 from db.machines.tables import Lease
@@ -53,11 +53,11 @@ class DeploymentAnswer(Answer):
 class TriedAnswer(Answer):
     """One offer that was tried, and what came of it in a sentence."""
 
-    offer_id: int
+    offer_id: WireId
     outcome: LeaseOutcome
     reason: str
     gpu_name: str
-    machine_id: int
+    machine_id: WireId
     dph_total: float
 
 
@@ -151,7 +151,7 @@ def tried_answer(lease: Lease) -> TriedAnswer:
         outcome=lease.outcome,
         reason=lease.reason or _OUTCOMES[lease.outcome],
         gpu_name=lease.gpu_name,
-        machine_id=lease.machine_id,
+        machine_id=lease.host_id,
         dph_total=lease.dph_total,
     )
 

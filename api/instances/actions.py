@@ -1,7 +1,7 @@
 """What an owner asks of an instance: pause, resume, wake, hibernate, destroy, and what can be changed of it.
 
-Each wish is a row first and is accepted with every worker down. Whether it makes sense as things are is decided by
-`domain/instances/actions.py`, for every way of asking alike.
+Each request is written to a row first and is accepted with every worker down. `domain/instances/actions.py` decides
+which actions are allowed in which state.
 """
 
 import asyncio
@@ -83,7 +83,7 @@ async def wake_instance(
     """
     instance = await session.get_one(Instance, found.id, with_for_update=True, populate_existing=True)
     news = await request_action(session, instance, InstanceAction.WAKE, by=OWNER)
-    await session.commit()  # nobody who waits keeps a connection
+    await session.commit()  # do not hold a database connection while waiting
     if news:
         await tell_instance(app.workflows, found.id)
     answer = await _awaited(app, found.id, wait_seconds if wait else 0.0)
@@ -92,7 +92,7 @@ async def wake_instance(
 
 
 async def _awaited(app: AppState, instance_id: int, seconds: float) -> WokenAnswer:
-    """The instance once it runs or has gone back to sleep, at the latest after so many seconds."""
+    """Wait until the instance runs or sleeps again, for at most `seconds`; then return it."""
     deadline = time.monotonic() + seconds
     while True:
         heard = asyncio.create_task(app.news.wait(instance_id, min(LOOK_AGAIN_SECONDS, max(0.0, seconds))))
@@ -121,7 +121,7 @@ async def _woken(app: AppState, instance_id: int) -> WokenAnswer:
 async def change_instance(
     found: OwnInstance, body: InstanceChanges, app: App, session: Session, after: BackgroundTasks
 ) -> InstanceAnswer:
-    """What is left out stays. `null` for a window: the account's own holds again."""
+    """Fields left out stay as they are. `null` for an idle window: the account's setting applies again."""
     instance = await session.get_one(Instance, found.id, with_for_update=True, populate_existing=True)
     for name in body.model_fields_set:
         value = getattr(body, name)
@@ -159,7 +159,7 @@ async def destroy_instance(
 async def _request(
     found: Instance, action: InstanceAction, app: AppState, session: AsyncSession, response: Response
 ) -> InstanceAnswer:
-    """Write the wish, commit, and only then tell the instance's workflow."""
+    """Write the desired state, commit, and only then signal the instance's workflow."""
     instance = await session.get_one(Instance, found.id, with_for_update=True, populate_existing=True)
     news = await request_action(session, instance, action, by=OWNER)
     answer = await _shown(session, found.id)

@@ -31,7 +31,7 @@ from domain.market.offers import Offer, OfferQuery
 from failpoints import Failpoint, hit
 
 ENV_ENTRIES, ENV_ENTRY_LENGTH, MAX_PORTS, MAX_ONSTART = 100, 256, 32, 2500
-"""Vast.ai's own limits (clouds.md A3), less what we need ourselves."""
+"""What every cloud takes (the least of their limits), less what we need ourselves."""
 NO_KEY = (
     "No SSH key of yours is known, so nobody can log in. Add one with POST /api/ssh-keys "
     '{"name": ..., "public_key": ...}; it is good at once.'
@@ -164,5 +164,5 @@ async def place_instance(
         wanted = wanted._replace(warnings=[*wanted.warnings, NO_KEY])
     address = Address(settings.ssh_host, settings.ssh_shard, settings.ssh_port_range)
     instance = await create_instance(session, app.sealer, address, wanted)
-    limits = await limits_of(session, wanted.user_id, app.clouds.default_limits)
+    limits = await limits_of(session, wanted.user_id, app.providers.default_limits)
     return instance, await reserve_machine(session, instance, account_id, offers, lease_keys(app.sealer), limits)

@@ -11,7 +11,7 @@ from api.instances.schemas import InstanceAnswer, instance_rows, shown_instance
 from api.openapi import NOT_FOUND, UNAUTHORIZED, bearer
 from api.pagination import ListPage
 from api.schemas import Answer
-from api.timelines import Timeline, timeline
+from api.timelines import EventPage, timeline
 from db.instances.tables import Instance
 from domain.instances.phases import Desired, InstanceStatus
 
@@ -34,7 +34,7 @@ class InstancesAnswer(Answer):
     next_cursor: str | None
 
 
-class EventsAnswer(Timeline):
+class EventsAnswer(EventPage):
     instance_id: int
 
 
@@ -56,7 +56,7 @@ async def list_instances(
 
 
 def _wanted(status: InstanceStatus | None, all: bool) -> list[ColumnElement[bool]]:
-    """One that shall go is shown as `destroying` from the moment that this was wished."""
+    """One that is to be destroyed is shown as `destroying` from the request on."""
     going = and_(Instance.desired == Desired.DESTROYED, Instance.status.not_in(_OVER))
     if status is InstanceStatus.DESTROYING:
         return [or_(Instance.status == status, going)]

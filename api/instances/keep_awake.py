@@ -38,7 +38,7 @@ class KeepAwake(Body):
 async def keep_awake(
     found: OwnInstance, body: KeepAwake, app: App, session: Session, after: BackgroundTasks
 ) -> InstanceAnswer:
-    """Whatever it does; a later call replaces an earlier one. It wakes nothing."""
+    """It does not pause by itself before that time. A later call replaces an earlier one. It wakes nothing."""
     if found.status.is_over:
         raise Conflict("wrong_state", f"The instance is {found.status.value}: there is nothing to keep awake.")
     found.keep_awake_until = func.clock_timestamp() + timedelta(minutes=body.minutes) if body.minutes else None

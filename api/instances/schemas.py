@@ -1,4 +1,4 @@
-"""Instances as they are shown. What no table knows yet is null."""
+"""Answers about instances. Fields that no table has yet are null."""
 
 from datetime import datetime
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, select
 
 from api.instances.progress import progress_of
-from api.schemas import Answer, Time
+from api.schemas import Answer, Time, WireId
 from db.instances.tables import Instance
 from db.machines.agent_reports import status_of as report_status
 from db.machines.tables import AgentReport, Lease
@@ -51,8 +51,8 @@ class InstanceAnswer(Answer):
     ssh_command: str | None = None
     ports: dict[str, str] = {}
     direct: DirectAnswer | None
-    provider_id: int | None
-    machine_id: int | None
+    provider_id: WireId | None
+    machine_id: WireId | None
     label: str | None
     image: str
     persist: list[str] | None = None
@@ -75,7 +75,7 @@ class InstanceAnswer(Answer):
 
 
 def instance_rows(*conditions: ColumnElement[bool]) -> Select[Instance, Lease, AgentReport]:
-    """Each instance with its present lease and the last word of its agent, newest first."""
+    """Each instance with its present lease and its agent's last report, newest first."""
     joined = select(Instance, Lease, AgentReport).outerjoin(Lease, Lease.id == Instance.lease_id)
     joined = joined.outerjoin(AgentReport, AgentReport.lease_id == Instance.lease_id)
     return joined.where(*conditions).order_by(Instance.id.desc())
@@ -85,7 +85,7 @@ _ASLEEP = (InstanceStatus.PAUSED, InstanceStatus.HIBERNATING, InstanceStatus.HIB
 
 
 def status_of(instance: Instance) -> InstanceStatus:
-    """A wish shows from the moment that it is written."""
+    """The status to show: a requested destruction shows at once."""
     if instance.status.is_over:
         return instance.status
     if instance.desired is Desired.DESTROYED:
@@ -131,7 +131,7 @@ def shown_instance(instance: Instance, lease: Lease | None, said: AgentReport | 
         last_wake=None if instance.last_wake is None else WakeReport.model_validate(instance.last_wake),
         direct=_direct(seen),
         provider_id=lease.cloud_id if lease else None,
-        machine_id=lease.machine_id if lease else None,
+        machine_id=lease.host_id if lease else None,
         label=instance.label,
         image=spec.image,
         gpu_util=said.gpu_util if said else None,

@@ -131,7 +131,7 @@ async def run_job(body: JobBody, me: Me, app: App, once: OnlyOnce) -> JobAnswer:
     key, _ = await working_key(app, me.id)
     spec = _spec(body, await price_limit(app, me.id, body.max_price))
     async with app.database.begin() as session:
-        limits = await limits_of(session, me.id, app.clouds.default_limits)
+        limits = await limits_of(session, me.id, app.providers.default_limits)
     await check_market(app, key, query_of(spec), limits)
     async with app.database.begin() as session:
         await once.claim(session)

@@ -22,7 +22,7 @@ from domain.jobs.utf8 import whole_characters
 SHOWN = 1 << 20
 PIECE = 256 * 1024
 LOOK_AGAIN_SECONDS = 5.0
-"""A word of news may be lost; also how often a silent stream says that it is alive."""
+"""How often to look without a notification, and to send a keepalive on a silent stream."""
 
 router = APIRouter(
     prefix="/jobs", tags=["jobs"], route_class=Guarded, dependencies=[Security(bearer)], responses=UNAUTHORIZED
@@ -93,7 +93,7 @@ async def job_logs(found: OwnJob, session: Session) -> JobLogs:
 
 
 class OutputPosition(NamedTuple):
-    """How far a follower is: the attempt, and bytes of each stream. Written as an event's id, `2-1024-17`."""
+    """A follower's place: the attempt, and bytes of each stream. An event's id has it, as `2-1024-17`."""
 
     attempt: int = 0
     stdout: int = 0

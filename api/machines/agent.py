@@ -1,4 +1,4 @@
-"""The machines' agents: what they report, under their lease's token; and what their owners see of it."""
+"""Reports of machines' agents, authenticated by their lease's token; and what owners see of them."""
 
 import logging
 from collections.abc import Callable, Coroutine
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class ByLeaseToken(APIRoute):
-    """A route for machines: known by their lease's token, before a body of bounded size is read."""
+    """A route for machines, authenticated by their lease's token before the body is read."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -70,11 +70,11 @@ CallingLease = Annotated[Lease, Depends(_calling_lease)]
 
 
 class Report(Body, AgentStatus):
-    """What it claims of its identity and of the time is ignored: the token says whose it is, and times are ours."""
+    """A report. Its claims about identity and time are ignored: the token names the lease, and times are ours."""
 
 
 class Action(StrEnum):
-    """`shutdown` is part of the wire and is never asked: machines are stopped by their cloud, at our word."""
+    """`shutdown` is part of the protocol but never sent: we stop machines through their cloud."""
 
     NONE = "none"
     PREPARE_HIBERNATE = "prepare_hibernate"
@@ -115,7 +115,7 @@ async def report(body: Report, lease: CallingLease, app: App, after: BackgroundT
 
 
 def _answer(instance: Instance, at: datetime, *, in_use: bool) -> ReportAnswer:
-    """A word for the terminals when the pause is near, and this very report does not put it off."""
+    """A warning for the terminals, when a pause is near and this report does not postpone it."""
     due = instance.will_pause_at
     near = due is not None and timedelta() < due - at <= WARNED_BEFORE and instance.status is InstanceStatus.RUNNING
     if due is None or not near or in_use:
@@ -124,7 +124,7 @@ def _answer(instance: Instance, at: datetime, *, in_use: bool) -> ReportAnswer:
 
 
 async def _tell_up(workflows: WorkflowClient, lease_id: str, seen: MachineSeen) -> None:
-    """The account's watch tells it too, later: not being able to is no failure."""
+    """Signal the machine's workflow. If that fails, the account's watch does it later."""
     try:
         await workflows.seen(lease_id, seen)
     except TEMPORAL_DOWN as error:

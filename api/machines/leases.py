@@ -1,4 +1,4 @@
-"""What is rented for a user: which machine, why, since when, for how much; and what somebody has to look at."""
+"""What is rented for a user: which machine, why, since when and for how much; and open alarms."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from api.deps import Me, Session
 from api.guard import Guarded
 from api.openapi import UNAUTHORIZED, bearer
-from api.schemas import Answer, Time
+from api.schemas import Answer, Time, WireId
 from db.alarms import open_alarms
 from db.machines.leases import OPEN
 from db.machines.tables import Lease
@@ -34,9 +34,9 @@ class LeaseAnswer(Answer):
     lease_id: str
     holder: HolderAnswer
     label: str
-    provider_id: int | None
-    machine_id: int
-    offer_id: int
+    provider_id: WireId | None
+    machine_id: WireId
+    offer_id: WireId
     gpu_name: str
     num_gpus: int
     dph_total: float
@@ -96,7 +96,7 @@ def shown(lease: Lease) -> LeaseAnswer:
         holder=HolderAnswer(kind=lease.holder_kind, id=lease.holder_id),
         label=lease.label,
         provider_id=lease.cloud_id,
-        machine_id=lease.machine_id,
+        machine_id=lease.host_id,
         offer_id=lease.offer_id,
         gpu_name=lease.gpu_name,
         num_gpus=lease.num_gpus,

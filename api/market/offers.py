@@ -11,7 +11,7 @@ from api.deps import App, Me
 from api.guard import Guarded
 from api.openapi import UNAUTHORIZED, bearer, problem
 from api.provider import working_key
-from api.schemas import Answer, storable
+from api.schemas import Answer, WireId, storable
 from db.machines.tables import Lease
 from domain.machines.phases import LeaseOutcome
 from domain.market.offers import MachineType, Offer, OfferQuery, Region
@@ -59,7 +59,7 @@ class OfferFilters(OfferQuery):
 class OfferAnswer(Answer):
     """`success_rate` (0..1) and `reliability_status` are of our own attempts at this machine."""
 
-    id: int
+    id: WireId
     gpu_name: str
     num_gpus: int
     gpu_ram: float
@@ -74,7 +74,7 @@ class OfferAnswer(Answer):
     cuda_version: float
     verified: bool
     static_ip: bool
-    machine_id: int
+    machine_id: WireId
     success_rate: float | None = None
     total_attempts: int = 0
     reliability_status: Literal["unknown", "good", "mixed", "bad"] = "unknown"
@@ -94,8 +94,8 @@ async def list_offers(filters: Annotated[OfferFilters, Query()], me: Me, app: Ap
     found = _sorted(await app.market.offers(key, filters, filters.order_by), filters.order_by)
     page = found[: filters.limit]
     async with app.database.begin() as session:
-        history = await _history(session, [offer.machine_id for offer in page])
-    offers = [_shown(offer, *history.get(offer.machine_id, (0, 0))) for offer in page]
+        history = await _history(session, [offer.host_id for offer in page])
+    offers = [_shown(offer, *history.get(offer.host_id, (0, 0))) for offer in page]
     return OffersAnswer(offers=offers, count=len(offers), total=len(found))
 
 
@@ -104,19 +104,19 @@ def _sorted(offers: list[Offer], order: Order) -> list[Offer]:
     return sorted(offers, key=lambda offer: getattr(offer, field), reverse=order.startswith("-"))
 
 
-async def _history(session: AsyncSession, machine_ids: list[int]) -> dict[int, tuple[int, int]]:
-    """Per machine: how many of our attempts came to something, either way, and how many got it running."""
+async def _history(session: AsyncSession, host_ids: list[str]) -> dict[str, tuple[int, int]]:
+    """Per host: how many of our attempts came to something, either way, and how many got it running."""
     rows = await session.execute(
-        select(Lease.machine_id, func.count(), func.count(Lease.running_at))
-        .where(Lease.machine_id.in_(machine_ids))
+        select(Lease.host_id, func.count(), func.count(Lease.running_at))
+        .where(Lease.host_id.in_(host_ids))
         .where(or_(Lease.running_at.is_not(None), Lease.outcome == LeaseOutcome.BOOT_FAILED))
-        .group_by(Lease.machine_id)
+        .group_by(Lease.host_id)
     )
-    return {machine_id: (attempts, successes) for machine_id, attempts, successes in rows}
+    return {host_id: (attempts, successes) for host_id, attempts, successes in rows}
 
 
 def _shown(offer: Offer, attempts: int, successes: int) -> OfferAnswer:
-    fields = offer.model_dump(include=set(OfferAnswer.model_fields))
+    fields = offer.model_dump(include=set(OfferAnswer.model_fields)) | {"machine_id": offer.host_id}
     if not attempts:
         return OfferAnswer(**fields)
     rate = successes / attempts

@@ -65,7 +65,7 @@ async def restore_snapshot(
         raise Conflict("wrong_state", f"The snapshot is {found.status.value}: {found.message or 'it is not ready'}.")
     if wanted.instance_id is None:
         source = await session.get_one(Instance, found.instance_id)
-        await session.commit()  # the market may take its time, and needs no connection of ours to wait
+        await session.commit()  # do not hold a database connection while the market is searched
         return await _restore_anew(app, me.id, source, found, wanted, once)
     await once.claim(session)
     instance = await my_instance(session, me, wanted.instance_id)
@@ -78,7 +78,7 @@ async def restore_snapshot(
 
 
 async def _restore_in_place(session: AsyncSession, instance: Instance, snapshot: Snapshot) -> None:
-    """The wish goes to the row; the instance's workflow snapshots what is there, and restores.
+    """Write the request to the row. The instance's workflow takes a snapshot of what is there, then restores.
 
     Raises:
         WrongState: the instance can have no files brought back as it is. NotForSleeping: it never can.
@@ -93,7 +93,7 @@ async def _restore_in_place(session: AsyncSession, instance: Instance, snapshot:
 async def _restore_anew(
     app: AppState, user_id: int, source: Instance, snapshot: Snapshot, body: RestoreBody, once: Once
 ) -> RestoreAnswer:
-    """A new instance like the one that the snapshot is of, with other keys to its door and its own address."""
+    """A new instance like the one that the snapshot is of, with its own SSH host key and address."""
     target = await _target(app, user_id, source, body)
     async with app.database.begin() as session:
         await once.claim(session)

@@ -137,7 +137,7 @@ async def delete_snapshot(
     after: BackgroundTasks,
     force: Annotated[bool, Query(description="Even the last one of a hibernated instance.")] = False,
 ) -> SnapshotAnswer:
-    """It is off the list at once; its room in the vault is given back a little later."""
+    """It is off the list at once; its data is deleted a little later."""
     if found.id in await snapshots.being_restored(session, found.instance_id):
         raise Conflict("wrong_state", "An instance is being restored from this snapshot; delete it when that is done.")
     instance = await session.get_one(Instance, found.instance_id)

@@ -11,11 +11,11 @@ from rich.console import Console
 
 from cli.checklist.document import SOURCE, Facts, fill
 from cli.checklist.expecting import Failed
+from cli.checklist.idle_windows import DOCUMENT, SHORT
 from cli.checklist.row import Outcome, Result
 from cli.checklist.runner import chosen_rows, clean_up, run_rows
 from cli.checklist.table import LiveTable
 from cli.checklist.tester import Tester
-from cli.checklist.windows import DOCUMENT, SHORT
 from cli.errors import Refused
 from cli.flags import Flag
 from cli.login import local_addresses

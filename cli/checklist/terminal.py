@@ -13,7 +13,7 @@ from cli.checklist.expecting import Failed, Skipped, text
 
 @dataclass(frozen=True)
 class Said:
-    """What a command printed: its own output, and what `ssh` and the gateway told besides."""
+    """What a command printed, and what `ssh` and the gateway printed besides."""
 
     output: str
     told: str

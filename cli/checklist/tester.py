@@ -10,8 +10,8 @@ import httpx
 
 from cli.api import DIRECT
 from cli.checklist.expecting import Failed, text
+from cli.checklist.idle_windows import SHORT, Windows
 from cli.checklist.made import Made
-from cli.checklist.windows import SHORT, Windows
 
 LOOK_SECONDS = 0.3
 

@@ -16,7 +16,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Wish:
+class ModelRequest:
     """What the person asked for."""
 
     model_id: str
@@ -30,22 +30,22 @@ class Wish:
         return plan_serving(self.model_type, self.model_id).memory_needed_gb
 
     def body(self) -> dict[str, Any]:
-        """The request to deploy it; what the person left open is left to the api."""
+        """The body of the deploy request. What the person left out, the api chooses."""
         wanted = {"gpu_type": self.gpu, "max_price": self.max_price}
         given = {name: value for name, value in wanted.items() if value is not None}
         return {"model_id": self.model_id, "model_type": self.model_type.value, **given}
 
 
-def wish(model: str, model_type: str | None, gpu: str | None, max_price: float | None) -> Wish:
-    """The wish, with the type guessed from the model's name where it is not given."""
+def model_request(model: str, model_type: str | None, gpu: str | None, max_price: float | None) -> ModelRequest:
+    """The request; its type is guessed from the model's name unless it is given."""
     try:
         known = ModelType(model_type) if model_type else guess_type(model)
     except ValueError:
         raise Refused(f"--type is one of {', '.join(ModelType)}, not '{model_type}'.") from None
-    return Wish(model, known, gpu, max_price)
+    return ModelRequest(model, known, gpu, max_price)
 
 
-def fitting_offers(api: Api, wanted: Wish) -> list[dict[str, Any]]:
+def fitting_offers(api: Api, wanted: ModelRequest) -> list[dict[str, Any]]:
     """The cheapest offers that fit, cheapest first; none at all is an error that says what to change."""
     memory = wanted.memory_gb
     filters = {"gpu_name": wanted.gpu, "max_price": wanted.max_price, "min_gpu_ram": memory, "limit": SHOWN}
@@ -60,7 +60,7 @@ def fitting_offers(api: Api, wanted: Wish) -> list[dict[str, Any]]:
     )
 
 
-def show_choice(console: Console, wanted: Wish, offers: list[dict[str, Any]]) -> None:
+def show_choice(console: Console, wanted: ModelRequest, offers: list[dict[str, Any]]) -> None:
     """The table of offers, with the one that is tried first on top."""
     needs = f", needs {wanted.memory_gb:g} GB of GPU memory" if wanted.memory_gb else ""
     console.print(f"[bold]{wanted.model_id}[/] ({wanted.model_type.value}{needs})", highlight=False)

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from cli.api import Api
-from cli.deploy.choice import Wish, fitting_offers, show_choice, wish
+from cli.deploy.choice import ModelRequest, fitting_offers, model_request, show_choice
 from cli.deploy.curl import curl_line
 from cli.deploy.progress import follow as watch
 from cli.errors import Refused
@@ -52,7 +52,7 @@ def deploy(
         Print the last status as JSON on standard output; what is for people goes to standard error as always.
     """
     console = Console(stderr=True)
-    wanted = wish(model, type, gpu, max_price)
+    wanted = model_request(model, type, gpu, max_price)
     with session_at(where) as session:
         offers = fitting_offers(session, wanted)
         show_choice(console, wanted, offers)
@@ -63,7 +63,7 @@ def deploy(
 
 
 def finish(
-    session: Api, started: dict[str, Any], wanted: Wish, console: Console, *, detach: bool, as_json: bool
+    session: Api, started: dict[str, Any], wanted: ModelRequest, console: Console, *, detach: bool, as_json: bool
 ) -> None:
     """Follows the deploy to its end, unless it was to be left alone."""
     deployment = str(started["deployment_id"])
@@ -89,7 +89,7 @@ def watch_politely(session: Api, deployment: str, console: Console) -> dict[str,
         sys.exit(130)
 
 
-def conclude(status: dict[str, Any], wanted: Wish, console: Console, api_key: str | None) -> None:
+def conclude(status: dict[str, Any], wanted: ModelRequest, console: Console, api_key: str | None) -> None:
     """The endpoint with a line to try it, or the reason why there is none."""
     if status["status"] != DeploymentStatus.READY:
         console.print(f"[red]{status['status']}[/]: {status.get('message') or 'no reason given'}", soft_wrap=True)
@@ -121,7 +121,7 @@ def follow(deployment: str, /, *, where: Where | None = None) -> None:
         model = str(record["model_id"])
         kind = ModelType(record.get("model_type") or guess_type(model))
         last = watch_politely(session, deployment, console)
-        conclude(last, Wish(model, kind), console, None)
+        conclude(last, ModelRequest(model, kind), console, None)
     if last["status"] == DeploymentStatus.FAILED:
         sys.exit(1)
 

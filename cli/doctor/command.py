@@ -7,9 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from cli.doctor.finding import Finding, Verdict
 from cli.doctor.installation import installation
 from cli.doctor.programs import namespaces, programs
+from cli.doctor.result import CheckResult, Verdict
 from cli.places import data_dir as resolved
 
 COLOURS = {Verdict.GOOD: "green", Verdict.NOTE: "yellow", Verdict.MISSING: "yellow", Verdict.BLOCKS: "bold red"}
@@ -30,7 +30,7 @@ def doctor(*, data_dir: Path | None = None) -> None:
         sys.exit(1)
 
 
-def table(findings: list[Finding]) -> Table:
+def table(findings: list[CheckResult]) -> Table:
     """One line a finding."""
     shown = Table(box=None, padding=(0, 2))
     for title in ("", "what", "seen", "to put it right"):

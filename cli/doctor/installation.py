@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from cli.doctor.finding import Finding, blocks, good, note
+from cli.doctor.result import CheckResult, blocks, good, note
 from cli.private_files import read_json
 from cli.up.folder import Folder
 from cli.up.ports import DEFAULTS, is_free
@@ -18,7 +18,7 @@ LEAST_DISK_GB = 0.5
 HEALTH = {"api": "/health", "gateway": "/health", "simulator": "/health", "vault": "/health"}
 
 
-def installation(path: Path) -> Iterator[Finding]:
+def installation(path: Path) -> Iterator[CheckResult]:
     """All of it."""
     yield writable(path)
     yield disk(path)
@@ -29,7 +29,7 @@ def installation(path: Path) -> Iterator[Finding]:
         yield from ports(read_json(path / "ports.json") or DEFAULTS)
 
 
-def writable(path: Path) -> Finding:
+def writable(path: Path) -> CheckResult:
     """Whether the data folder can be written, or made."""
     there = next(folder for folder in (path, *path.parents) if folder.exists())
     if os.access(there, os.W_OK | os.X_OK):
@@ -37,7 +37,7 @@ def writable(path: Path) -> Finding:
     return blocks("data folder", f"{there} cannot be written", "give another with --data-dir")
 
 
-def disk(path: Path) -> Finding:
+def disk(path: Path) -> CheckResult:
     """Room for the database, the histories and the logs."""
     there = next(folder for folder in (path, *path.parents) if folder.exists())
     free = shutil.disk_usage(there).free / 1e9
@@ -47,7 +47,7 @@ def disk(path: Path) -> Finding:
     return note("disk", seen, "little; logs and histories grow") if free < LOW_DISK_GB else good("disk", seen)
 
 
-def ports(wanted: dict[str, int]) -> Iterator[Finding]:
+def ports(wanted: dict[str, int]) -> Iterator[CheckResult]:
     """Whether the ports that the next start would take are free."""
     for name, port in wanted.items():
         if is_free(port):
@@ -56,7 +56,7 @@ def ports(wanted: dict[str, int]) -> Iterator[Finding]:
             yield blocks(f"port {port}", f"taken by another program, wanted for {name}", f"dumont up --{name}-port 0")
 
 
-def running(path: Path) -> Iterator[Finding]:
+def running(path: Path) -> Iterator[CheckResult]:
     """Each process of the installation that runs, and how it is."""
     addresses = read_json(path / "addresses.json")
     if not addresses:
@@ -68,12 +68,12 @@ def running(path: Path) -> Iterator[Finding]:
         yield health(name, pid, f"{address}{HEALTH[name]}") if alive and name in HEALTH else life(name, pid, alive)
 
 
-def life(name: str, pid: int, alive: bool) -> Finding:
+def life(name: str, pid: int, alive: bool) -> CheckResult:
     """A process that has no address to ask."""
     return good(name, f"runs (process {pid})") if alive else note(name, f"process {pid} has died; it is restarted")
 
 
-def health(name: str, pid: int, url: str) -> Finding:
+def health(name: str, pid: int, url: str) -> CheckResult:
     """A process that says how it is."""
     try:
         answer = httpx.get(url, timeout=5, trust_env=False)

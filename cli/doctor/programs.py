@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 
-from cli.doctor.finding import Finding, blocks, good, missing, note
+from cli.doctor.result import CheckResult, blocks, good, missing, note
 from cli.errors import Refused
 from cli.places import ROOT
 from cli.up import postgres, temporal
@@ -21,7 +21,7 @@ DEBIAN = {"ssh": "openssh-client"}
 MINIMUM_PYTHON = (3, 11)
 
 
-def programs() -> Iterator[Finding]:
+def programs() -> Iterator[CheckResult]:
     """All of them."""
     yield python()
     yield in_step_with_lock()
@@ -31,7 +31,7 @@ def programs() -> Iterator[Finding]:
     yield from (tool(name, use) for name, use in NEEDED_FOR.items())
 
 
-def python() -> Finding:
+def python() -> CheckResult:
     """The interpreter's version."""
     seen = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < MINIMUM_PYTHON:
@@ -39,7 +39,7 @@ def python() -> Finding:
     return good("Python", seen)
 
 
-def in_step_with_lock() -> Finding:
+def in_step_with_lock() -> CheckResult:
     """Whether the packages are those that the lock names."""
     pins = PIN.findall((ROOT / "requirements.lock").read_text())
     wrong = [name for name, wanted, only_where in pins if not only_where and installed(name) != wanted]
@@ -56,7 +56,7 @@ def installed(name: str) -> str | None:
         return None
 
 
-def found(what: str, program: Callable[[], str]) -> Finding:
+def found(what: str, program: Callable[[], str]) -> CheckResult:
     """A program of a wheel, and whether it runs."""
     try:
         command = [program(), "--version"]
@@ -80,7 +80,7 @@ def rclone_program() -> str:
         raise Refused(str(error)) from error
 
 
-def tool(name: str, use: str) -> Finding:
+def tool(name: str, use: str) -> CheckResult:
     """A program of the system that no wheel ships."""
     path = shutil.which(name)
     return good(name, path) if path else missing(name, f"not here; needed for {use}", install_command(name))
@@ -98,7 +98,7 @@ def install_command(name: str) -> str:
     return f"install {name} with your system's package manager"
 
 
-def namespaces() -> Iterator[Finding]:
+def namespaces() -> Iterator[CheckResult]:
     """What lets PostgreSQL run for root, and gives a simulated machine a root folder of its own."""
     if not sys.platform.startswith("linux"):
         yield note("namespaces", "none on this system; simulated machines share its files")
@@ -111,7 +111,7 @@ def namespaces() -> Iterator[Finding]:
         yield note("mount namespaces", "refused; simulated machines share the system's files")
 
 
-def server_user() -> Finding:
+def server_user() -> CheckResult:
     """As whom PostgreSQL would run."""
     try:
         how = postgres.unprivileged()

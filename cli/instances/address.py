@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cli.errors import Refused
-from cli.instances.answers import Instance
+from cli.instances.schemas import InstanceView
 from cli.login import login_file
 from cli.places import command
 from cli.private_files import write_private
@@ -12,7 +12,7 @@ from domain.instances.phases import InstanceStatus
 ASLEEP = (InstanceStatus.PAUSED, InstanceStatus.HIBERNATED)
 
 
-def checked(instance: Instance) -> Instance:
+def checked(instance: InstanceView) -> InstanceView:
     """The instance, where logging in makes sense.
 
     Raises:
@@ -30,7 +30,7 @@ def checked(instance: Instance) -> Instance:
     return instance
 
 
-def settings(instance: Instance) -> dict[str, str]:
+def settings(instance: InstanceView) -> dict[str, str]:
     """The settings of ssh_config(5) for it. Strict checking against its key alone, so nothing is asked or learned."""
     return {
         "HostName": str(instance.ssh_host),
@@ -48,12 +48,12 @@ def without_tokens(path: Path) -> str:
     return str(path).replace("%", "%%")
 
 
-def options(instance: Instance) -> list[str]:
+def options(instance: InstanceView) -> list[str]:
     """The same for a command line. The first word on a setting counts, so ours come before the person's own."""
     return [word for name, value in settings(instance).items() for word in ("-o", f"{name}={value}")]
 
 
-def remember_host_key(instance: Instance) -> Path:
+def remember_host_key(instance: InstanceView) -> Path:
     """The known_hosts file of its address, written anew: the api's word, asked a moment ago, is what counts."""
     folder = login_file().parent / "known_hosts"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

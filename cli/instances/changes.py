@@ -7,9 +7,9 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
-from cli.instances.answers import Instance
 from cli.instances.find import find
 from cli.instances.format import span
+from cli.instances.schemas import InstanceView
 from cli.where import Where, session_at
 
 
@@ -25,7 +25,7 @@ def rename(name: str, label: str, /, *, where: Where | None = None) -> None:
     """
     with session_at(where) as session:
         found = find(session, name)
-        now = Instance.model_validate(session.patch(f"/instances/{found.id}", {"label": label}))
+        now = InstanceView.model_validate(session.patch(f"/instances/{found.id}", {"label": label}))
     Console(stderr=True).print(f"Instance {found.id} is now called {now.label}.", highlight=False, markup=False)
 
 
@@ -44,7 +44,7 @@ def keep_awake(
     with session_at(where) as session:
         found = find(session, name)
         answer = session.post(f"/instances/{found.id}/keep-awake", {"minutes": minutes})
-    until, now = Instance.model_validate(answer).keep_awake_until, datetime.now(UTC)
+    until, now = InstanceView.model_validate(answer).keep_awake_until, datetime.now(UTC)
     awake = until is not None and until > now
     told = f"is kept awake for {span((until - now).total_seconds())}" if until and awake else "pauses when it is idle"
     Console(stderr=True).print(f"Instance {found.name} {told}.", highlight=False, markup=False)

@@ -6,12 +6,12 @@ from typing import Any
 from cli.api import Api, Unreachable
 from cli.errors import Refused
 from cli.flags import AsJson, Detach, Yes
-from cli.instances.answers import Instance
 from cli.instances.following import Manner, announce, follow, manner
 from cli.instances.goal import Goal
+from cli.instances.options import InstanceOptions
 from cli.instances.own_keys import offer_own_keys
+from cli.instances.schemas import InstanceView
 from cli.instances.timeline import Timeline
-from cli.instances.wanted import Wanted
 from cli.offers import offers_table
 from cli.places import command
 from cli.prompts import agreed
@@ -23,14 +23,14 @@ SHOWN = 5
 
 def create(
     *,
-    wanted: Wanted | None = None,
+    wanted: InstanceOptions | None = None,
     yes: Yes = False,
     detach: Detach = False,
     as_json: AsJson = False,
     where: Where | None = None,
 ) -> None:
     """Rent a GPU to work on: shows the offers, asks, and ends with the line to log in."""
-    asked, how = wanted or Wanted(), manner(detach, as_json)
+    asked, how = wanted or InstanceOptions(), manner(detach, as_json)
     body = asked.body()
     with session_at(where) as session:
         offers = fitting_offers(session, asked)
@@ -42,7 +42,7 @@ def create(
         start(session, body, how)
 
 
-def fitting_offers(session: Api, asked: Wanted) -> list[dict[str, Any]]:
+def fitting_offers(session: Api, asked: InstanceOptions) -> list[dict[str, Any]]:
     """The cheapest offers, cheapest first; none at all is an error that says what to change."""
     filters = {"gpu_name": asked.gpu, "num_gpus": asked.gpus, "max_price": asked.max_price, "min_disk": asked.disk}
     offers: list[dict[str, Any]] = session.get("/instances/offers", **filters, limit=SHOWN)["offers"]
@@ -60,7 +60,7 @@ def start(session: Api, body: dict[str, Any], how: Manner) -> None:
         answer = session.post("/instances", body, idempotency_key=str(uuid.uuid4()))
     except Unreachable as error:
         raise Refused(f"{error} Whether it was made is not known: look with `{command()} instances`.") from error
-    made = Instance.model_validate(answer)
+    made = InstanceView.model_validate(answer)
     announce(made, how.console)
     follow(session, Timeline(session, made.id), answer, Goal(InstanceStatus.RUNNING), how)
     if not how.detach:

@@ -6,10 +6,10 @@ from rich.console import Console
 
 from cli.errors import Refused
 from cli.flags import AsJson, Flag
-from cli.instances.answers import Event
 from cli.instances.find import find
 from cli.instances.format import local
 from cli.instances.progress import PATIENCE_SECONDS, is_passing
+from cli.instances.schemas import TimelineEvent
 from cli.instances.timeline import Timeline, event_line
 from cli.where import Where, session_at
 
@@ -50,7 +50,7 @@ def keep_showing(timeline: Timeline, *, as_json: bool) -> None:
                 raise
 
 
-def show(found: list[Event], *, as_json: bool) -> None:
+def show(found: list[TimelineEvent], *, as_json: bool) -> None:
     """A line each; for programs a JSON object a line."""
     console = Console()
     for event in found:

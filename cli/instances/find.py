@@ -2,13 +2,13 @@
 
 from cli.api import Api, ApiRefused
 from cli.errors import Refused
-from cli.instances.answers import Instance
+from cli.instances.schemas import InstanceView
 from cli.places import command
 
 PAGE = 200
 
 
-def find(session: Api, name: str) -> Instance:
+def find(session: Api, name: str) -> InstanceView:
     """The instance with this id; else the one with this label, those that are not over before those that are.
 
     Raises:
@@ -21,21 +21,23 @@ def find(session: Api, name: str) -> Instance:
     return only(name, alive or labelled)
 
 
-def by_id(session: Api, name: str) -> Instance | None:
+def by_id(session: Api, name: str) -> InstanceView | None:
     try:
-        return Instance.model_validate(session.get(f"/instances/{name}"))
+        return InstanceView.model_validate(session.get(f"/instances/{name}"))
     except ApiRefused as refused:
         if refused.status == 404:
             return None
         raise
 
 
-def every_instance(session: Api) -> list[Instance]:
+def every_instance(session: Api) -> list[InstanceView]:
     """Every one there ever was, newest first."""
-    return [Instance.model_validate(each) for each in session.pages("/instances", "instances", all="true", limit=PAGE)]
+    return [
+        InstanceView.model_validate(each) for each in session.pages("/instances", "instances", all="true", limit=PAGE)
+    ]
 
 
-def only(name: str, found: list[Instance]) -> Instance:
+def only(name: str, found: list[InstanceView]) -> InstanceView:
     """The one of these that was meant by the name."""
     if not found:
         raise Refused(f"You have no instance {name!r}. `{command()} instances --all` shows all with ids and labels.")

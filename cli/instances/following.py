@@ -1,4 +1,4 @@
-"""What becomes of a wish: followed until it is so, or until it has come out otherwise."""
+"""Follows a request until the instance has reached the goal, or has come to rest in another state."""
 
 import json
 import sys
@@ -8,10 +8,10 @@ from typing import Any
 from rich.console import Console
 
 from cli.api import Api
-from cli.instances.answers import Instance
 from cli.instances.format import span
 from cli.instances.goal import Goal
 from cli.instances.progress import Watch, later
+from cli.instances.schemas import InstanceView
 from cli.instances.timeline import Timeline
 from cli.places import command
 from domain.instances.phases import InstanceStatus
@@ -19,7 +19,7 @@ from domain.instances.phases import InstanceStatus
 
 @dataclass(frozen=True)
 class Manner:
-    """How a wish is followed. `console`: standard error, so that `--as-json` has standard output for itself."""
+    """How to follow a request. `console`: standard error, so that `--as-json` has standard output for itself."""
 
     detach: bool
     as_json: bool
@@ -36,9 +36,9 @@ def manner(detach: bool, as_json: bool) -> Manner:
 
 
 def follow(session: Api, timeline: Timeline, answer: dict[str, Any], goal: Goal, how: Manner) -> None:
-    """Show the instance of the timeline until the goal; exit status 1 where it came to rest otherwise.
+    """Show the instance until the goal; exit status 1 if it came to rest in another state.
 
-    `answer`: what the api said to the wish; printed where nobody wants to wait.
+    `answer`: the api's answer to the request; printed if the person does not want to wait.
     """
     if how.detach:
         words = f"Instance {timeline.instance_id} is on its way. {later(timeline.instance_id)}"
@@ -53,8 +53,8 @@ def follow(session: Api, timeline: Timeline, answer: dict[str, Any], goal: Goal,
         sys.exit(1)
 
 
-def conclude(last: Instance, reached: bool, console: Console, *, woken: bool) -> None:
-    """Where it came to rest, and what a person would want to know then. `woken`: its last wake is this one."""
+def conclude(last: InstanceView, reached: bool, console: Console, *, woken: bool) -> None:
+    """How it ended, and what a person wants to know then. `woken`: the last wake belongs to this request."""
     mark, style = ("✓", "bold green") if reached else ("✗", "bold red")
     words = last.message or f"It is {last.status.value}."
     console.print(f"{mark} {words}", style=style, markup=False, highlight=False, soft_wrap=True)
@@ -67,7 +67,7 @@ def conclude(last: Instance, reached: bool, console: Console, *, woken: bool) ->
         console.print(f"It could not be woken: {report.reason}", style="red", markup=False, soft_wrap=True)
 
 
-def announce(made: Instance, console: Console) -> None:
+def announce(made: InstanceView, console: Console) -> None:
     """What is settled of a new instance before anything is rented."""
     console.print(
         f"Instance [bold]{made.id}[/], its address for life: {made.ssh_command}", highlight=False, soft_wrap=True

@@ -1,9 +1,9 @@
-"""When a change of an instance is over, and whether it came out as wished. Pure."""
+"""When a change of an instance is over, and whether it succeeded. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cli.instances.answers import Instance
+from cli.instances.schemas import InstanceView
 from domain.instances.phases import InstanceStatus
 
 _S = InstanceStatus
@@ -17,16 +17,16 @@ MOVING = frozenset(
 
 @dataclass(frozen=True)
 class Goal:
-    """`anew`: it may be there already and has to come back to it (a restore in place)."""
+    """The status to reach. `anew`: the instance may be in it already and must reach it again (a restore in place)."""
 
     status: InstanceStatus
     anew: bool = False
 
 
-def is_reached(goal: Goal, instance: Instance, happened: Callable[[str], bool]) -> bool | None:
-    """True: as wished. False: it came to rest otherwise. None: under way.
+def is_reached(goal: Goal, instance: InstanceView, happened: Callable[[str], bool]) -> bool | None:
+    """True: reached. False: the change ended otherwise. None: under way.
 
-    `happened`: whether the timeline has an event of that kind since the wish.
+    `happened`: whether the timeline has an event of that kind since the request.
     """
     if instance.status is goal.status and (not goal.anew or happened(goal.status)):
         return not (goal.anew and happened("warning"))

@@ -1,4 +1,4 @@
-"""The live view of an instance that changes: what happens, as it happens, until it is where it was wished."""
+"""The live view of an instance that changes: what happens, until the goal is reached."""
 
 import sys
 import time
@@ -11,9 +11,9 @@ from rich.text import Text
 
 from cli.api import Api, ApiRefused, Unreachable
 from cli.errors import Refused
-from cli.instances.answers import Instance
 from cli.instances.format import span
 from cli.instances.goal import Goal, is_reached
+from cli.instances.schemas import InstanceView
 from cli.instances.timeline import Timeline, event_line, since
 from cli.places import command
 
@@ -33,8 +33,8 @@ class Watch:
         self._began: datetime | None = None
         self._started = self._answered = time.monotonic()
 
-    def until(self, goal: Goal) -> tuple[Instance, bool]:
-        """The instance once it rests, and whether that is as wished. Ctrl-C ends the watching and nothing else."""
+    def until(self, goal: Goal) -> tuple[InstanceView, bool]:
+        """The instance when it has come to rest, and whether the goal is reached. Ctrl-C only ends the watching."""
         try:
             with Live(console=self._console, refresh_per_second=8, transient=True) as live:
                 while True:
@@ -48,10 +48,10 @@ class Watch:
             self._console.print(f"\nIt goes on. {later(self._id)}", highlight=False, soft_wrap=True)
             sys.exit(130)
 
-    def _look(self, live: Live) -> Instance | None:
+    def _look(self, live: Live) -> InstanceView | None:
         """One look. None: the api did not answer, and may yet."""
         try:
-            instance = Instance.model_validate(self._session.get(f"/instances/{self._id}"))
+            instance = InstanceView.model_validate(self._session.get(f"/instances/{self._id}"))
             self._tell_news()
         except Refused as error:
             if not is_passing(error) or time.monotonic() - self._answered > PATIENCE_SECONDS:
@@ -73,7 +73,7 @@ def later(instance_id: int) -> str:
     return f"Follow it: {command()} events {instance_id} --follow"
 
 
-def picture(instance: Instance, seconds: float) -> Text:
+def picture(instance: InstanceView, seconds: float) -> Text:
     """The line of the moment."""
     done = "" if instance.progress is None else f"  {instance.progress} %"
     return Text.assemble((instance.status.value, "bold"), done, (f"  {span(seconds)}  ", "cyan"), instance.message)

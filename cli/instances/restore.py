@@ -6,10 +6,10 @@ from typing import Any
 from cli.api import Api
 from cli.errors import Refused
 from cli.flags import AsJson, Detach, Yes
-from cli.instances.answers import Instance
 from cli.instances.find import by_id, find
 from cli.instances.following import Manner, announce, follow, manner
 from cli.instances.goal import Goal
+from cli.instances.schemas import InstanceView
 from cli.instances.timeline import Timeline
 from cli.prompts import agreed
 from cli.where import Where, session_at
@@ -55,22 +55,22 @@ def restore(
             to_a_new_one(session, snapshot, gpu, max_price, how)
 
 
-def in_place(session: Api, snapshot: str, there: Instance, how: Manner) -> None:
-    """It may run already, and has to come to run again."""
+def in_place(session: Api, snapshot: str, there: InstanceView, how: Manner) -> None:
+    """The instance may run already; it must reach `running` again."""
     timeline = Timeline.from_now(session, there.id)
-    answer = wish(session, snapshot, instance_id=there.id)
+    answer = request_restore(session, snapshot, instance_id=there.id)
     follow(session, timeline, answer, Goal(InstanceStatus.RUNNING, anew=True), how)
 
 
 def to_a_new_one(session: Api, snapshot: str, gpu: str | None, max_price: float | None, how: Manner) -> None:
-    answer = wish(session, snapshot, gpu_type=gpu, max_price=max_price)
+    answer = request_restore(session, snapshot, gpu_type=gpu, max_price=max_price)
     timeline = Timeline(session, int(answer["instance_id"]))
     if made := by_id(session, str(timeline.instance_id)):
         announce(made, how.console)
     follow(session, timeline, answer, Goal(InstanceStatus.RUNNING), how)
 
 
-def wish(session: Api, snapshot: str, **asked: object) -> dict[str, Any]:
-    """Asks once; a repeated request is the same request."""
+def request_restore(session: Api, snapshot: str, **asked: object) -> dict[str, Any]:
+    """Send the request. It carries a key, so a repeated one has no second effect."""
     body = {name: value for name, value in asked.items() if value is not None}
     return session.post(f"/snapshots/{snapshot}/restore", body, idempotency_key=str(uuid.uuid4()))

@@ -13,10 +13,10 @@ from rich.text import Text
 
 from cli.api import Api
 from cli.flags import AsJson, Detach
-from cli.instances.answers import Snapshot
 from cli.instances.find import PAGE, find
 from cli.instances.format import local, size
 from cli.instances.progress import LOOK_SECONDS
+from cli.instances.schemas import SnapshotView
 from cli.places import command
 from cli.where import Where, session_at
 from domain.snapshots.phases import SnapshotStatus
@@ -36,12 +36,12 @@ def snapshots(name: str | None = None, /, *, as_json: AsJson = False, where: Whe
     if as_json:
         print(json.dumps({"snapshots": rows, "count": len(rows)}, indent=2))
     elif rows:
-        Console().print(table([Snapshot.model_validate(row) for row in rows]))
+        Console().print(table([SnapshotView.model_validate(row) for row in rows]))
     else:
         Console().print(f"There is no snapshot. `{command()} snapshot NAME` takes one; so does every pause.")
 
 
-def table(rows: list[Snapshot]) -> Table:
+def table(rows: list[SnapshotView]) -> Table:
     """One line a snapshot."""
     whole = Column("id", no_wrap=True, min_width=max((len(row.id) for row in rows), default=0))  # it has to be typed
     titles = ("instance", "taken", "files", "size", "added", "state", "label")
@@ -60,7 +60,7 @@ def table(rows: list[Snapshot]) -> Table:
     return made
 
 
-def state(row: Snapshot) -> Text:
+def state(row: SnapshotView) -> Text:
     """Ready is not yet verified: it was written whole, and a sample of it has not been restored so far."""
     if row.status is SnapshotStatus.READY:
         return Text("verified", style="green") if row.verified else Text("ready")
@@ -89,24 +89,24 @@ def snapshot(
     with session_at(where) as session:
         body = {"instance_id": find(session, name).id} | ({"label": label} if label else {})
         answer = session.post("/snapshots", body, idempotency_key=str(uuid.uuid4()))
-        taken = Snapshot.model_validate(session.get(f"/snapshots/{answer['snapshot_id']}"))
+        taken = SnapshotView.model_validate(session.get(f"/snapshots/{answer['snapshot_id']}"))
         taken = taken if detach else ended(session, taken, console)
         if as_json:
             print(json.dumps(session.get(f"/snapshots/{taken.id}"), indent=2))
     tell(taken, console)
 
 
-def ended(session: Api, taken: Snapshot, console: Console) -> Snapshot:
+def ended(session: Api, taken: SnapshotView, console: Console) -> SnapshotView:
     """The snapshot once it is whole, or has failed."""
     with Live(console=console, refresh_per_second=8, transient=True) as live:
         while taken.status is SnapshotStatus.CREATING:
             live.update(Spinner("dots", Text(f"{taken.id}: {size(taken.size_bytes)} so far. {taken.message}")))
             time.sleep(LOOK_SECONDS)
-            taken = Snapshot.model_validate(session.get(f"/snapshots/{taken.id}"))
+            taken = SnapshotView.model_validate(session.get(f"/snapshots/{taken.id}"))
     return taken
 
 
-def tell(taken: Snapshot, console: Console) -> None:
+def tell(taken: SnapshotView, console: Console) -> None:
     """How it went; exit status 1 where it failed."""
     if taken.status is SnapshotStatus.FAILED:
         console.print(f"{taken.id} failed: {taken.message}", style="red", markup=False, soft_wrap=True)

@@ -8,9 +8,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cli.flags import AsJson, Flag
-from cli.instances.answers import Instance
 from cli.instances.find import PAGE
 from cli.instances.format import price, span
+from cli.instances.schemas import InstanceView
 from cli.places import command
 from cli.where import Where, session_at
 from domain.instances.phases import InstanceStatus
@@ -37,10 +37,10 @@ def instances(*, all: Flag = False, as_json: AsJson = False, where: Where | None
         more = "" if all else f" `{command()} instances --all` also shows what is hibernated or over."
         console.print(f"You hold no instance now. `{command()} create` makes one.{more}", markup=False, soft_wrap=True)
         return
-    console.print(table([Instance.model_validate(row) for row in rows], datetime.now(UTC)))
+    console.print(table([InstanceView.model_validate(row) for row in rows], datetime.now(UTC)))
 
 
-def table(rows: list[Instance], now: datetime) -> Table:
+def table(rows: list[InstanceView], now: datetime) -> Table:
     """One line an instance."""
     widest = max((len(row.ssh_command or "") for row in rows), default=0)
     ssh = Column("SSH", no_wrap=True, min_width=widest)  # to be copied whole
@@ -58,14 +58,14 @@ def table(rows: list[Instance], now: datetime) -> Table:
     return made
 
 
-def price_now(row: Instance) -> str:
+def price_now(row: InstanceView) -> str:
     """What it costs at this moment; a stopped machine's disk has a price of its own, in `dumont leases`."""
     if row.status in (_S.HIBERNATED, _S.DESTROYED, _S.FAILED) or row.dph_total is None:
         return "nothing" if row.status is not _S.PROVISIONING else "-"
     return "its disk" if row.status is _S.PAUSED else price(row.dph_total)
 
 
-def coming(row: Instance, now: datetime) -> str:
+def coming(row: InstanceView, now: datetime) -> str:
     """When it falls asleep, or what it is at."""
     if row.status is _S.RUNNING:
         return running(row, now)
@@ -74,7 +74,7 @@ def coming(row: Instance, now: datetime) -> str:
     return "" if row.status in (_S.PAUSED, _S.HIBERNATED, _S.DESTROYED) else row.message
 
 
-def running(row: Instance, now: datetime) -> str:
+def running(row: InstanceView, now: datetime) -> str:
     """Kept awake, idle and soon asleep, or in use."""
     if row.keep_awake_until and row.keep_awake_until > now:
         return f"kept awake for {left(row.keep_awake_until, now)}"

@@ -5,7 +5,7 @@ from datetime import datetime
 from rich.text import Text
 
 from cli.api import Api
-from cli.instances.answers import Event
+from cli.instances.schemas import TimelineEvent
 from domain.machines.phases import LeaseOutcome
 
 PAGE = 100
@@ -22,7 +22,7 @@ class Timeline:
         self.instance_id = instance_id
         self._path = f"/instances/{instance_id}/events"
         self._last = after
-        self.events: list[Event] = []
+        self.events: list[TimelineEvent] = []
 
     @classmethod
     def from_now(cls, session: Api, instance_id: int) -> "Timeline":
@@ -30,11 +30,11 @@ class Timeline:
         newest = session.get(f"/instances/{instance_id}/events", limit=1)["events"]
         return cls(session, instance_id, newest[0]["id"] if newest else 0)
 
-    def news(self) -> list[Event]:
+    def news(self) -> list[TimelineEvent]:
         """What was added since the last call, oldest first."""
-        found: list[Event] = []
+        found: list[TimelineEvent] = []
         for each in self._session.pages(self._path, "events", limit=PAGE):
-            event = Event.model_validate(each)
+            event = TimelineEvent.model_validate(each)
             if event.id <= self._last:
                 break
             found.append(event)
@@ -48,12 +48,12 @@ class Timeline:
         return any(event.kind == kind for event in self.events)
 
 
-def event_line(event: Event, moment: str) -> Text:
+def event_line(event: TimelineEvent, moment: str) -> Text:
     """One line: when, what kind, the sentence."""
     style = "red" if event.kind in FAILURES else "yellow" if event.kind == "warning" else ""
     return Text.assemble((f"{moment:>9}  ", "cyan"), (f"{event.kind:<12} ", style or "bold"), (event.text, style))
 
 
-def since(event: Event, began: datetime) -> str:
+def since(event: TimelineEvent, began: datetime) -> str:
     """Seconds from a moment of the api's clock until the event."""
     return f"+{max(0.0, (event.at - began).total_seconds()):.1f} s"

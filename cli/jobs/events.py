@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 300.0
 """How long an api that does not answer is asked again."""
 
 
-class Event(NamedTuple):
+class JobEvent(NamedTuple):
     kind: str
     id: str
     data: dict[str, Any]
@@ -37,7 +37,7 @@ def follow(session: Api, job_id: str, console: Console) -> None:
             shown = words
 
 
-def events(session: Api, job_id: str) -> Iterator[Event]:
+def events(session: Api, job_id: str) -> Iterator[JobEvent]:
     """Every event once, up to and with the last one, whatever happens to the connection."""
     last_id, silent_since = "", time.monotonic()
     while True:
@@ -53,7 +53,7 @@ def events(session: Api, job_id: str) -> Iterator[Event]:
         time.sleep(AGAIN_SECONDS)
 
 
-def _parsed(lines: Iterator[str]) -> Iterator[Event]:
+def _parsed(lines: Iterator[str]) -> Iterator[JobEvent]:
     fields: dict[str, str] = {}
     for line in lines:
         if line.startswith(":"):
@@ -62,5 +62,5 @@ def _parsed(lines: Iterator[str]) -> Iterator[Event]:
             name, _, value = line.partition(": ")
             fields[name] = value
         elif fields:
-            yield Event(fields["event"], fields["id"], json.loads(fields["data"]))
+            yield JobEvent(fields["event"], fields["id"], json.loads(fields["data"]))
             fields = {}

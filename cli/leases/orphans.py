@@ -9,12 +9,12 @@ from rich.prompt import Confirm
 
 from cli.errors import Refused
 from cli.leases.direct import settings_of, told
-from db.machines.orphans import WORD_HOLDS, permit, present
+from db.machines.orphans import PERMISSION_HOLDS, permit, present
 from db.machines.tables import Orphan
 from db.session import Database
 
 
-def orphans(*machines: int, go_on: bool = False, yes: bool = False, data_dir: Path | None = None) -> None:
+def orphans(*machines: str, go_on: bool = False, yes: bool = False, data_dir: Path | None = None) -> None:
     """Show the machines that carry our label and that no open lease accounts for, with what the reaper will do.
 
     When there are more of them than the reaper may act on by itself, it does nothing and raises an alarm. Who has
@@ -34,13 +34,13 @@ def orphans(*machines: int, go_on: bool = False, yes: bool = False, data_dir: Pa
     asyncio.run(_orphans(set(machines), settings_of(data_dir).database_url, go_on=go_on, yes=yes))
 
 
-async def _orphans(machines: set[int], database_url: str, *, go_on: bool, yes: bool) -> None:
+async def _orphans(machines: set[str], database_url: str, *, go_on: bool, yes: bool) -> None:
     console, database = Console(), Database(database_url)
     try:
         async with database.begin() as session:
             found = [row for row in await present(session) if not machines or row.cloud_id in machines]
         if missing := machines - {row.cloud_id for row in found}:
-            raise Refused(f"Not under suspicion: {', '.join(map(str, sorted(missing)))}. Nothing was changed.")
+            raise Refused(f"Not under suspicion: {', '.join(sorted(missing))}. Nothing was changed.")
         for row in found:
             console.print(told(row), markup=False, soft_wrap=True)
         if not found:
@@ -56,7 +56,7 @@ async def _go_on(console: Console, database: Database, shown: Sequence[Orphan], 
         raise Refused("Nothing was changed.")
     async with database.begin() as session:
         count = await permit(session, shown)
-    minutes = int(WORD_HOLDS.total_seconds() / 60)
+    minutes = int(PERMISSION_HOLDS.total_seconds() / 60)
     console.print(f"The reaper acts on {count} of them from its next sweep on; the word holds for {minutes} minutes.")
     if count < len(shown):
         console.print("The others are under another suspicion by now, or under none: look again.")

@@ -1,4 +1,4 @@
-"""Starts every process in its turn, keeps them all alive, and ends them in reverse order."""
+"""Starts the processes in order, keeps them all alive, and ends them in reverse order."""
 
 import asyncio
 import contextlib
@@ -15,8 +15,8 @@ from cli.up.spec import Spec
 
 READY_SECONDS = 120.0
 DEATHS_BEFORE_GIVING_UP = 5
-DEATHS_WORTH_TELLING = 3
-STRAYS_SECONDS = 2.0
+DEATHS_BEFORE_NOTICE = 3
+ORPHANS_SECONDS = 2.0
 
 # Those nearest to the users go first; whoever writes goes before what it writes to.
 STOP_ORDER = {"api": 0, "gateway": 0, "worker": 0, "vault": 0, "simulator": 1, "temporal": 1, "postgres": 2}
@@ -100,8 +100,8 @@ class Supervisor:
     def _changed(self) -> None:
         self._folder.record(self.pids())
         for runner in self._runners.values():
-            if runner.pid is None and runner.deaths_in_a_row == DEATHS_WORTH_TELLING:
-                self._tell(f"{runner.spec.name} died {DEATHS_WORTH_TELLING} times in a row:\n{last_lines(runner.log)}")
+            if runner.pid is None and runner.deaths_in_a_row == DEATHS_BEFORE_NOTICE:
+                self._tell(f"{runner.spec.name} died {DEATHS_BEFORE_NOTICE} times in a row:\n{last_lines(runner.log)}")
         if self._on_change:
             self._on_change()
 
@@ -109,8 +109,8 @@ class Supervisor:
         self._on_change = None
         for runner in self._runners.values():
             runner.stopping = True
-        by_turn = sorted(self._runners.values(), key=turn)
-        for _, runners in groupby(by_turn, key=turn):
+        by_turn = sorted(self._runners.values(), key=stop_order)
+        for _, runners in groupby(by_turn, key=stop_order):
             await asyncio.gather(*(runner.stop() for runner in runners))
         for task in self._tasks:
             task.cancel()
@@ -120,7 +120,7 @@ class Supervisor:
 
     async def _end_orphans(self) -> None:
         """Ends what our processes started and left, such as simulated machines."""
-        deadline = time.monotonic() + STRAYS_SECONDS
+        deadline = time.monotonic() + ORPHANS_SECONDS
         while (left := children()) and time.monotonic() < deadline:
             for pid in left:
                 kill(pid)
@@ -128,6 +128,6 @@ class Supervisor:
             bury(left)
 
 
-def turn(runner: Runner) -> int:
-    """When the process is ended."""
+def stop_order(runner: Runner) -> int:
+    """When the process is stopped: lower numbers first."""
     return STOP_ORDER.get(runner.spec.name, 0)

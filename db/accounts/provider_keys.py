@@ -1,4 +1,4 @@
-"""Keys of clouds and the accounts that they open: which of them serves whom. The rows hold keys sealed."""
+"""Cloud keys, the accounts they belong to, and which key serves which user. Rows hold keys sealed."""
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -20,7 +20,7 @@ async def own_key(session: AsyncSession, user_id: int, url: str) -> ProviderKey 
 
 
 async def installation_key(session: AsyncSession, url: str) -> ProviderKey | None:
-    """The operator's, for users without one of their own."""
+    """The operator's key, for users without one of their own."""
     return await session.scalar(
         select(ProviderKey)
         .where(ProviderKey.user_id.is_(None), ProviderKey.retired_at.is_(None), ProviderKey.url == url)
@@ -29,7 +29,7 @@ async def installation_key(session: AsyncSession, url: str) -> ProviderKey | Non
 
 
 async def serving_key(session: AsyncSession, provider_key_id: int) -> ProviderKey:
-    """This key; while the cloud refuses it, a valid one of the same account, if there is any."""
+    """This key, or another valid key of the same account while the cloud refuses this one."""
     key = await session.get_one(ProviderKey, provider_key_id)
     if key.status is not KeyStatus.REFUSED:
         return key
@@ -41,12 +41,14 @@ async def serving_key(session: AsyncSession, provider_key_id: int) -> ProviderKe
     return other or key
 
 
-async def note_account(session: AsyncSession, url: str, cloud_user_id: str, *, email: str | None, credit: float) -> int:
+async def note_account(
+    session: AsyncSession, cloud: str, url: str, cloud_user_id: str, *, email: str | None, credit: float
+) -> int:
     """The account's row, made or brought up to date. `credit` in USD. Returns its id."""
     facts = {"email": email, "credit": credit, "credit_at": func.clock_timestamp()}
     found = await session.scalars(
         insert(Account)
-        .values(cloud="vast", url=url, cloud_user_id=cloud_user_id, **facts)
+        .values(cloud=cloud, url=url, cloud_user_id=cloud_user_id, **facts)
         .on_conflict_do_update(index_elements=[Account.url, Account.cloud_user_id], set_=facts)
         .returning(Account.id)
     )
@@ -54,13 +56,14 @@ async def note_account(session: AsyncSession, url: str, cloud_user_id: str, *, e
     return account_id
 
 
-async def open_leases_elsewhere(session: AsyncSession, user_id: int, account_id: int) -> int:
-    """How many of the user's leases are open on other accounts: those can only be released with their own keys."""
+async def open_leases_elsewhere(session: AsyncSession, user_id: int, account_id: int, cloud: str) -> int:
+    """How many of the user's leases are open on other accounts at this cloud; only their own keys release them."""
     return (
         await session.scalar(
             select(func.count())
             .select_from(Lease)
-            .where(OPEN, Lease.user_id == user_id, Lease.account_id != account_id)
+            .join(Account, Account.id == Lease.account_id)
+            .where(OPEN, Lease.user_id == user_id, Lease.account_id != account_id, Account.cloud == cloud)
         )
         or 0
     )
@@ -76,7 +79,7 @@ async def saved_key(session: AsyncSession, user_id: int | None, fingerprint: str
 
 
 async def retire_others(session: AsyncSession, kept: ProviderKey) -> None:
-    """One installation key a cloud; the others only serve what was rented with them."""
+    """Make this the installation's key for its cloud. Earlier ones serve only what was rented with them."""
     await session.flush()
     await session.execute(
         update(ProviderKey)

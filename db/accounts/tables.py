@@ -1,4 +1,4 @@
-"""Users and how they come in; accounts at clouds and their keys."""
+"""Users and their credentials; accounts at clouds and their keys."""
 
 from datetime import datetime
 from typing import Any
@@ -80,6 +80,8 @@ class ProviderKey(Table):
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
     account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"), index=True)
+    cloud: Mapped[str]
+    """The kind of cloud (clouds/registry.py), known before the account is."""
     url: Mapped[str]
     sealed: Mapped[str]
     fingerprint: Mapped[str] = mapped_column(index=True)

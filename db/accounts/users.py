@@ -1,4 +1,4 @@
-"""Who may come in: users, their tokens and keys, their failed logins."""
+"""Users: their tokens, API keys and failed logins."""
 
 from datetime import datetime, timedelta
 
@@ -48,11 +48,11 @@ async def user_by_key(session: AsyncSession, key_hash: str) -> tuple[User, str] 
 
 
 REVOKED_CHANNEL = "revoked"
-"""Where gateways hear that a credential which they may remember is void."""
+"""On this channel gateways learn that a credential they may have cached was revoked."""
 
 
 async def tell_revoked(session: AsyncSession) -> None:
-    """Have every gateway look credentials up again, from the commit on."""
+    """Have every gateway look up credentials again, once this transaction commits."""
     await session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": REVOKED_CHANNEL})
 
 

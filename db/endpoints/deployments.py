@@ -1,6 +1,5 @@
 """Orders to serve a model: made with an instance and an endpoint, ended by their owner or by what came of them."""
 
-import json
 import secrets
 
 from sqlalchemy import func
@@ -9,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.endpoints import endpoints
 from db.endpoints.tables import Deployment, Endpoint
 from db.instances.tables import Instance
-from db.sealing import Sealer
+from db.sealing import Sealer, hash_key
 from domain.endpoints.phases import AccessType, DeploymentStage, DeploymentStatus, EndpointState
 from domain.endpoints.plans import ServePlan
 from domain.ids import new_id
@@ -44,7 +43,7 @@ async def create_deployment(
         user_id=user_id,
         path=endpoints.new_path(),
         access_type=access_type,
-        key_hash=endpoints.hash_key(key) if key else None,
+        key_hash=hash_key(key) if key else None,
         model_type=plan.model_type.value,
         model_id=plan.model_id,
         port=plan.port,
@@ -60,7 +59,7 @@ async def create_deployment(
         model_type=plan.model_type.value,
         model_id=plan.model_id,
         plan=plan.model_dump(mode="json", exclude={"env"}),
-        sealed_env=sealer.seal(json.dumps(plan.env), ENV_PURPOSE) if plan.env else None,
+        sealed_env=sealer.seal_env(plan.env, ENV_PURPOSE),
         label=label,
     )
     session.add(deployment)
@@ -71,9 +70,7 @@ async def create_deployment(
 def plan_of(deployment: Deployment, sealer: Sealer) -> ServePlan:
     """The plan with its environment opened: users put tokens there."""
     plan = ServePlan.model_validate(deployment.plan)
-    if deployment.sealed_env is None:
-        return plan
-    return plan.model_copy(update={"env": json.loads(sealer.open(deployment.sealed_env, ENV_PURPOSE))})
+    return plan.model_copy(update={"env": sealer.open_env(deployment.sealed_env, ENV_PURPOSE)})
 
 
 async def stop(session: AsyncSession, endpoint_id: str, message: str) -> None:

@@ -1,6 +1,5 @@
 """An endpoint's row: its address, and what its server is. Whatever the gateways have to know is told to them."""
 
-import hashlib
 import secrets
 from datetime import timedelta
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.endpoints.tables import Deployment, Endpoint
 from db.events import record_event
 from db.instances.tables import Instance
+from db.sealing import hash_key
 from db.session import now
 from domain.endpoints.looks import ServerSeen, silent_in_a_row
 from domain.endpoints.phases import AccessType, EndpointState, ServerTrouble
@@ -26,11 +26,6 @@ class Served(NamedTuple):
     endpoint: Endpoint
     deployment: Deployment
     instance: Instance
-
-
-def hash_key(key: str) -> str:
-    """Keys of ours are random and long, so a plain digest keeps them."""
-    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def new_key() -> str:

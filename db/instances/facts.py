@@ -50,7 +50,7 @@ def holds_all(snapshot: Snapshot | None, lease: Lease) -> bool:
 
 
 def _failed_lately(tried: Sequence[Lease]) -> int:
-    """Attempts since the last machine that worked: an old instance has many machines behind it."""
+    """Attempts since the last machine that worked. Earlier ones do not count against the limit."""
     failed = 0
     for each in tried:
         worked = each.outcome in _WORKED or each.running_at is not None

@@ -10,22 +10,25 @@ from domain.lifecycles import LIFECYCLES
 
 
 async def hibernate_after(session: AsyncSession, instance: Instance, default_minutes: float) -> timedelta | None:
-    """How long an instance is paused before it is hibernated; None for those that never are."""
-    if not LIFECYCLES[instance.kind].sleeps_when_idle:
+    """How long an instance is paused before it is hibernated; None: never."""
+    if not LIFECYCLES[instance.kind].hibernates:
         return None
     own = instance.idle_hibernate_minutes
-    return timedelta(minutes=own if own is not None else await _users(session, instance, "hibernate", default_minutes))
+    return timedelta(minutes=await _minutes(session, instance, own, "idle_hibernate_minutes", default_minutes))
 
 
 async def pause_after(session: AsyncSession, instance: Instance, default_minutes: float) -> timedelta | None:
-    """How long an instance is idle before it is paused; None for those that never are."""
+    """How long an instance is idle before it is paused; None: never, which is also what 0 minutes mean."""
     if not LIFECYCLES[instance.kind].sleeps_when_idle:
         return None
     own = instance.idle_pause_minutes
-    return timedelta(minutes=own if own is not None else await _users(session, instance, "pause", default_minutes))
+    minutes = await _minutes(session, instance, own, "idle_pause_minutes", default_minutes)
+    return timedelta(minutes=minutes) if minutes > 0 else None
 
 
-async def _users(session: AsyncSession, instance: Instance, word: str, default: float) -> float:
+async def _minutes(session: AsyncSession, instance: Instance, own: float | None, of_user: str, default: float) -> float:
+    if own is not None:
+        return own
     row = await session.get(UserSettings, instance.user_id)
-    chosen = (row.settings if row else {}).get(f"idle_{word}_minutes")
+    chosen = None if row is None else row.settings.get(of_user)
     return default if chosen is None else float(chosen)

@@ -1,4 +1,4 @@
-"""What is known of an instance's use, read for the judge; and the verdict, kept for display."""
+"""Reads what is known of an instance's use, for the decision whether it is idle; records that decision for display."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.accounts.tables import UserSettings
 from db.alarms import close_alarms, raise_alarm
 from db.events import record_event
+from db.instances.idle_policy import pause_after
 from db.instances.tables import Instance
 from db.machines.agent_reports import status_of
 from db.machines.tables import AgentReport, Lease
@@ -36,7 +37,7 @@ class IdleDefaults:
 
 
 async def idle_facts(session: AsyncSession, instance: Instance, defaults: IdleDefaults) -> IdleFacts | None:
-    """Everything the judge needs; None when there is nothing to judge: it does not run, or is no interactive one."""
+    """What the decision is taken from; None for an instance that does not run or never pauses by itself."""
     if not LIFECYCLES[instance.kind].sleeps_when_idle or instance.status is not InstanceStatus.RUNNING:
         return None
     lease = None if instance.lease_id is None else await session.get(Lease, instance.lease_id)
@@ -73,12 +74,9 @@ def _with_report(facts: IdleFacts, report: AgentReport) -> IdleFacts:
 
 async def _policy(session: AsyncSession, instance: Instance, defaults: IdleDefaults) -> IdlePolicy:
     row = await session.get(UserSettings, instance.user_id)
-    own = {} if row is None else row.settings
-    minutes = (instance.idle_pause_minutes, own.get("idle_pause_minutes"), defaults.pause_minutes)
-    window = next(float(each) for each in minutes if each is not None)
-    cap = own.get("unattended_usd")
+    cap = None if row is None else row.settings.get("unattended_usd")
     return IdlePolicy(
-        pause_after=timedelta(minutes=window) if window > 0 else None,
+        pause_after=await pause_after(session, instance, defaults.pause_minutes),
         report_every=timedelta(seconds=defaults.agent_seconds),
         repair_after=timedelta(seconds=defaults.repair_seconds),
         unattended_usd=defaults.unattended_usd if cap is None else float(cap),
@@ -98,15 +96,15 @@ async def _others(session: AsyncSession, lease_id: str) -> tuple[int, datetime |
 
 
 async def record_decision(session: AsyncSession, instance: Instance, decision: IdleDecision) -> None:
-    """Keep what is shown of it; tell the owner of a silent agent, once until it speaks again."""
+    """Record the decision for display. A silent agent is reported to the owner once, until it reports again."""
     instance.idle_since, instance.will_pause_at = decision.idle_since, decision.will_pause_at
     if decision.alarm:
-        await _tell_of_silence(session, instance, decision)
+        await _report_silence(session, instance, decision)
     elif not decision.silent:
         await close_alarms(session, SILENT_AGENT, alarm_text(instance.id))
 
 
-async def _tell_of_silence(session: AsyncSession, instance: Instance, decision: IdleDecision) -> None:
+async def _report_silence(session: AsyncSession, instance: Instance, decision: IdleDecision) -> None:
     text = alarm_text(instance.id)
     is_open = select(Alarm.id).where(Alarm.kind == SILENT_AGENT, Alarm.text == text, Alarm.closed_at.is_(None))
     if await session.scalar(is_open) is None:

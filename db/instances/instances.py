@@ -1,4 +1,4 @@
-"""Making an instance that somebody works on: its row, its SSH address for life, its wish to run."""
+"""Creates an instance that somebody works on: its row, and the SSH address that it keeps for life."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class Address(NamedTuple):
 
 
 class NewInstance(NamedTuple):
-    """What its maker decides of an instance; the rest follows from its life."""
+    """What is given when an instance is created."""
 
     user_id: int
     provider_key_id: int

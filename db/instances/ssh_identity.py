@@ -31,7 +31,7 @@ def open_identity(sealer: Sealer, sealed: str) -> asyncssh.SSHKey:
 
 
 async def shared_identity(session: AsyncSession, sealer: Sealer) -> str:
-    """The sealed host key of the shared port. Whoever asks first makes it; all get the same."""
+    """The sealed host key of the shared port. The first call makes it; all later ones get the same."""
     await ensure_installation(session)
     _, fresh = new_identity(sealer)
     nobody_yet = Installation.sealed_ssh_host_key.is_(None)

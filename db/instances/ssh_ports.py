@@ -1,7 +1,7 @@
-"""SSH ports: one for each instance, for life, and left alone for a while after it.
+"""SSH ports: one for each instance, for life. A port is not given to another instance for a while afterwards.
 
-Gateways listen on every row that does not rest, and keep a few spare rows ahead, so that an instance is born with a
-port that is bound already.
+Gateways listen on every port that is not resting and keep a few spare ones, so that a new instance gets a port that is
+bound already.
 """
 
 from datetime import timedelta
@@ -15,7 +15,7 @@ from db.notify import notify_instance
 from domain.refusals import Refusal
 
 QUARANTINE = timedelta(days=30)
-"""Somebody's known_hosts may still say that the last instance lives there."""
+"""How long a port rests: users' known_hosts may still have the last instance's key for it."""
 
 _ONE_AT_A_TIME = 7_264_502
 
@@ -51,7 +51,7 @@ async def take_port(session: AsyncSession, shard: str, ports: range, instance_id
 
 
 async def free_port(session: AsyncSession, instance_id: int) -> None:
-    """The instance is over: its port rests before another gets it."""
+    """The instance is over: its port rests before another instance gets it."""
     await session.execute(
         update(SshPort)
         .where(SshPort.instance_id == instance_id)
@@ -67,14 +67,14 @@ async def next_spare(session: AsyncSession, shard: str, ports: range, wanted: in
 
 
 async def keep_spare(session: AsyncSession, shard: str, port: int, *, usable: bool) -> None:
-    """Write a port down as bound and spare; one that another program has rests like a used one."""
+    """Record a port as bound and spare. One that another program has rests like a used one."""
     freed_at = None if usable else func.clock_timestamp()
     row = insert(SshPort).values(shard=shard, port=port, instance_id=None, freed_at=freed_at)
     await session.execute(row.on_conflict_do_nothing())
 
 
 async def rest_port(session: AsyncSession, shard: str, port: int) -> None:
-    """A spare port that cannot be bound any more is nobody's for a while. An instance's stays the instance's."""
+    """Let a spare port rest that cannot be bound any more. An instance's port stays with its instance."""
     row = update(SshPort).where(SshPort.shard == shard, SshPort.port == port, SshPort.instance_id.is_(None))
     await session.execute(row.where(SshPort.freed_at.is_(None)).values(freed_at=func.clock_timestamp()))
 

@@ -11,7 +11,7 @@ from domain.instances.phases import Desired, InstanceKind, InstanceStatus, SshWa
 
 
 class SshPort(Table):
-    """A port of the SSH gateway and whose it is. `instance_id` None: bound and spare; `freed_at`: in quarantine."""
+    """A port of the SSH gateway. `instance_id` None: bound and spare; `freed_at`: since when it rests."""
 
     __tablename__ = "ssh_ports"
     shard: Mapped[str] = mapped_column(primary_key=True)
@@ -37,15 +37,15 @@ class Instance(Table):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     running_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    # What follows is for instances that keep files: they sleep, wake, and have an SSH address of their own.
+    # The columns below are for instances that keep files: they sleep, wake, and have an SSH address.
     persist: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     """Paths that outlive the machine."""
     epoch: Mapped[int] = mapped_column(default=0, server_default="0")
-    """Rises whenever the files move to another machine: what an older machine still says or sends is void."""
+    """Increased whenever the files move to another machine; what comes from a machine of an older epoch is ignored."""
     data_lease_id: Mapped[str | None]
     """The lease whose machine holds the instance's files as they are now."""
     restore_snapshot_id: Mapped[str | None]
-    """This snapshot has to be on the machine before the instance runs."""
+    """This snapshot must be restored before the instance runs."""
     requested_by: Mapped[str] = mapped_column(default="", server_default="")
     requested_at: Mapped[datetime | None]
     status_at: Mapped[datetime | None]

@@ -1,4 +1,4 @@
-"""The report of an instance's last wake, read off the rows that the wake left behind."""
+"""Makes the report of an instance's last wake from the rows that the wake wrote."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,5 @@
 """Jobs' rows: made, admitted to a machine in order, judged, ended."""
 
-import json
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -51,14 +50,14 @@ async def create_job(
     spec: JobSpec,
     env: dict[str, str],
 ) -> Job:
-    """Write a queued job: the row demands everything that follows."""
+    """Write a queued job. Everything that follows is started because of this row."""
     job = Job(
         id=new_id("job"),
         user_id=user_id,
         provider_key_id=provider_key_id,
         name=name,
         spec=spec.model_dump(mode="json"),
-        sealed_env=sealer.seal(json.dumps(env), ENV_PURPOSE) if env else None,
+        sealed_env=sealer.seal_env(env, ENV_PURPOSE),
         message="Waiting for its turn.",
         notes=[],
     )
@@ -70,11 +69,11 @@ async def create_job(
 
 
 def env_of_job(sealer: Sealer, job: Job) -> dict[str, str]:
-    return {} if job.sealed_env is None else dict(json.loads(sealer.open(job.sealed_env, ENV_PURPOSE)))
+    return sealer.open_env(job.sealed_env, ENV_PURPOSE)
 
 
 async def say(session: AsyncSession, job: Job, kind: str, text: str) -> None:
-    """One more sentence of its timeline; whoever watches it looks again."""
+    """Add a sentence to its timeline, and notify those who watch it."""
     await record_event(session, job.user_id, f"job:{job.id}", kind, text)
     await notify_job(session, job.number)
 
@@ -146,24 +145,24 @@ def waiting_before(job: Job) -> ColumnElement[bool]:
 
 
 def _holding_up() -> ColumnElement[bool]:
-    """Not tried yet, or waiting for what later jobs would take away."""
+    """Not tried yet, or waiting for what later jobs would take from it."""
     return or_(Job.waiting.is_(None), Job.waiting.in_([each for each in Waiting if each.holds_up_others]))
 
 
 async def place_in_queue(session: AsyncSession, job: Job) -> int:
-    """1: it is the next of its user's."""
+    """Its place among the queued jobs of its user; 1: the next."""
     before = await session.scalar(select(func.count()).select_from(Job).where(waiting_before(job)))
     return (before or 0) + 1
 
 
 async def next_in_queue(session: AsyncSession, user_id: int) -> str | None:
-    """The job of a user's that should be tried when something became free."""
+    """The user's job to try next, when something became free."""
     first = select(Job.id).where(Job.user_id == user_id, Job.status == JobStatus.QUEUED, Job.wanted, _holding_up())
     return await session.scalar(first.order_by(Job.number).limit(1))
 
 
 async def next_without_offer(session: AsyncSession, provider_key_id: int) -> Sequence[str]:
-    """The jobs, of whichever user, that a machine given back on this key may help: the oldest few."""
+    """The oldest few jobs, of all users, that may start now that a machine of this key was released."""
     waiting = Job.status == JobStatus.QUEUED, Job.waiting == Waiting.NO_OFFERS, Job.wanted
     first = select(Job.id).where(Job.provider_key_id == provider_key_id, *waiting).order_by(Job.number)
     return (await session.scalars(first.limit(CALLED_AT_ONCE))).all()
@@ -174,12 +173,12 @@ async def admit(
 ) -> tuple[JobAttempt, Lease]:
     """Give a queued job its next attempt: an instance of its own, and the lease that gets it a machine.
 
-    One at a time for a user, in the order of arrival. The caller holds the job's row; all is taken back when it raises.
+    A user's jobs are admitted one at a time, in the order of arrival. The caller holds the job's row.
 
     Raises:
         NotItsTurn, SpendingCapReached, GpuLimitReached, NoOfferFree
     """
-    # `key_share`: who writes a row that points at the user (a lease, an event) is not held up, and no cycle comes of it
+    # `key_share` does not block writers of rows that refer to the user (leases, events), so no deadlock is possible
     await session.execute(select(User.id).where(User.id == job.user_id).with_for_update(key_share=True))
     ahead = await session.scalar(select(func.count()).select_from(Job).where(waiting_before(job), _holding_up()))
     if ahead:
@@ -234,7 +233,7 @@ def open_jobs() -> Select[Job]:
 
 
 async def cancel_job(session: AsyncSession, job: Job) -> bool:
-    """Its owner wants it no longer. True: its workflow has work to do; a job without a machine is over at once.
+    """Cancel the job. True: its workflow has work to do; a job without a machine is over at once.
 
     The caller holds the row, and has seen that it is not over.
     """
@@ -252,7 +251,7 @@ async def cancel_job(session: AsyncSession, job: Job) -> bool:
 async def conclude(
     session: AsyncSession, job: Job, status: JobStatus, reason: str, *, keep_for: timedelta | None
 ) -> None:
-    """The job is over, and nobody begins with its checkpoints any more. `keep_for`: how long its artifacts are kept."""
+    """Conclude the job and drop its checkpoints. `keep_for`: how long its artifacts are kept."""
     for instance in await instances_of_job(session, job.id):
         await snapshots.delete_all(session, instance.id)
     job.status, job.message, job.waiting = status, reason, None

@@ -1,6 +1,6 @@
 """What an attempt printed, as it was followed: pieces by their place in the stream, the newest few megabytes of each.
 
-Place and data are written in one transaction, so nothing is missed and nothing repeated, whoever dies in between. The
+Place and data are written in one transaction, so a crash neither loses nor repeats output. The
 whole of it is in `stdout.log` and `stderr.log` of the artifacts once the job has ended.
 """
 
@@ -40,14 +40,14 @@ async def append(session: AsyncSession, attempt_id: str, stream: Stream, start: 
 
 
 def known(attempt: JobAttempt, stream: Stream) -> int:
-    """How many bytes of a stream were followed so far."""
+    """How many bytes of a stream have been fetched so far."""
     return attempt.stdout_bytes if stream is Stream.STDOUT else attempt.stderr_bytes
 
 
 async def read(
     session: AsyncSession, attempt_id: str, stream: Stream, start: int, most: int = 1 << 20
 ) -> tuple[int, bytes]:
-    """What follows byte `start`: where it really begins (later, if the rest is not kept), and the bytes."""
+    """The output from byte `start` on: where it really begins (later, if older output is gone), and the bytes."""
     mine = (JobOutput.attempt_id == attempt_id) & (JobOutput.stream == stream)
     rows = (
         await session.execute(
@@ -69,7 +69,7 @@ async def read(
 
 
 async def tail(session: AsyncSession, attempt: JobAttempt, stream: Stream, most: int) -> tuple[int, bytes]:
-    """The last `most` bytes that were followed, or fewer after a gap: where they begin, and they."""
+    """The last `most` bytes, or fewer after a gap: where they begin, and the bytes."""
     end = known(attempt, stream)
     start, data = await read(session, attempt.id, stream, max(0, end - most), most)
     while start + len(data) < end:
@@ -81,7 +81,7 @@ async def tail(session: AsyncSession, attempt: JobAttempt, stream: Stream, most:
 
 
 async def trim(session: AsyncSession, *, older_than: timedelta) -> None:
-    """Of attempts that ended longer ago, only the last pieces stay."""
+    """Delete all but the last pieces of attempts that ended before this time."""
     ended = (JobAttempt.id == JobOutput.attempt_id) & (JobAttempt.ended_at < func.clock_timestamp() - older_than)
     sizes = {Stream.STDOUT: JobAttempt.stdout_bytes, Stream.STDERR: JobAttempt.stderr_bytes}
     for stream, size in sizes.items():
@@ -90,7 +90,7 @@ async def trim(session: AsyncSession, *, older_than: timedelta) -> None:
 
 
 async def note_follower(session: AsyncSession, job: Job) -> None:
-    """Somebody watches the output: it is fetched more often for a while."""
+    """Note that somebody watches the output, so that it is fetched more often for a while."""
     present = await now(session)
     if job.followed_at is None or present - job.followed_at > NOTED_EVERY:
         row = await session.get_one(Job, job.id, with_for_update=True)

@@ -67,7 +67,7 @@ class JobAttempt(Table):
     collect_at: Mapped[datetime | None]
     """Its files could not be fetched: its machine waits stopped, and is started for the next try then."""
     parked_until: Mapped[datetime | None]
-    """And goes without them after this."""
+    """After this time its files are given up."""
     restored_from: Mapped[str | None]
     """The checkpoint that its `/workspace` began with."""
 

@@ -1,4 +1,4 @@
-"""What machines' agents say, kept by our clock. One row a lease: the last word."""
+"""The last report of each lease's agent. Times are ours."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from domain.machines.machines import MachineSeen, Seen
 from domain.machines.phases import LeaseState
 
 AWAITED = (LeaseState.RENTED, LeaseState.STARTING)
-"""Somebody waits for the machine: the first word of a new boot says that it is there."""
+"""In these states a workflow waits for the machine: the first report of a new boot shows that it is up."""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """`seen`: what to tell the lease's workflow, when this is the first word of a boot that is waited for."""
+    """`seen`: what to signal to the lease's workflow, when a boot is waited for and this is its first report."""
 
     at: datetime
     in_use: bool
@@ -76,7 +76,7 @@ async def _arrived(session: AsyncSession, lease: Lease, status: AgentStatus, now
 
 
 async def report_of(session: AsyncSession, lease_id: str) -> AgentReport | None:
-    """The last word of a lease's machine."""
+    """The last report of the lease's machine."""
     return await session.get(AgentReport, lease_id)
 
 

@@ -26,7 +26,7 @@ def lease_token(sealer: Sealer, lease_id: str, purpose: str) -> str:
 
 
 def lease_of(sealer: Sealer, token: str, purpose: str) -> str | None:
-    """Whose token it is; None: nobody's, or another service's. Whether the lease still lives is another question."""
+    """The lease that the token belongs to; None: it is invalid, or for another service. The lease may be over."""
     lease_id, _, signature = token.rpartition(".")
     if len(token) > MOST_CHARACTERS or not token.isascii() or not is_id("lease", lease_id):
         return None
@@ -35,7 +35,7 @@ def lease_of(sealer: Sealer, token: str, purpose: str) -> str | None:
 
 
 async def living_lease(session: AsyncSession, lease_id: str) -> Lease | None:
-    """The lease, while tokens of it are good: until its machine is being given back."""
+    """The lease, if its tokens are still valid: they are until its machine is being released."""
     lease = await session.get(Lease, lease_id)
     if lease is None or lease.state in (LeaseState.RELEASING, LeaseState.CLOSED):
         return None

@@ -87,7 +87,7 @@ async def reserve(
         return present
     await session.execute(select(Account.id).where(Account.id == request.account_id).with_for_update())
     shunned_offers, shunned_hosts = await _shunned(session, request.account_id, request.holder)
-    free = [each for each in offers if each.id not in shunned_offers and each.machine_id not in shunned_hosts]
+    free = [each for each in offers if each.id not in shunned_offers and each.host_id not in shunned_hosts]
     if not free:
         raise NoOfferFree
     await check_limits(session, request.user_id, free[0], limits)
@@ -103,7 +103,7 @@ def _is_good(lease: Lease) -> bool:
     return not over and lease.start_refused is None
 
 
-async def _shunned(session: AsyncSession, account_id: int, holder: Holder) -> tuple[set[int], set[int]]:
+async def _shunned(session: AsyncSession, account_id: int, holder: Holder) -> tuple[set[str], set[str]]:
     """Offers that are taken, or failed this holder lately; hosts that failed one of ours lately."""
     lately = func.coalesce(Lease.closed_at, func.now()) > func.now() - TRIED_LATELY
     tried = and_(of_holder(holder), Lease.outcome != LeaseOutcome.SERVED, lately)
@@ -113,12 +113,12 @@ async def _shunned(session: AsyncSession, account_id: int, holder: Holder) -> tu
         Lease.outcome.in_([LeaseOutcome.BOOT_FAILED, LeaseOutcome.LOST]),
     )
     rows = await session.execute(
-        select(Lease.offer_id, Lease.machine_id, taken_or_tried, failed).where(or_(taken_or_tried, failed))
+        select(Lease.offer_id, Lease.host_id, taken_or_tried, failed).where(or_(taken_or_tried, failed))
     )
     offers, hosts = set(), set()
-    for offer_id, machine_id, is_taken, has_failed in rows:
+    for offer_id, host_id, is_taken, has_failed in rows:
         offers |= {offer_id} if is_taken else set()
-        hosts |= {machine_id} if has_failed else set()
+        hosts |= {host_id} if has_failed else set()
     return offers, hosts
 
 
@@ -134,7 +134,7 @@ def _lease(installation: str, request: LeaseRequest, offer: Offer, keys: LeaseKe
         label=str(Label(installation, lease_id)),
         spec=request.spec.model_dump(mode="json"),
         offer_id=offer.id,
-        machine_id=offer.machine_id,
+        host_id=offer.host_id,
         gpu_name=offer.gpu_name,
         num_gpus=offer.num_gpus,
         dph_total=offer.dph_total,
@@ -181,7 +181,7 @@ async def seconds_since_asked(session: AsyncSession, lease_id: str) -> float:
     return float(await session.scalar(select(age).where(Lease.id == lease_id)) or 0.0)
 
 
-async def mark_rented(session: AsyncSession, lease_id: str, cloud_id: int) -> None:
+async def mark_rented(session: AsyncSession, lease_id: str, cloud_id: str) -> None:
     """The cloud's id is known. A lease that is being released keeps its state, and its machine will be released."""
     await session.execute(
         update(Lease)

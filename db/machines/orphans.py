@@ -10,8 +10,8 @@ from db.machines.tables import Lease, Orphan
 from domain.machines.phases import LeaseState
 from domain.machines.reaping import Candidate, Finding, KnownLease, ReapAction, Sighting
 
-WORD_HOLDS = timedelta(hours=1)
-"""For how long a person's word that the reaper may act is good."""
+PERMISSION_HOLDS = timedelta(hours=1)
+"""How long a person's permission to the reaper holds."""
 
 
 async def known_leases(session: AsyncSession, labels: Sequence[str]) -> dict[str, KnownLease]:
@@ -20,7 +20,7 @@ async def known_leases(session: AsyncSession, labels: Sequence[str]) -> dict[str
     return {label: KnownLease(is_open=state is not LeaseState.CLOSED, cloud_id=id) for label, state, id in rows}
 
 
-async def sightings(session: AsyncSession, account_id: int) -> dict[int, Sighting]:
+async def sightings(session: AsyncSession, account_id: int) -> dict[str, Sighting]:
     rows = await session.scalars(select(Orphan).where(Orphan.account_id == account_id, Orphan.ended_at.is_(None)))
     return {
         row.cloud_id: Sighting(
@@ -34,7 +34,7 @@ async def sightings(session: AsyncSession, account_id: int) -> dict[int, Sightin
 
 
 async def present(session: AsyncSession) -> Sequence[Orphan]:
-    """The machines under suspicion now, of all accounts."""
+    """The candidates of all accounts: machines that the reaper may have to stop or destroy."""
     rows = await session.scalars(
         select(Orphan).where(Orphan.ended_at.is_(None)).order_by(Orphan.account_id, Orphan.cloud_id)
     )
@@ -42,9 +42,9 @@ async def present(session: AsyncSession) -> Sequence[Orphan]:
 
 
 async def permit(session: AsyncSession, shown: Sequence[Orphan]) -> int:
-    """A person has looked at these rows, as they are here: the reaper may take its next step with each of them.
+    """A person allows the reaper to take its next action on each of these machines, as they are shown.
 
-    Returns how many are still under the suspicion that was shown.
+    Returns how many are still candidates for the reason shown.
     """
     count = 0
     for row in shown:
@@ -58,7 +58,7 @@ async def permit(session: AsyncSession, shown: Sequence[Orphan]) -> int:
                 Orphan.first_seen_at == row.first_seen_at,
                 Orphan.ended_at.is_(None),
             )
-            .values(permitted_until=func.clock_timestamp() + WORD_HOLDS)
+            .values(permitted_until=func.clock_timestamp() + PERMISSION_HOLDS)
             .returning(Orphan.cloud_id)
         )
         count += permitted.scalar() is not None
@@ -66,9 +66,9 @@ async def permit(session: AsyncSession, shown: Sequence[Orphan]) -> int:
 
 
 async def note(session: AsyncSession, account_id: int, found: Sequence[Candidate]) -> None:
-    """Remember the suspects of a listing, and forget those of earlier ones that are no longer suspect.
+    """Record the candidates of a listing, and drop those of earlier listings that are none any more.
 
-    A suspicion that changed, or was given up in between, starts its time anew.
+    One whose reason changed, or that was no candidate in between, starts its waiting time again.
     """
     now = func.clock_timestamp()
     ids = [candidate.cloud_id for candidate in found]
@@ -100,7 +100,7 @@ async def _note_one(session: AsyncSession, account_id: int, candidate: Candidate
     await session.flush()
 
 
-async def record_action(session: AsyncSession, account_id: int, cloud_id: int, action: ReapAction) -> None:
+async def record_action(session: AsyncSession, account_id: int, cloud_id: str, action: ReapAction) -> None:
     column = Orphan.stopped_at if action is ReapAction.STOP else Orphan.ended_at
     await session.execute(
         update(Orphan)
@@ -110,7 +110,7 @@ async def record_action(session: AsyncSession, account_id: int, cloud_id: int, a
 
 
 async def database_time(session: AsyncSession) -> datetime:
-    """The one clock that all sweeps go by."""
+    """The database's clock, which all sweeps use."""
     found = await session.scalars(select(func.clock_timestamp()))
     now: datetime = found.one()
     return now

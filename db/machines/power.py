@@ -1,8 +1,8 @@
 """Stopping and starting machines with their disks kept: the lease's transitions, each a compare-and-set.
 
-Times are the database's. `ran_until` is when the machine last ran, as far as the files go: a snapshot taken earlier
-does not hold their newest state. A start that never got as far as `running` does not count: nobody was let in, and what
-`onstart` does is done again on any machine.
+Times are the database's. `ran_until` is when the machine last ran with users on it: a snapshot taken earlier does not
+hold the newest files. A start that never reached `running` does not count: no user was let in, and `onstart` runs again
+on any machine.
 """
 
 from sqlalchemy import func, update
@@ -13,7 +13,7 @@ from domain.machines.phases import LeaseState, Power
 
 
 async def mark_stopping(session: AsyncSession, lease_id: str) -> bool:
-    """Right before the cloud is asked to stop it. False: its holder wants it running by now."""
+    """Called right before the cloud is asked to stop it. False: its holder wants it running by now."""
     stopping = await session.execute(
         update(Lease)
         .where(
@@ -28,7 +28,7 @@ async def mark_stopping(session: AsyncSession, lease_id: str) -> bool:
 
 
 async def mark_stopped(session: AsyncSession, lease_id: str, *, found: bool = False) -> None:
-    """The cloud shows it stopped. `found`: nobody of us asked, so what it last wrote may be in no snapshot."""
+    """The cloud shows it stopped. `found`: we did not ask for that, so its last writes may be in no snapshot."""
     now = func.clock_timestamp()
     expected = LeaseState.RUNNING if found else LeaseState.STOPPING
     values: dict[str, object] = {
@@ -42,7 +42,7 @@ async def mark_stopped(session: AsyncSession, lease_id: str, *, found: bool = Fa
 
 
 async def mark_starting(session: AsyncSession, lease_id: str) -> bool:
-    """Right before the cloud is asked to start it. False: its holder wants it stopped by now."""
+    """Called right before the cloud is asked to start it. False: its holder wants it stopped by now."""
     starting = await session.execute(
         update(Lease)
         .where(
@@ -57,7 +57,7 @@ async def mark_starting(session: AsyncSession, lease_id: str) -> bool:
 
 
 async def mark_start_refused(session: AsyncSession, lease_id: str, reason: str) -> None:
-    """It does not start, and its queued start is cancelled: it is stopped, as it was."""
+    """It does not start and its queued start was cancelled: it counts as stopped again."""
     await session.execute(
         update(Lease)
         .where(Lease.id == lease_id, Lease.state.in_([LeaseState.STARTING, LeaseState.STOPPED]))
@@ -66,7 +66,7 @@ async def mark_start_refused(session: AsyncSession, lease_id: str, reason: str) 
 
 
 async def mark_running_again(session: AsyncSession, lease_id: str) -> None:
-    """SSH answers and the GPU works. The time that it was stopped is added up, for it was cheaper."""
+    """SSH answers and the GPU works. The time it was stopped is added up, since it cost less."""
     now = func.clock_timestamp()
     stopped = func.extract("epoch", now - func.coalesce(Lease.stopped_at, now))
     await session.execute(

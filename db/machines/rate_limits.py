@@ -13,7 +13,7 @@ from db.machines.tables import RequestSlot
 
 
 async def push_back(session: AsyncSession, account_id: int, endpoint: str, pause: timedelta) -> None:
-    """The cloud was asked too soon: nobody asks this endpoint again before the pause is over."""
+    """The cloud refused a request as too early: send none to this endpoint before the pause is over."""
     later = func.clock_timestamp() + pause
     await session.execute(
         insert(RequestSlot)
@@ -33,7 +33,7 @@ async def take_slot(
     burst: int = 1,
     idle: timedelta = timedelta(0),
 ) -> float:
-    """Take the next request to an endpoint. Returns 0.0 when taken, else the seconds after which to come back.
+    """Take the next request to an endpoint. Returns 0.0 when taken, else the seconds to wait before trying again.
 
     `idle`: for how long it must have been free before this caller takes it.
     """

@@ -1,4 +1,4 @@
-"""A machine that the cloud does not let go of for long: its owner is told, for it is paid for meanwhile."""
+"""Alarms for machines that the cloud takes long to release: they cost money meanwhile."""
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,7 +10,7 @@ SLOW_ALARM = "release_slow"
 
 
 async def tell_if_slow(session: AsyncSession, lease: Lease, after_seconds: float) -> None:
-    """Raise the alarm once the release is under way for longer than that, by the database's clock."""
+    """Raise the alarm once the release has taken longer than `after`, by the database's clock."""
     age = func.extract("epoch", func.clock_timestamp() - Lease.releasing_at)
     seconds = await session.scalar(select(age).where(Lease.id == lease.id))
     if seconds is not None and float(seconds) > after_seconds:
@@ -18,12 +18,12 @@ async def tell_if_slow(session: AsyncSession, lease: Lease, after_seconds: float
 
 
 async def no_longer_slow(session: AsyncSession, lease: Lease) -> None:
-    """It is gone: whatever was told of it is over."""
+    """The machine is gone: close its alarm."""
     await close_alarms(session, SLOW_ALARM, _words(lease))
 
 
 def _words(lease: Lease) -> str:
-    """The same from try to try, whatever is found out or answered meanwhile, so that it is one alarm."""
+    """The text stays the same in each attempt, so that there is one alarm."""
     return (
         f"The machine labelled {lease.label} was to be given back, and the cloud does not say that it is gone. It may "
         f"cost up to {lease.dph_total:.3f} USD/h. The cloud is asked again and again; look in its own console too."

@@ -1,9 +1,9 @@
-"""Leases, what the agents of machines say, the reaper's notes, and the limits of clouds."""
+"""Leases, agents' reports, the reaper's candidates, and request limits of clouds."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, func, text
+from sqlalchemy import ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.tables import Table
@@ -12,7 +12,7 @@ from domain.machines.phases import LeaseOutcome, LeaseState, Power, SshWay
 
 
 class AgentReport(Table):
-    """The last thing that a machine's agent said, by our clock. `body` is an `AgentStatus`."""
+    """The last report of a machine's agent, with our time. `body` is an `AgentStatus`."""
 
     __tablename__ = "agent_reports"
     lease_id: Mapped[str] = mapped_column(primary_key=True)
@@ -20,7 +20,7 @@ class AgentReport(Table):
     first_at: Mapped[datetime]
     at: Mapped[datetime]
     active_at: Mapped[datetime | None]
-    """When it last said that somebody or something works there."""
+    """When it last reported that a person or a program works there."""
     why_active: Mapped[str] = mapped_column(default="")
     gpu_util: Mapped[float | None]
     version: Mapped[str] = mapped_column(default="")
@@ -51,8 +51,8 @@ class Lease(Table):
     label: Mapped[str] = mapped_column(unique=True)
     spec: Mapped[dict[str, Any]]
     """A `MachineSpec`: all that the rent request needs to know."""
-    offer_id: Mapped[int] = mapped_column(BigInteger)
-    machine_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    offer_id: Mapped[str]
+    host_id: Mapped[str] = mapped_column(index=True)
     gpu_name: Mapped[str]
     num_gpus: Mapped[int]
     dph_total: Mapped[float]
@@ -61,7 +61,7 @@ class Lease(Table):
     wanted: Mapped[bool] = mapped_column(default=True)
     outcome: Mapped[LeaseOutcome] = mapped_column(default=LeaseOutcome.PENDING)
     reason: Mapped[str] = mapped_column(default="")
-    cloud_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    cloud_id: Mapped[str | None] = mapped_column(index=True)
     seen: Mapped[dict[str, Any]] = mapped_column(default=dict)
     ssh_way: Mapped[SshWay] = mapped_column(default=SshWay.DIRECT, server_default=SshWay.DIRECT.value)
     """By which way it was reached last; the relay where its direct port stays closed."""
@@ -75,10 +75,10 @@ class Lease(Table):
     releasing_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     keeps_files: Mapped[bool] = mapped_column(default=False, server_default="false")
-    """Its disk holds a user's work: when it is found stopped it is kept stopped, not given back."""
+    """Its disk has a user's files: if it is found stopped, it is kept stopped and not released."""
     power: Mapped[Power] = mapped_column(default=Power.RUNNING, server_default=Power.RUNNING.value)
     start_refused: Mapped[str | None]
-    """Why the machine could not be started again; cleared by the next wish."""
+    """Why the machine could not be started again; cleared by the next request."""
     storage_dph: Mapped[float] = mapped_column(default=0.0, server_default="0")
     """USD/h that it costs while it is stopped."""
     stopped_at: Mapped[datetime | None]
@@ -96,16 +96,16 @@ class Orphan(Table):
 
     __tablename__ = "orphans"
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
-    cloud_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    cloud_id: Mapped[str] = mapped_column(primary_key=True)
     label: Mapped[str]
     finding: Mapped[str]
     first_seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     stopped_at: Mapped[datetime | None]
     permitted_until: Mapped[datetime | None]
-    """A person has looked: until then the next action on this machine does not count for the reaper's brake."""
+    """Until then a person allows the next action on this machine; it does not count for the safety limit."""
     ended_at: Mapped[datetime | None]
-    """Destroyed by us, or under no suspicion any more."""
+    """Destroyed by us, or no candidate any more."""
 
 
 class RequestSlot(Table):

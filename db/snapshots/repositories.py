@@ -1,4 +1,4 @@
-"""An instance's repository in the vault: its password, and whose turn it is to work on it from our side."""
+"""An instance's repository in the vault: its password, and a lock for our own work on it."""
 
 import secrets
 
@@ -14,7 +14,7 @@ _TURNS = 7_264_503
 
 
 async def ensure_repository(session: AsyncSession, sealer: Sealer, instance_id: int) -> str:
-    """The repository's password, made with the first call and the same ever after. Commit before it is used."""
+    """The repository's password, made at the first call. Commit before it is used."""
     made = sealer.seal(secrets.token_urlsafe(32), PASSWORD_PURPOSE)
     values = {"instance_id": instance_id, "sealed_password": made}
     await session.execute(insert(VaultRepository).values(values).on_conflict_do_nothing())
@@ -27,10 +27,10 @@ async def password_of(session: AsyncSession, sealer: Sealer, instance_id: int) -
 
 
 async def take_turn(session: AsyncSession, instance_id: int) -> bool:
-    """Whether nobody else of ours tidies or makes the repository; held until the transaction ends."""
+    """Lock the repository for tidying or making it, until the transaction ends. False: another process has it."""
     return bool(await session.scalar(select(func.pg_try_advisory_xact_lock(_TURNS, instance_id))))
 
 
 async def forget_repository(session: AsyncSession, instance_id: int) -> None:
-    """It is gone from the store."""
+    """The repository was removed from the store."""
     await session.execute(delete(VaultRepository).where(VaultRepository.instance_id == instance_id))

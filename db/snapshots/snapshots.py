@@ -1,4 +1,4 @@
-"""Snapshots' rows. A snapshot exists because its row says so; what the repository holds beside them is rubbish."""
+"""Snapshots' rows. Only snapshots with a row exist; what else a repository holds is deleted when it is tidied."""
 
 from collections.abc import Sequence
 
@@ -52,7 +52,7 @@ async def begin(
     tags: Sequence[str] = (),
     final: bool = False,
 ) -> Snapshot:
-    """The row of a snapshot that shall be taken now; the same again when it is there.
+    """Write the row of a snapshot to take now, unless it is there already.
 
     Raises:
         NothingRuns: no machine holds the instance's files.
@@ -83,14 +83,14 @@ async def begin(
 
 
 async def _give_up_earlier(session: AsyncSession, row: Snapshot) -> None:
-    """What the instance's workflow began before it was terminated, nobody finishes."""
+    """Fail snapshots that the instance's workflow began before it was terminated: nobody finishes them."""
     for each in await of_instance(session, row.instance_id):
         if each.status is SnapshotStatus.CREATING and OWN_TAGS.intersection(each.tags):
             await mark_failed(session, each.id, "Given up with the flow that took it; another was begun.")
 
 
 async def mark_begun(session: AsyncSession, snapshot_id: str) -> None:
-    """From here on its files are read; said once, before the machine is told."""
+    """Record that its files are read from now on. Called once, before the machine is asked."""
     now = func.clock_timestamp()
     await session.execute(
         update(Snapshot)
@@ -110,7 +110,7 @@ async def mark_progress(session: AsyncSession, snapshot_id: str, bytes_done: int
 async def mark_ready(
     session: AsyncSession, row: Snapshot, restic_id: str, *, size: int, added: int, files: int
 ) -> bool:
-    """False: it failed or was cancelled meanwhile, and stays so; what the repository has of it will be forgotten."""
+    """Record that it is whole. False: it failed or was cancelled meanwhile; its data is deleted later."""
     marked = await session.execute(
         update(Snapshot)
         .where(Snapshot.id == row.id, Snapshot.status == SnapshotStatus.CREATING, Snapshot.deleted_at.is_(None))
@@ -138,7 +138,7 @@ async def mark_verified(session: AsyncSession, snapshot_id: str) -> None:
 
 
 async def mark_failed(session: AsyncSession, snapshot_id: str, message: str) -> None:
-    """It is none. One that was verified stays what it is."""
+    """Record that it failed. One that was verified stays ready."""
     failed = await session.execute(
         update(Snapshot)
         .where(Snapshot.id == snapshot_id, Snapshot.status != SnapshotStatus.FAILED, ~Snapshot.verified)
@@ -150,7 +150,7 @@ async def mark_failed(session: AsyncSession, snapshot_id: str, message: str) -> 
 
 
 async def delete(session: AsyncSession, row: Snapshot, instance: Instance, *, force: bool) -> None:
-    """The owner wants it gone; one that is being taken is cancelled. Its data follow when the vault is tidied.
+    """Delete it; one that is being taken is cancelled. Its data is deleted when the vault is tidied.
 
     Raises:
         SnapshotInUse
@@ -165,7 +165,7 @@ async def delete(session: AsyncSession, row: Snapshot, instance: Instance, *, fo
 
 
 async def delete_all(session: AsyncSession, instance_id: int) -> None:
-    """Every snapshot of an instance that goes for good; the repository follows when the instance is over."""
+    """Delete every snapshot of an instance. The repository follows when the instance is over."""
     now = func.clock_timestamp()
     mine = (Snapshot.instance_id == instance_id, Snapshot.deleted_at.is_(None))
     await session.execute(
@@ -183,7 +183,7 @@ async def restic_ids(session: AsyncSession, instance_id: int, *, but: str) -> se
 
 
 async def deleted_ids(session: AsyncSession, instance_id: int) -> set[str]:
-    """What the repository has to lose: the ids there of deleted snapshots."""
+    """The repository's ids of deleted snapshots, whose data is still there."""
     gone = select(Snapshot.restic_id).where(Snapshot.instance_id == instance_id, Snapshot.deleted_at.is_not(None))
     return {each for each in await session.scalars(gone) if each is not None}
 

@@ -1,6 +1,6 @@
 """Is an instance idle, since when, and what follows: one pure judgement over what is known of it.
 
-Every signal has to say idle: GPU below 5 %, no busy process of the user's, no traffic at the gateway, nobody who asked
+Every signal has to say idle: no busy GPU, no busy process of the user's, no traffic at the gateway, nobody who asked
 to keep it awake. Unknown counts as in use, but not for ever: then the agent is repaired, the owner is told, and the
 owner's cap on unattended cost decides (design section 6). docs/agent.md says it for people.
 """
@@ -8,6 +8,8 @@ owner's cap on unattended cost decides (design section 6). docs/agent.md says it
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel
+
+from domain.machines.agents import GPU_ACTIVE
 
 LEAST_WAIT = 1.0
 MOST_WAIT = 600.0
@@ -175,7 +177,7 @@ def _wait(span: timedelta) -> float:
 
 
 def _idle_words(use: _Use, now: datetime) -> str:
-    return f"Idle for {_span(now - use.at)}: no traffic, no busy process, GPU below 5 %"
+    return f"Idle for {_span(now - use.at)}: no traffic, no busy process, GPU below {GPU_ACTIVE:g} %"
 
 
 def _clock(at: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, Field
 
+from domain.ids import CloudId
 from domain.machines.spec import DEFAULT_DISK_GB, DEFAULT_IMAGE
 
 DEFAULT_TIMEOUT_MINUTES = 60.0
@@ -23,7 +24,7 @@ class JobSpec(BaseModel):
     setup_script: str = ""
     pip_packages: list[str] = []
     gpu_name: str | None = None
-    offer_id: int | None = None
+    offer_id: CloudId | None = None
     num_gpus: int = 1
     max_price: float | None = None
     use_spot: bool = False

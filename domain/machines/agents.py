@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 GPU_ACTIVE = 5.0
-"""Percent from which a GPU works."""
+"""Percent from which a GPU counts as in use. The agent gets it with its settings."""
 
 UNWATCHED = timedelta(seconds=15)
 """A gap in the agent's watch that is let pass: its restart takes a second or two."""

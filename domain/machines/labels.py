@@ -1,7 +1,8 @@
 """The label that every machine of ours carries at its cloud: the one proof that it is ours.
 
-`dumont/<installation id>/<lease id>`, compared whole and exactly, so that `job-1` never matches `job-10`, and another
-installation on the same account never touches what is ours.
+Two ids, compared whole and exactly, so that `job-1` never matches `job-10`, and another installation on the same
+account never touches what is ours. In our own rows it is `dumont/<installation id>/<lease id>`; how it is written at a
+cloud is for that cloud's provider to say.
 """
 
 from typing import NamedTuple
@@ -23,3 +24,11 @@ def parse_label(text: str | None) -> Label | None:
     if len(parts) != 3 or parts[0] != MARK or not all(parts):
         return None
     return Label(parts[1], parts[2])
+
+
+def label_of(text: str) -> Label:
+    """The label in a row of ours. Raises: ValueError."""
+    label = parse_label(text)
+    if label is None:
+        raise ValueError("a row with a label that is none of ours")
+    return label

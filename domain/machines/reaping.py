@@ -12,14 +12,15 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
-from domain.machines.labels import parse_label
+from domain.ids import CloudId
+from domain.machines.labels import Label
 
 
 class Listed(BaseModel):
     """A machine as the account lists it."""
 
-    cloud_id: int
-    label: str | None
+    cloud_id: CloudId
+    label: Label | None
     is_stopped: bool = False
 
 
@@ -27,7 +28,7 @@ class KnownLease(BaseModel):
     """What the ledger says of one label."""
 
     is_open: bool
-    cloud_id: int | None
+    cloud_id: CloudId | None
     """None while the answer to the rent request is not known: then any machine with the label may be the one."""
 
 
@@ -39,7 +40,7 @@ class Finding(StrEnum):
 class Candidate(BaseModel):
     """A machine with our label that no open lease accounts for."""
 
-    cloud_id: int
+    cloud_id: CloudId
     label: str
     finding: Finding
     is_stopped: bool = False
@@ -58,6 +59,8 @@ class Sighting(BaseModel):
 class Policy(BaseModel):
     apart: timedelta = timedelta(seconds=30)
     grace: timedelta = timedelta(days=1)
+    stops: bool = True
+    """The cloud can stop a machine; where it cannot, what would be stopped is only told of."""
 
 
 class ReapAction(StrEnum):
@@ -68,7 +71,7 @@ class ReapAction(StrEnum):
 class ActionRequest(BaseModel):
     """What is to be done with one machine; whoever carries it out looks once more before."""
 
-    cloud_id: int
+    cloud_id: CloudId
     label: str
     action: ReapAction
 
@@ -80,7 +83,7 @@ def candidates(listed: Sequence[Listed], leases: Mapping[str, KnownLease], ours:
     """
     found = []
     for machine in listed:
-        label = parse_label(machine.label)
+        label = machine.label
         if label is None or label.installation_id not in ours:
             continue
         finding = _finding(machine, leases.get(str(label)))
@@ -100,7 +103,7 @@ def _finding(machine: Listed, lease: KnownLease | None) -> Finding | None:
 
 
 def action_requests(
-    found: Sequence[Candidate], sightings: Mapping[int, Sighting], now: datetime, policy: Policy
+    found: Sequence[Candidate], sightings: Mapping[str, Sighting], now: datetime, policy: Policy
 ) -> list[ActionRequest]:
     """What to do now: only about suspects that were under the same suspicion in an earlier listing, long enough ago."""
     return [
@@ -117,7 +120,8 @@ def _action(candidate: Candidate, sighting: Sighting | None, now: datetime, poli
         return ReapAction.DESTROY
     if sighting.stopped_at is not None and now - sighting.stopped_at >= policy.grace:
         return ReapAction.DESTROY
-    return None if candidate.is_stopped and sighting.stopped_at is not None else ReapAction.STOP
+    is_done = candidate.is_stopped or not policy.stops
+    return None if is_done and sighting.stopped_at is not None else ReapAction.STOP
 
 
 def safety_limit(live_leases: int) -> int:
@@ -126,7 +130,7 @@ def safety_limit(live_leases: int) -> int:
 
 
 def within_safety_limit(
-    judged: Sequence[ActionRequest], sightings: Mapping[int, Sighting], now: datetime, live_leases: int
+    judged: Sequence[ActionRequest], sightings: Mapping[str, Sighting], now: datetime, live_leases: int
 ) -> list[ActionRequest]:
     """What one sweep may really do: all, or, when that is too much, what a person has looked at and allowed."""
     allowed = [

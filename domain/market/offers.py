@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
+from domain.ids import CloudId
+
 
 class MachineType(StrEnum):
     ON_DEMAND = "on-demand"
@@ -34,8 +36,9 @@ def countries_of(region: Region) -> frozenset[str]:
 class Offer(BaseModel):
     """One offer, in our units: sizes in GB, bandwidth in Mbit/s, money in USD/h, reliability 0..1."""
 
-    id: int
-    machine_id: int
+    id: CloudId
+    host_id: CloudId
+    """Of the computer that it is on."""
     gpu_name: str
     num_gpus: int
     gpu_ram: float
@@ -65,7 +68,7 @@ class OfferQuery(BaseModel):
     """What a caller will accept. Every field filters; None means no filter."""
 
     gpu_name: str | None = None
-    offer_id: int | None = None
+    offer_id: CloudId | None = None
     num_gpus: int | None = Field(default=None, ge=1, le=64)
     min_gpu_ram: float | None = Field(default=None, ge=0)
     min_cpu_cores: float | None = Field(default=None, ge=0)

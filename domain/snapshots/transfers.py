@@ -46,7 +46,7 @@ class TransferResult(BaseModel):
     seconds: float = 0.0
     bytes: int = 0
     changed: int = 0
-    kept_aside: int = 0
+    replaced: int = 0
 
 
 class TransferStatus(BaseModel):

@@ -6,7 +6,7 @@ import hmac
 import time
 
 from domain.endpoints.phases import AccessType
-from gateway.http.errors import Code, Refusal
+from gateway.http.errors import Code, HttpRefusal
 from gateway.http.owners import Owners
 from gateway.http.rate import Buckets
 from gateway.route_feed import DATABASE_ERRORS
@@ -17,7 +17,7 @@ PUBLIC_BURST = 100.0
 """Of one client at one public endpoint."""
 
 REMEMBERED_SECONDS = 30.0
-"""A revoked key goes on working for at most this long, should we not be told that it was."""
+"""How long a revoked key may still work if we miss the notification."""
 
 REMEMBERED_KEYS = 10_000
 LOOK_UPS_AT_ONCE = 4
@@ -25,7 +25,7 @@ LOOK_UP_SECONDS = 3.0
 
 
 class Access:
-    """Admits or refuses. Remembers whose a credential is, by its hash, so that few requests ask the database."""
+    """Admits or refuses. Caches the owner of each credential, by its hash, so that few requests ask the database."""
 
     def __init__(self, owners: Owners) -> None:
         self._owners = owners
@@ -37,7 +37,7 @@ class Access:
     async def admit(self, route: Route, authorization: str | None, client: str) -> None:
         """
         Raises:
-            Refusal: 401 without a credential for this endpoint, 429 over the rate, 503 when that cannot be known now.
+            HttpRefusal: 401 without a credential for this endpoint, 429 over the rate, 503 when we cannot check it now.
         """
         if route.access_type is AccessType.PUBLIC:
             self._within_rate(route, client)
@@ -45,21 +45,21 @@ class Access:
         scheme, _, token = (authorization or "").partition(" ")
         well_formed = scheme.lower() == "bearer" and token.isascii()
         if not well_formed or not await self._opens(route, token.strip()):
-            raise Refusal(
+            raise HttpRefusal(
                 401,
                 Code.UNAUTHORIZED,
                 "This endpoint is private: send its API key, or one of yours, as a Bearer token.",
             )
 
     def forget(self) -> None:
-        """A credential was revoked, and it is cheaper to ask for all again than to know which."""
+        """Empty the cache: some credential was revoked."""
         self._known.clear()
         self._revocations += 1
 
     def _within_rate(self, route: Route, client: str) -> None:
         wait = self._public.take((route.id, client))
         if wait > 0:
-            raise Refusal(429, Code.RATE_LIMITED, "Too many requests from your address.", retry_after=wait)
+            raise HttpRefusal(429, Code.RATE_LIMITED, "Too many requests from your address.", retry_after=wait)
 
     async def _opens(self, route: Route, token: str) -> bool:
         digest = hashlib.sha256(token.encode())
@@ -76,9 +76,9 @@ class Access:
             async with asyncio.timeout(LOOK_UP_SECONDS), self._look_ups:
                 user_id = await self._owners.of(token)
         except DATABASE_ERRORS as error:
-            raise Refusal(503, Code.UNAVAILABLE, "Your key cannot be checked right now.", retry_after=2) from error
+            raise HttpRefusal(503, Code.UNAVAILABLE, "Your key cannot be checked right now.", retry_after=2) from error
         if len(self._known) >= REMEMBERED_KEYS:
             self._known.clear()
-        if revocations == self._revocations:  # else it may have been revoked after we read
+        if revocations == self._revocations:  # otherwise it may have been revoked after we read it
             self._known[digest] = (user_id, time.monotonic() + REMEMBERED_SECONDS)
         return user_id

@@ -7,13 +7,12 @@ import secrets
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from gateway.http.endpoints import Endpoints
-from gateway.http.errors import REQUEST_ID, Code, Refusal, refused
-from gateway.http.meters import Meters
-from gateway.metrics import exposition, ssh_exposition
+from gateway.http.errors import REQUEST_ID, Code, HttpRefusal, refused
 from gateway.routes import RouteTable
-from gateway.ssh.service import SshSide
 from settings import Settings
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -32,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 def make_app(
-    settings: Settings, endpoints: Endpoints, table: RouteTable, meters: Meters, ssh: SshSide
+    settings: Settings, endpoints: Endpoints, table: RouteTable, registry: CollectorRegistry
 ) -> web.Application:
     async def health(_: web.Request) -> web.Response:
         body = {
@@ -44,9 +43,9 @@ def make_app(
 
     async def metrics(request: web.Request) -> web.Response:
         if not _may_read_metrics(request, settings):
-            raise Refusal(404, Code.NOT_FOUND, "There is nothing here.")
-        text = exposition(meters, settings.gateway_name, len(table)) + ssh_exposition(ssh, settings.gateway_name)
-        return web.Response(text=text)
+            raise HttpRefusal(404, Code.NOT_FOUND, "There is nothing here.")
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
     app = web.Application(middlewares=[_answered])
     app.router.add_get("/health", health)
@@ -65,16 +64,16 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     openai = "/v1/" in request.path
     try:
         return await handler(request)
-    except Refusal as refusal:
+    except HttpRefusal as refusal:
         return refused(refusal, openai=openai)
     except web.HTTPException as error:
         code = Code.METHOD_NOT_ALLOWED if error.status == 405 else Code.NOT_FOUND
-        return refused(Refusal(error.status, code, error.reason), openai=openai)
+        return refused(HttpRefusal(error.status, code, error.reason), openai=openai)
     except ConnectionResetError:  # the caller is gone; there is nobody to answer
         raise
     except Exception:
         log.exception("request %s failed", request[REQUEST_ID])
-        return refused(Refusal(500, Code.INTERNAL, "The gateway failed; this was logged."), openai=openai)
+        return refused(HttpRefusal(500, Code.INTERNAL, "The gateway failed; this was logged."), openai=openai)
 
 
 async def _common_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from gateway.http.errors import Code, Refusal
+from gateway.http.errors import Code, HttpRefusal
 
 MAX_BODY = 64 * 1024 * 1024
 SMALL_BODY = 64 * 1024
@@ -14,24 +14,24 @@ SMALL_BODY = 64 * 1024
 SILENCE_SECONDS = 30.0
 """The longest wait for the caller's next bytes."""
 
-_TOO_LARGE = Refusal(413, Code.TOO_LARGE, f"A request may have up to {MAX_BODY // 1024**2} MiB.")
-_TOO_SLOW = Refusal(408, Code.BODY_TIMEOUT, "The request's body stopped coming.")
+_TOO_LARGE = HttpRefusal(413, Code.TOO_LARGE, f"A request may have up to {MAX_BODY // 1024**2} MiB.")
+_TOO_SLOW = HttpRefusal(408, Code.BODY_TIMEOUT, "The request's body stopped coming.")
 
 
-class Body:
+class RequestBody:
     """A body to be sent once. `refusal` says afterwards why it could not be read to its end, if so."""
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
         self.data: bytes | AsyncIterator[bytes] = b""
-        self.refusal: Refusal | None = None
+        self.refusal: HttpRefusal | None = None
 
     @classmethod
-    async def of(cls, request: web.Request) -> "Body | None":
+    async def of(cls, request: web.Request) -> "RequestBody | None":
         """The request's body, or None without one.
 
         Raises:
-            Refusal: 413 for one that says it is too large, 408 for a small one that does not come.
+            HttpRefusal: 413 for one that says it is too large, 408 for a small one that does not come.
         """
         if not request.can_read_body:
             return None

@@ -70,7 +70,7 @@ class _Channel(asyncssh.SSHTCPSession[bytes], asyncio.Transport):
         self._handler = handler
         self._channel: asyncssh.SSHTCPChannel[bytes]
 
-    # What SSH tells the session, told on to the protocol.
+    # Events of the SSH session, passed to the protocol.
 
     def connection_made(self, chan: asyncssh.SSHTCPChannel[bytes]) -> None:
         self._channel = chan
@@ -94,7 +94,7 @@ class _Channel(asyncssh.SSHTCPSession[bytes], asyncio.Transport):
     def resume_writing(self) -> None:
         self._handler.resume_writing()
 
-    # What the protocol asks of its transport, asked of the channel.
+    # Calls of the protocol to its transport, passed to the channel.
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self._channel.write(bytes(data))

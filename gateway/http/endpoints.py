@@ -6,7 +6,7 @@ from aiohttp import web
 
 from domain.endpoints.runtimes import runtime_of
 from gateway.http.access import Access
-from gateway.http.errors import Code, Refusal
+from gateway.http.errors import Code, HttpRefusal
 from gateway.http.health import Health
 from gateway.http.meters import Meters
 from gateway.http.readiness import ready
@@ -43,7 +43,7 @@ class Endpoints:
         return await self._serve(request, route, path)
 
     async def _serve(self, request: web.Request, route: Route, path: str) -> web.StreamResponse:
-        with self._meters.counting(route.id) as passage:
+        with self._meters.measuring(route.id) as passage:
             serving = await ready(route)
             response = await relay(request, serving, path, self._upstream)
             passage.status = response.status
@@ -51,18 +51,20 @@ class Endpoints:
 
     async def _route(self, path: str) -> Route:
         if not _PATH.fullmatch(path):
-            raise Refusal(404, Code.NOT_FOUND, _NO_ENDPOINT)
+            raise HttpRefusal(404, Code.NOT_FOUND, _NO_ENDPOINT)
         try:
             route = await self._feed.find(path)
         except (*DATABASE_ERRORS, TooManyLookUps) as error:
-            raise Refusal(503, Code.UNAVAILABLE, "Endpoints cannot be looked up right now.", retry_after=2) from error
+            raise HttpRefusal(
+                503, Code.UNAVAILABLE, "Endpoints cannot be looked up right now.", retry_after=2
+            ) from error
         if route is None:
-            raise Refusal(404, Code.NOT_FOUND, _NO_ENDPOINT)
+            raise HttpRefusal(404, Code.NOT_FOUND, _NO_ENDPOINT)
         return route
 
 
-def _no_such_route(route: Route, tail: str) -> Refusal:
+def _no_such_route(route: Route, tail: str) -> HttpRefusal:
     known = ["GET"] if tail == "health" else runtime_of(route.model_type).methods_of(tail)
     if known:
-        return Refusal(405, Code.METHOD_NOT_ALLOWED, f"This path takes {' or '.join(known)}.")
-    return Refusal(404, Code.NOT_FOUND, f"A model of type {route.model_type} has no such route.")
+        return HttpRefusal(405, Code.METHOD_NOT_ALLOWED, f"This path takes {' or '.join(known)}.")
+    return HttpRefusal(404, Code.NOT_FOUND, f"A model of type {route.model_type} has no such route.")

@@ -1,4 +1,4 @@
-"""What callers are told when the model is not the one who answers: refusals, in the shape that their client reads."""
+"""Error answers of the gateway itself, in the shape that the caller's client expects."""
 
 import json
 import math
@@ -27,8 +27,8 @@ class Code(StrEnum):
     INTERNAL = "internal_error"
 
 
-class Refusal(Exception):
-    """An answer in place of the model's. `retry_after`: seconds, said to the caller rounded up."""
+class HttpRefusal(Exception):
+    """An answer in place of the model's. `retry_after`: seconds, rounded up in the header."""
 
     def __init__(self, status: int, code: Code, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(detail)
@@ -42,19 +42,19 @@ class Refusal(Exception):
         return headers | ({"WWW-Authenticate": "Bearer"} if self.status == 401 else {})
 
 
-def refused(refusal: Refusal, *, openai: bool) -> web.Response:
+def refused(refusal: HttpRefusal, *, openai: bool) -> web.Response:
     """The refusal as a response; `openai`: in the error shape that OpenAI's clients turn into exceptions."""
     return web.json_response(error_body(refusal, openai=openai), status=refusal.status, headers=refusal.headers())
 
 
-def error_body(refusal: Refusal, *, openai: bool) -> dict[str, object]:
+def error_body(refusal: HttpRefusal, *, openai: bool) -> dict[str, object]:
     if openai:
         kind = _openai_type(refusal.status)
         return {"error": {"message": refusal.detail, "type": kind, "param": None, "code": refusal.code}}
     return {"error": refusal.code, "detail": refusal.detail, "details": None}
 
 
-def error_event(refusal: Refusal) -> bytes:
+def error_event(refusal: HttpRefusal) -> bytes:
     """The refusal as a last server-sent event, for a stream that cannot end as it should, maybe within an event."""
     return b"\n\ndata: " + json.dumps(error_body(refusal, openai=True)).encode() + b"\n\n"
 

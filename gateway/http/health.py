@@ -5,7 +5,7 @@ import time
 
 from aiohttp import web
 
-from gateway.http.errors import Refusal
+from gateway.http.errors import HttpRefusal
 from gateway.http.readiness import Serving, ready
 from gateway.http.upstream import RETRY_SECONDS, Upstream
 from gateway.routes import Route
@@ -24,7 +24,7 @@ class Health:
         """200 `healthy`; 503 `starting` or `unhealthy` with the time to ask again."""
         try:
             serving = await ready(route)
-        except Refusal as refusal:
+        except HttpRefusal as refusal:
             return _answer(route, refusal.code, refusal.headers())
         if await self._is_healthy(serving):
             return _answer(route, "healthy", {})

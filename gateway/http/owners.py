@@ -1,12 +1,12 @@
 """Whose a credential is: an API key, or a login token that nobody revoked."""
 
-import hashlib
 from typing import Any
 
 import jwt
 from sqlalchemy import select
 
 from db.accounts.tables import ApiKey, RevokedToken, User
+from db.sealing import hash_key
 from db.session import Database
 
 API_KEY_PREFIX = "dumont_sk_"
@@ -30,9 +30,8 @@ class Owners:
         return None if claims is None else await self._of_claims(claims)
 
     async def _of_api_key(self, token: str) -> int | None:
-        digest = hashlib.sha256(token.encode()).hexdigest()
         async with self._database.begin() as session:
-            return await session.scalar(select(ApiKey.user_id).where(ApiKey.key_hash == digest))
+            return await session.scalar(select(ApiKey.user_id).where(ApiKey.key_hash == hash_key(token)))
 
     def _claims(self, token: str) -> dict[str, Any] | None:
         for key in self._keys:

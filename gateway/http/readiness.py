@@ -7,7 +7,7 @@ here, before anything of the request's body has been read.
 from dataclasses import dataclass
 
 from domain.endpoints.phases import EndpointState
-from gateway.http.errors import Code, Refusal
+from gateway.http.errors import Code, HttpRefusal
 from gateway.routes import LeaseAddress, Route
 
 STARTING_RETRY_SECONDS = 5.0
@@ -24,8 +24,8 @@ class Serving:
 async def ready(route: Route) -> Serving:
     """
     Raises:
-        Refusal: 503 `starting`, with the time to come back.
+        HttpRefusal: 503 `starting`, with the time to come back.
     """
     if route.state is not EndpointState.READY or route.lease is None:
-        raise Refusal(503, Code.STARTING, "The model is still starting.", retry_after=STARTING_RETRY_SECONDS)
+        raise HttpRefusal(503, Code.STARTING, "The model is still starting.", retry_after=STARTING_RETRY_SECONDS)
     return Serving(route, route.lease)

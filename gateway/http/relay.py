@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import ClientError, ClientResponse, web
 
-from gateway.http.bodies import Body
-from gateway.http.errors import REQUEST_ID, Code, Refusal, error_event
+from gateway.http.bodies import RequestBody
+from gateway.http.errors import REQUEST_ID, Code, HttpRefusal, error_event
 from gateway.http.readiness import Serving
 from gateway.http.upstream import RETRY_SECONDS, Upstream
 
@@ -19,7 +19,9 @@ RESPONSE_HEADERS = (
     *("Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Length", "Content-Type", "Retry-After"),
     *("OpenAI-Processing-Ms", "X-Accel-Buffering"),
 )
-_BROKE_OFF = Refusal(502, Code.UPSTREAM_BROKEN, "The model server broke off in the middle.", retry_after=RETRY_SECONDS)
+_BROKE_OFF = HttpRefusal(
+    502, Code.UPSTREAM_BROKEN, "The model server broke off in the middle.", retry_after=RETRY_SECONDS
+)
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +38,16 @@ async def relay(request: web.Request, serving: Serving, path: str, upstream: Ups
     """Answer the request with the machine's answer.
 
     Raises:
-        Refusal: nothing has been answered yet.
+        HttpRefusal: nothing has been answered yet.
     """
-    body = await Body.of(request)
+    body = await RequestBody.of(request)
     headers = _passing(request.headers, REQUEST_HEADERS) | {"X-Request-Id": request[REQUEST_ID]}
     async with upstream.request(serving, request.method, path, headers, body) as answer:
         if answer.status == 401:  # it was our key that the server refused: no fault of the caller's
             log.error("endpoint %s: the model server refuses our key", serving.route.id)
-            raise Refusal(502, Code.UPSTREAM_BROKEN, "The model server refused the gateway.", retry_after=RETRY_SECONDS)
+            raise HttpRefusal(
+                502, Code.UPSTREAM_BROKEN, "The model server refused the gateway.", retry_after=RETRY_SECONDS
+            )
         passing = _passing(answer.headers, RESPONSE_HEADERS)
         if answer.content_length is not None and answer.content_length <= SMALL_ANSWER:
             return web.Response(status=answer.status, headers=passing, body=await _whole(answer))

@@ -20,9 +20,9 @@ from yarl import URL
 from clients.ssh import SshError
 from db.sealing import CannotOpen, Sealer
 from domain.endpoints.runtimes import runtime_of
-from gateway.http.bodies import Body
+from gateway.http.bodies import RequestBody
 from gateway.http.channels import ChannelConnector
-from gateway.http.errors import Code, Refusal
+from gateway.http.errors import Code, HttpRefusal
 from gateway.http.readiness import Serving
 from gateway.http.tunnels import Tunnels
 
@@ -59,12 +59,12 @@ class Upstream:
 
     @asynccontextmanager
     async def request(
-        self, serving: Serving, method: str, path: str, headers: dict[str, str], body: Body | None = None
+        self, serving: Serving, method: str, path: str, headers: dict[str, str], body: RequestBody | None = None
     ) -> AsyncIterator[ClientResponse]:
         """The server's answer, its head read and its body to come. Leaving the block drops what was not read.
 
         Raises:
-            Refusal: no answer came. What is raised later, while the body is read, is the caller's.
+            HttpRefusal: no answer came. What is raised later, while the body is read, is the caller's.
         """
         route, lease = serving.route, serving.lease
         url = URL.build(scheme="http", host=lease.lease_id, port=route.port, path=path)
@@ -87,7 +87,7 @@ class Upstream:
         try:
             async with asyncio.timeout(seconds), self.request(serving, "GET", path, {}) as response:
                 return response.status in (200, 404)
-        except (Refusal, TimeoutError):
+        except (HttpRefusal, TimeoutError):
             return False
 
     def _key(self, sealed: str) -> str:
@@ -97,21 +97,23 @@ class Upstream:
             try:
                 self._keys[sealed] = self._sealer.open(sealed, PURPOSE)
             except CannotOpen as error:
-                raise Refusal(503, Code.UNAVAILABLE, "The endpoint cannot be served right now.") from error
+                raise HttpRefusal(503, Code.UNAVAILABLE, "The endpoint cannot be served right now.") from error
         return self._keys[sealed]
 
 
-def _refusal(error: BaseException, body: Body | None, endpoint_id: str) -> Refusal:
+def _refusal(error: BaseException, body: RequestBody | None, endpoint_id: str) -> HttpRefusal:
     if body is not None and body.refusal is not None:
         return body.refusal
     log.warning("endpoint %s: %s: %s", endpoint_id, type(error).__name__, str(error)[:200])
     if isinstance(error, SshError | ClientConnectorError | ConnectionTimeoutError):
         detail = "The machine cannot be reached right now."
-        return Refusal(503, Code.UPSTREAM_UNREACHABLE, detail, retry_after=RETRY_SECONDS)
+        return HttpRefusal(503, Code.UPSTREAM_UNREACHABLE, detail, retry_after=RETRY_SECONDS)
     if isinstance(error, TimeoutError):
-        return Refusal(
+        return HttpRefusal(
             504, Code.UPSTREAM_TIMEOUT, "The model server did not answer in time.", retry_after=RETRY_SECONDS
         )
     if isinstance(error, ClientConnectionError | OSError):
-        return Refusal(502, Code.UPSTREAM_BROKEN, "The model server broke off.", retry_after=RETRY_SECONDS)
-    return Refusal(502, Code.UPSTREAM_BROKEN, "The model server's answer cannot be read.", retry_after=RETRY_SECONDS)
+        return HttpRefusal(502, Code.UPSTREAM_BROKEN, "The model server broke off.", retry_after=RETRY_SECONDS)
+    return HttpRefusal(
+        502, Code.UPSTREAM_BROKEN, "The model server's answer cannot be read.", retry_after=RETRY_SECONDS
+    )

@@ -1,4 +1,4 @@
-"""Those who are logged in: what each has open, and how they are told and put out."""
+"""Logged-in clients: what each has open, and how they are notified and disconnected."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,12 +6,12 @@ from typing import Protocol, TypeVar
 
 import asyncssh
 
+from gateway.ssh.connector import Connector, MachineConnection, NotServed, Say
 from gateway.ssh.instances import ASLEEP, Change, SshInstance, SshTable
 from gateway.ssh.messages import ended
 from gateway.ssh.pipe import Note
-from gateway.ssh.reconnect_cooldown import Client, Quiet
+from gateway.ssh.reconnect_cooldown import ClientIdentity, ReconnectCooldown
 from gateway.ssh.traffic import Traffic
-from gateway.ssh.waking import NotServed, Reached, Say, Waking
 
 TRIES = 3
 """Connections that may be lost, or full, when something is opened on them."""
@@ -24,28 +24,30 @@ class ConnectionFull(asyncssh.ChannelOpenError):
     """An sshd takes only so many sessions on one connection (MaxSessions: ten)."""
 
 
-class Session(Protocol):
-    """What a guest can see: something with a stderr."""
+class OpenSession(Protocol):
+    """An open session of a client, which has a stderr."""
 
     def say(self, text: str) -> None: ...
 
     def end(self, text: str) -> None: ...
 
 
-class Guest:
-    """One connection of a user. It has a connection to the machine of its own, from the first time it needs one."""
+class Client:
+    """One connection of a user. It gets its own connection to the machine when it first needs one."""
 
-    def __init__(self, hall: "Hall", instance_id: int, client: Client, user: asyncssh.SSHServerConnection) -> None:
-        self.instance_id, self.client = instance_id, client
-        self.note: Note = hall.traffic.note_of(instance_id)
-        self.sessions: set[Session] = set()
+    def __init__(
+        self, clients: "Clients", instance_id: int, identity: ClientIdentity, user: asyncssh.SSHServerConnection
+    ) -> None:
+        self.instance_id, self.identity = instance_id, identity
+        self.note: Note = clients.traffic.note_of(instance_id)
+        self.sessions: set[OpenSession] = set()
         self.user = user
-        self._hall = hall
+        self._clients = clients
         self._reaching = asyncio.Lock()
-        self._reached: Reached | None = None
+        self._reached: MachineConnection | None = None
         self._with_agent: str | None = None
         self.channels = 0
-        """To the machine, open now."""
+        """How many channels to the machine are open now."""
         self._clean = True
         self._earlier: list[Connection] = []
 
@@ -72,31 +74,31 @@ class Guest:
         raise NotServed(self.why_lost())
 
     def _outgrow(self, connection: Connection) -> None:
-        """What is open on it goes on; what comes next gets another."""
+        """Keep the full connection for what is open on it, and use another from now on."""
         if self._reached is not None and self._reached.connection is connection:
             self._earlier.append(connection)
             self._reached = None
 
     def why_lost(self) -> str:
-        """What to say of a connection to the machine that was lost."""
-        return ended(self._hall.table.instances.get(self.instance_id), self.instance_id)
+        """The message for a user whose connection to the machine was lost."""
+        return ended(self._clients.table.instances.get(self.instance_id), self.instance_id)
 
     def opened(self) -> None:
-        """A channel to the machine is there; `closed` will be called once."""
+        """A channel to the machine was opened; `closed` will be called once for it."""
         self.channels += 1
 
     def closed(self) -> None:
         self.channels -= 1
 
     def left_something(self) -> None:
-        """What was done on its connection to the machine outlives channels: nobody else shall have it."""
+        """The connection to the machine now carries something that outlives its channels, so it may not be reused."""
         self._clean = False
 
-    def tell(self, text: str) -> None:
+    def notify(self, text: str) -> None:
         for session in self.sessions:
             session.say(text)
 
-    def put_out(self, text: str) -> None:
+    def end_sessions(self, text: str) -> None:
         """End what it has on the machine, and say why."""
         for session in list(self.sessions):
             session.end(text)
@@ -104,9 +106,9 @@ class Guest:
 
     def leave(self) -> None:
         """The user is gone."""
-        self._hall.left(self)
+        self._clients.remove(self)
         if self._reached is not None and self._clean and self.channels == 0:
-            self._reached.line.give_back(self._reached.connection)
+            self._reached.pool.give_back(self._reached.connection)
             self._reached = None
         self._close_machine()
 
@@ -117,9 +119,9 @@ class Guest:
             known = None if self._reached is None else self._reached.connection
             if known is not None and agent_path in (None, self._with_agent):
                 return known
-            reached = await self._hall.waking.reach(self.instance_id, self.client, say, agent_path)
+            reached = await self._clients.connector.reach(self.instance_id, self.identity, say, agent_path)
             if known is not None:
-                self._earlier.append(known)  # sessions that began without the agent go on over it
+                self._earlier.append(known)  # sessions that began without the agent stay on it
             self._reached, self._with_agent = reached, agent_path
             self._clean = self._clean and agent_path is None
             return reached.connection
@@ -133,59 +135,59 @@ class Guest:
             self._reached = None
 
     def is_on_another(self, lease_id: str | None) -> bool:
-        """Whether it has a connection, and that leads to another machine than this lease's."""
-        return self._reached is not None and self._reached.line.address.lease_id != lease_id
+        """Whether it is connected to a machine other than this lease's."""
+        return self._reached is not None and self._reached.pool.address.lease_id != lease_id
 
 
-class Hall:
-    """All guests of this gateway, and what they share."""
+class Clients:
+    """All logged-in clients of this gateway, and what they share."""
 
-    def __init__(self, table: SshTable, waking: Waking, traffic: Traffic, quiet: Quiet) -> None:
-        self.table, self.waking, self.traffic, self.quiet = table, waking, traffic, quiet
-        self.guests: dict[int, set[Guest]] = {}
+    def __init__(self, table: SshTable, connector: Connector, traffic: Traffic, cooldown: ReconnectCooldown) -> None:
+        self.table, self.connector, self.traffic, self.cooldown = table, connector, traffic, cooldown
+        self.by_instance: dict[int, set[Client]] = {}
         self.empty = asyncio.Event()
         self.empty.set()
 
     def __len__(self) -> int:
-        return sum(map(len, self.guests.values()))
+        return sum(map(len, self.by_instance.values()))
 
     @property
-    def everybody(self) -> list[Guest]:
-        return [guest for guests in self.guests.values() for guest in guests]
+    def everyone(self) -> list[Client]:
+        return [client for clients in self.by_instance.values() for client in clients]
 
-    def enter(self, instance_id: int, client: Client, user: asyncssh.SSHServerConnection) -> Guest:
-        guest = Guest(self, instance_id, client, user)
-        self.guests.setdefault(instance_id, set()).add(guest)
+    def add(self, instance_id: int, identity: ClientIdentity, user: asyncssh.SSHServerConnection) -> Client:
+        client = Client(self, instance_id, identity, user)
+        self.by_instance.setdefault(instance_id, set()).add(client)
         self.empty.clear()
-        self.quiet.came(instance_id, client)
-        return guest
+        self.cooldown.came(instance_id, identity)
+        return client
 
-    def left(self, guest: Guest) -> None:
-        guests = self.guests.get(guest.instance_id, set())
-        guests.discard(guest)
-        if not guests:
-            self.guests.pop(guest.instance_id, None)
-        if not self.guests:
+    def remove(self, client: Client) -> None:
+        clients = self.by_instance.get(client.instance_id, set())
+        clients.discard(client)
+        if not clients:
+            self.by_instance.pop(client.instance_id, None)
+        if not self.by_instance:
             self.empty.set()
-        self.quiet.went(guest.instance_id, guest.client)
+        self.cooldown.went(client.instance_id, client.identity)
 
     def follow(self, changes: list[Change]) -> None:
-        """Put out whose key or instance is no more, and end what was on a machine that is not the instance's now."""
+        """Disconnect clients whose key or instance is gone; end sessions on a machine that the instance left."""
         for change in changes:
-            for guest in list(self.guests.get(change.id, ())):
+            for client in list(self.by_instance.get(change.id, ())):
                 now = change.after
                 if now is None:
-                    self._show_out(guest, ended(None, change.id))
-                elif guest.client.fingerprint not in now.keys:
-                    self._show_out(guest, "the key that you logged in with is not welcome any more.")
-                elif guest.is_on_another(_machine_of(now)):  # who is still waiting for one goes on waiting
-                    guest.put_out(ended(now, change.id))
+                    self._disconnect(client, ended(None, change.id))
+                elif client.identity.fingerprint not in now.keys:
+                    self._disconnect(client, "the key that you logged in with is not accepted any more.")
+                elif client.is_on_another(_machine_of(now)):  # one that still waits for a machine goes on waiting
+                    client.end_sessions(ended(now, change.id))
 
-    def _show_out(self, guest: Guest, text: str) -> None:
-        guest.put_out(text)
-        guest.user.disconnect(asyncssh.DISC_BY_APPLICATION, text)
+    def _disconnect(self, client: Client, text: str) -> None:
+        client.end_sessions(text)
+        client.user.disconnect(asyncssh.DISC_BY_APPLICATION, text)
 
 
 def _machine_of(instance: SshInstance) -> str | None:
-    """The lease whose machine its users may be on."""
+    """The lease of the machine that its users may be connected to."""
     return None if instance.status in ASLEEP or instance.lease is None else instance.lease.lease_id

@@ -1,7 +1,7 @@
-"""Connections to the machines of running instances: each client gets one of its own, and one is always ready ahead.
+"""Connections to the machines of running instances. Each client gets one of its own, and one more is always ready.
 
-Clients do not share: a machine's sshd takes ten sessions on a connection (MaxSessions), and a request to somebody's
-agent does not say whose session it comes from. What a client leaves clean is used again by the next.
+Clients do not share a connection: a machine's sshd takes ten sessions on one (MaxSessions), and a request to an SSH
+agent does not say which session it comes from. A connection on which a client left nothing is used again.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ Connection = asyncssh.SSHClientConnection
 log = logging.getLogger(__name__)
 
 
-class Line:
-    """The way to one lease's machine."""
+class ConnectionPool:
+    """Connections to one lease's machine."""
 
     def __init__(self, address: LeaseAddress, sealer: Sealer, logins: asyncio.Semaphore) -> None:
         self.address = address
@@ -41,7 +41,7 @@ class Line:
         self._pause = REQUEST_PAUSE_SECONDS
 
     async def take(self) -> Connection:
-        """A connection for one client alone: the one that is ready or under way, else a new one.
+        """A connection for one client alone: one that is ready or being opened, else a new one.
 
         Raises:
             SshError: the machine cannot be reached, or could not be a moment ago.
@@ -63,7 +63,7 @@ class Line:
         return connection
 
     async def take_with_agent(self, agent_path: str) -> Connection:
-        """A connection whose sessions may ask the agent at this socket of ours.
+        """A new connection whose sessions may ask the SSH agent at this socket of ours.
 
         Raises:
             SshError
@@ -78,14 +78,14 @@ class Line:
             connection.close()
 
     def moved_to(self, address: LeaseAddress) -> None:
-        """Keep to this address from now on, and see that a connection is ready."""
+        """Use this address from now on, and open a connection ahead."""
         if address.host is not None and address != self.address:
             self.address, self._failure = address, None
             self._drop_idle()
         self._go_ahead()
 
     def close(self) -> None:
-        """Clients' own connections are theirs."""
+        """Close what no client has."""
         if self._ahead is not None:
             self._ahead.cancel()
             self._ahead = None
@@ -106,7 +106,7 @@ class Line:
         return self._failure is not None and time.monotonic() < self._failed_at + seconds
 
     def _attempt(self) -> asyncio.Task[Connection]:
-        return asyncio.create_task(self._open(), name=f"ssh-line-{self.address.lease_id}")
+        return asyncio.create_task(self._open(), name=f"ssh-pool-{self.address.lease_id}")
 
     async def _open(self, agent_path: str | None = None) -> Connection:
         try:
@@ -126,7 +126,7 @@ class Line:
         self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 
     def _keep_ahead(self, attempt: asyncio.Task[Connection]) -> None:
-        if self._ahead is attempt:  # else somebody took it while it was under way
+        if self._ahead is attempt:  # otherwise a client took it while it was being opened
             self._ahead = None
             self._keep(attempt)
 
@@ -135,32 +135,32 @@ class Line:
             self.give_back(attempt.result())
 
 
-class Lines:
-    """The lines of all running instances, by lease."""
+class ConnectionPools:
+    """The pools of all running instances, by lease."""
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
-        self._lines: dict[str, Line] = {}
+        self._pools: dict[str, ConnectionPool] = {}
         self._logins = asyncio.Semaphore(LOGINS_AT_ONCE)
 
-    def line(self, lease_id: str) -> Line:
+    def pool(self, lease_id: str) -> ConnectionPool:
         """
         Raises:
             SshUnreachable: no instance runs there any more.
         """
-        if (line := self._lines.get(lease_id)) is None:
+        if (pool := self._pools.get(lease_id)) is None:
             raise SshUnreachable("no instance runs on this machine any more")
-        return line
+        return pool
 
     def follow(self, addresses: Iterable[LeaseAddress]) -> None:
-        """Hold a connection ready to each of these machines, and to no others."""
+        """Keep a connection ready to each of these machines, and to no others."""
         wanted = {address.lease_id: address for address in addresses}
-        for lease_id in self._lines.keys() - wanted.keys():
-            self._lines.pop(lease_id).close()
+        for lease_id in self._pools.keys() - wanted.keys():
+            self._pools.pop(lease_id).close()
         for lease_id, address in wanted.items():
-            if lease_id not in self._lines:
-                self._lines[lease_id] = Line(address, self._sealer, self._logins)
-            self._lines[lease_id].moved_to(address)
+            if lease_id not in self._pools:
+                self._pools[lease_id] = ConnectionPool(address, self._sealer, self._logins)
+            self._pools[lease_id].moved_to(address)
 
     def close(self) -> None:
         self.follow([])

@@ -1,4 +1,4 @@
-"""Keeps the SSH table true: NOTIFY tells at once, a reading every few seconds tells what was missed.
+"""Keeps the SSH table current: it is read again at each NOTIFY, and every few seconds in case one was missed.
 
 While the database is away, the instances known so far go on being served.
 """
@@ -15,15 +15,15 @@ from gateway.route_feed import DATABASE_ERRORS, READ_DEADLINE_SECONDS, RECONNECT
 from gateway.ssh.instances import SshTable
 from gateway.ssh.rows import InstanceReader, read_ports
 
-QUIET_CHANNEL = "ssh_quiet"
-"""Where gateways tell each other who was connected when an instance was paused."""
+COOLDOWN_CHANNEL = "ssh_cooldown"
+"""On it gateways tell each other which clients were connected when an instance was paused."""
 
 REREAD_SECONDS = 5.0
 SOONER_SECONDS = 1.0
-"""How soon after a reading somebody who sees that it is wrong may have another."""
+"""`soon` has no effect within this time after a reading."""
 
 GATHER_SECONDS = 0.02
-"""Notices come in bunches; one reading serves all that came in this time."""
+"""Notices come in bunches: one reading serves all that arrive within this time."""
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +32,10 @@ class SshFeed:
     """Reads everything into the table. `run` goes on until cancelled."""
 
     def __init__(
-        self, database: Database, table: SshTable, shard: str, on_quiet: Callable[[str], None] = lambda _: None
+        self, database: Database, table: SshTable, shard: str, on_cooldown: Callable[[str], None] = lambda _: None
     ) -> None:
         self._database, self._table, self._shard = database, table, shard
-        self._on_quiet = on_quiet
+        self._on_cooldown = on_cooldown
         self._reader = InstanceReader()
         self._one_at_a_time = asyncio.Lock()
         self._stale = asyncio.Event()
@@ -58,7 +58,7 @@ class SshFeed:
         return True
 
     def soon(self) -> None:
-        """What is known seems to be wrong, though nobody said so."""
+        """Read again: a caller found that the table is out of date."""
         if time.monotonic() - self._read_at > SOONER_SECONDS:
             self._stale.set()
 
@@ -76,9 +76,9 @@ class SshFeed:
     async def _listen_for_ever(self) -> None:
         while True:
             try:
-                async for notice in heard(self._database, INSTANCES_CHANNEL, QUIET_CHANNEL):
-                    if notice is not None and notice.channel == QUIET_CHANNEL:
-                        self._on_quiet(notice.payload)
+                async for notice in heard(self._database, INSTANCES_CHANNEL, COOLDOWN_CHANNEL):
+                    if notice is not None and notice.channel == COOLDOWN_CHANNEL:
+                        self._on_cooldown(notice.payload)
                     else:
                         self._stale.set()
             except DATABASE_ERRORS as error:

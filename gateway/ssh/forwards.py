@@ -5,16 +5,16 @@ from typing import Any, TypeVar
 
 import asyncssh
 
-from gateway.ssh.clients import Connection, Guest
+from gateway.ssh.clients import Client, Connection
+from gateway.ssh.connector import NotServed
 from gateway.ssh.pipe import WINDOW, Entrance, Half, TcpEntrance, TcpHalf, UnixEntrance, UnixHalf
-from gateway.ssh.waking import NotServed
 
 Kind = TypeVar("Kind", bound=Entrance)
 
 _CHANNEL: dict[str, Any] = {"encoding": None, "window": WINDOW}
 
 
-async def to_port(guest: Guest, host: str, port: int, orig_host: str, orig_port: int) -> TcpEntrance:
+async def to_port(client: Client, host: str, port: int, orig_host: str, orig_port: int) -> TcpEntrance:
     """From the user to an address that the machine can reach (`ssh -L`, `-D`, `-W`).
 
     Raises:
@@ -22,14 +22,14 @@ async def to_port(guest: Guest, host: str, port: int, orig_host: str, orig_port:
     """
 
     async def opening(connection: Connection) -> Half:
-        half = TcpHalf(guest.note, guest.closed)
+        half = TcpHalf(client.note, client.closed)
         await connection.create_connection(lambda: half, host, port, orig_host, orig_port, **_CHANNEL)
         return half
 
-    return await _entered(guest, TcpEntrance(guest.note), opening)
+    return await _entered(client, TcpEntrance(client.note), opening)
 
 
-async def to_socket(guest: Guest, path: str) -> UnixEntrance:
+async def to_socket(client: Client, path: str) -> UnixEntrance:
     """From the user to a UNIX socket of the machine.
 
     Raises:
@@ -37,73 +37,73 @@ async def to_socket(guest: Guest, path: str) -> UnixEntrance:
     """
 
     async def opening(connection: Connection) -> Half:
-        half = UnixHalf(guest.note, guest.closed)
+        half = UnixHalf(client.note, client.closed)
         await connection.create_unix_connection(lambda: half, path, **_CHANNEL)
         return half
 
-    return await _entered(guest, UnixEntrance(guest.note), opening)
+    return await _entered(client, UnixEntrance(client.note), opening)
 
 
-async def from_port(guest: Guest, host: str, port: int) -> asyncssh.SSHListener | bool:
+async def from_port(client: Client, host: str, port: int) -> asyncssh.SSHListener | bool:
     """From a port of the machine to the user (`ssh -R`); 0 lets the machine choose. False: the machine refuses."""
     chosen = port
 
     async def arrived(orig_host: str, orig_port: int) -> asyncssh.SSHTCPSession[bytes]:
         async def opening() -> Half:
-            half = TcpHalf(guest.note)
-            await guest.user.create_connection(lambda: half, host, chosen, orig_host, orig_port, **_CHANNEL)
+            half = TcpHalf(client.note)
+            await client.user.create_connection(lambda: half, host, chosen, orig_host, orig_port, **_CHANNEL)
             return half
 
-        return await _arrived(guest, TcpEntrance(guest.note, guest.closed), opening)
+        return await _arrived(client, TcpEntrance(client.note, client.closed), opening)
 
-    listener = await _listening(guest, lambda connection: connection.create_server(arrived, host, port, **_CHANNEL))
+    listener = await _listening(client, lambda connection: connection.create_server(arrived, host, port, **_CHANNEL))
     chosen = listener.get_port() if isinstance(listener, asyncssh.SSHListener) and port == 0 else port
     return listener
 
 
-async def from_socket(guest: Guest, path: str) -> asyncssh.SSHListener | bool:
+async def from_socket(client: Client, path: str) -> asyncssh.SSHListener | bool:
     """From a UNIX socket of the machine to the user. False: the machine refuses."""
 
     async def arrived() -> asyncssh.SSHUNIXSession[bytes]:
         async def opening() -> Half:
-            half = UnixHalf(guest.note)
-            await guest.user.create_unix_connection(lambda: half, path, **_CHANNEL)
+            half = UnixHalf(client.note)
+            await client.user.create_unix_connection(lambda: half, path, **_CHANNEL)
             return half
 
-        return await _arrived(guest, UnixEntrance(guest.note, guest.closed), opening)
+        return await _arrived(client, UnixEntrance(client.note, client.closed), opening)
 
-    return await _listening(guest, lambda connection: connection.create_unix_server(arrived, path, **_CHANNEL))
+    return await _listening(client, lambda connection: connection.create_unix_server(arrived, path, **_CHANNEL))
 
 
-async def _entered(guest: Guest, entrance: Kind, opening: Callable[[Connection], Awaitable[Half]]) -> Kind:
+async def _entered(client: Client, entrance: Kind, opening: Callable[[Connection], Awaitable[Half]]) -> Kind:
     try:
-        entrance.exit = await guest.on_machine(opening, guest.tell)
+        entrance.exit = await client.on_machine(opening, client.notify)
     except NotServed as refusal:
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, str(refusal)) from refusal
     except asyncssh.ChannelOpenError:
         raise
     except (OSError, asyncssh.Error) as error:  # left as it is, it would end the user's whole connection
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "the machine was lost") from error
-    guest.opened()
+    client.opened()
     return entrance
 
 
-async def _arrived(guest: Guest, entrance: Kind, opening: Callable[[], Awaitable[Half]]) -> Kind:
+async def _arrived(client: Client, entrance: Kind, opening: Callable[[], Awaitable[Half]]) -> Kind:
     try:
         entrance.exit = await opening()
     except asyncssh.ChannelOpenError:
         raise
     except (OSError, asyncssh.Error) as error:
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "the user has gone") from error
-    guest.opened()
+    client.opened()
     return entrance
 
 
 async def _listening(
-    guest: Guest, opening: Callable[[Connection], Awaitable[asyncssh.SSHListener]]
+    client: Client, opening: Callable[[Connection], Awaitable[asyncssh.SSHListener]]
 ) -> asyncssh.SSHListener | bool:
-    guest.left_something()
+    client.left_something()
     try:
-        return await guest.on_machine(opening, guest.tell)
+        return await client.on_machine(opening, client.notify)
     except (NotServed, OSError, asyncssh.Error):
         return False

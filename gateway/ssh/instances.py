@@ -1,4 +1,4 @@
-"""Interactive instances as the SSH side sees them: rows, and the table of them in memory."""
+"""Instances with an SSH address, as the gateway knows them: one record each, and the table of all in memory."""
 
 import asyncio
 import logging
@@ -12,14 +12,14 @@ from domain.instances.phases import Desired, InstanceStatus, SshWake
 from gateway.routes import LeaseAddress
 
 ASLEEP = frozenset({InstanceStatus.PAUSED, InstanceStatus.HIBERNATING, InstanceStatus.HIBERNATED})
-"""There is no machine that could be reached, and nobody is about to bring one, unless it is wished."""
+"""There is no machine to connect to, and none will come unless somebody asks for it."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class SshInstance:
-    """One instance. `keys`: fingerprints of who may come in; `price`: USD/h, of its present or last machine."""
+    """One instance. `keys`: fingerprints of the keys that may log in; `price`: USD/h of its present or last machine."""
 
     id: int
     user_id: int
@@ -42,18 +42,18 @@ class SshInstance:
 
     @property
     def is_up(self) -> bool:
-        """Whether its machine is there for its users; in `pausing` it is, until the stop."""
+        """Whether users can reach its machine. They can in `pausing`, until the machine is stopped."""
         return self.lease is not None and self.status in (InstanceStatus.RUNNING, InstanceStatus.PAUSING)
 
     @property
-    def needs_wish(self) -> bool:
-        """Whether it sleeps, or is about to, because nobody wants it to run."""
+    def needs_wake(self) -> bool:
+        """Whether its desired state is to sleep, so that only a wake brings it up."""
         return self.desired in (Desired.PAUSED, Desired.HIBERNATED)
 
 
 @lru_cache(maxsize=10_000)
 def fingerprint_of(line: str) -> str | None:
-    """None, with a word in the log, for a line that is no key: it lets nobody in."""
+    """The key's fingerprint. A line that is no key is logged and lets nobody in (None)."""
     try:
         return read_public_key(line).fingerprint
     except NotAPublicKey:
@@ -62,25 +62,25 @@ def fingerprint_of(line: str) -> str | None:
 
 
 def wake_seconds_of(report: dict[str, Any] | None) -> float | None:
-    """Of a `WakeReport` that worked."""
+    """How long the wake took that this `WakeReport` describes; None for one that failed."""
     seconds = (report or {}).get("seconds") if (report or {}).get("worked") else None
     return float(seconds) if isinstance(seconds, int | float) else None
 
 
 class SshTable:
-    """What is known now. `listeners` are called after every reading, with what changed since the one before."""
+    """The instances known now. `listeners` are called after every reading of the database, with what changed."""
 
     def __init__(self) -> None:
         self.instances: Mapping[int, SshInstance] = {}
         self.ports: Mapping[int, int | None] = {}
-        """The ports of our shard, and whose each is; None: spare."""
+        """The ports of our shard, and which instance has each; None: spare."""
         self.loaded = False
         self.listeners: list[Callable[[list[Change]], None]] = []
         self._changed: dict[int, asyncio.Event] = {}
         self._by_key: dict[str, list[SshInstance]] = {}
 
     def replace_all(self, instances: Iterable[SshInstance], ports: Mapping[int, int | None]) -> None:
-        """These are all there are. What did not change stays the very same object."""
+        """Take these as all instances there are. An instance that did not change stays the same object."""
         before = self.instances
         self.instances = {new.id: _same(before.get(new.id), new) for new in instances}
         self.ports, self.loaded = ports, True
@@ -96,7 +96,7 @@ class SshTable:
                 event.set()
 
     def named(self, name: str, fingerprint: str) -> SshInstance | None:
-        """The instance that a login means by `i-12`, `12` or a label, among those that the key opens."""
+        """The instance that a login names by `i-12`, `12` or a label, among those that the key opens."""
         open_to_key = self._by_key.get(fingerprint, [])
         number = name.removeprefix("i-")
         if number.isascii() and number.isdigit() and len(number) <= 10:
@@ -109,7 +109,7 @@ class SshTable:
         return fingerprint in self._by_key
 
     async def change_of(self, instance_id: int, seconds: float) -> None:
-        """Wait until the instance's row is another, at most so long."""
+        """Wait until the instance's row changes, for at most `seconds`."""
         event = self._changed.setdefault(instance_id, asyncio.Event())
         try:
             async with asyncio.timeout(seconds):
@@ -126,7 +126,7 @@ class SshTable:
 
 @dataclass(frozen=True)
 class Change:
-    """`before` None: new; `after` None: over."""
+    """One instance that changed. `before` None: it is new; `after` None: it is over."""
 
     id: int
     before: SshInstance | None

@@ -1,8 +1,8 @@
-"""The ports that the SSH side listens on: one for each instance of our shard, the spare ones, and the shared one.
+"""The ports that the SSH gateway listens on: one for each instance of our shard, the spare ones, and the shared one.
 
-A port is a socket and an entry in the event loop; an SSH server begins only when somebody connects, so a thousand cost
-nothing. Replicas on one host listen on the same ports (SO_REUSEPORT): the kernel deals connections out, and a new
-gateway can start while the old one drains.
+A port costs a socket and an entry in the event loop; an SSH server starts only when somebody connects. Replicas on one
+host listen on the same ports (SO_REUSEPORT): the kernel spreads connections over them, so a new gateway can start
+while the old one drains.
 """
 
 import asyncio
@@ -11,29 +11,31 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 
-from gateway.ssh.preauth_limits import Newcomer, Newcomers
+from gateway.ssh.preauth_limits import PreauthConnection, PreauthLimits
 
 BACKLOG = 256
 ACCEPTED_AT_A_TIME = 32
 EXHAUSTED_SECONDS = 1.0
-"""Out of file descriptors, a port is left alone for so long."""
+"""How long a port accepts nothing after the process ran out of file descriptors."""
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
-Serve = Callable[[int | None, Newcomer], asyncio.BaseProtocol | None]
-"""A protocol for a connection to an instance, or to the shared port (None); None: nobody is at home."""
+Serve = Callable[[int | None, PreauthConnection], asyncio.BaseProtocol | None]
+"""Makes the protocol for a connection to an instance, or to the shared port (None). None: there is no instance."""
 
 log = logging.getLogger(__name__)
 
 
 class Listeners:
-    """`serve` makes the protocol of each connection; `reread` reads again whose each port is.
+    """`serve` makes the protocol of each connection; `reread` reads again which instance has which port.
 
-    `refused`: the ports that are ours and could not be bound.
+    `refused`: our ports that could not be bound, and why.
     """
 
-    def __init__(self, host: str, newcomers: Newcomers, serve: Serve, reread: Callable[[], Awaitable[object]]) -> None:
-        self._host, self._newcomers, self._serve, self._reread = host, newcomers, serve, reread
+    def __init__(
+        self, host: str, preauth_limits: PreauthLimits, serve: Serve, reread: Callable[[], Awaitable[object]]
+    ) -> None:
+        self._host, self._preauth_limits, self._serve, self._reread = host, preauth_limits, serve, reread
         self._loop = asyncio.get_running_loop()
         self._sockets: dict[int, socket.socket] = {}
         self._whose: Mapping[int, int | None] = {}
@@ -54,7 +56,7 @@ class Listeners:
         return self._shared
 
     def follow(self, ports: Mapping[int, int | None]) -> None:
-        """Listen on these, and on no others but the shared one. What cannot be bound is tried again next time."""
+        """Listen on these ports and the shared one, and on no others. What cannot be bound is tried again next time."""
         self._whose = ports
         for port in [port for port in self._sockets if port not in ports and port != self._shared]:
             self._close(port)
@@ -64,7 +66,7 @@ class Listeners:
             self.try_to_bind(port)
 
     def try_to_bind(self, port: int) -> bool:
-        """Whether we listen there now."""
+        """Listen there. Whether we do now."""
         if port in self._sockets:
             return True
         try:
@@ -123,27 +125,27 @@ class Listeners:
             self._admit(port, connection, str(peer[0]))
 
     def _admit(self, port: int, connection: socket.socket, address: str) -> None:
-        newcomer = self._newcomers.admit(address)
-        if newcomer is None:
+        preauth = self._preauth_limits.admit(address)
+        if preauth is None:
             connection.close()
             return
         connection.setblocking(False)
-        task = self._loop.create_task(self._begin(port, connection, newcomer))
+        task = self._loop.create_task(self._begin(port, connection, preauth))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _begin(self, port: int, connection: socket.socket, newcomer: Newcomer) -> None:
+    async def _begin(self, port: int, connection: socket.socket, preauth: PreauthConnection) -> None:
         if port != self._shared and self._whose.get(port) is None:
-            await self._reread()  # a spare port: maybe an instance got it a moment ago
+            await self._reread()  # an instance may have got this spare port a moment ago
         instance_id = self._whose.get(port)
-        nobody = instance_id is None and port != self._shared
-        protocol = None if nobody else self._serve(instance_id, newcomer)
+        unassigned = instance_id is None and port != self._shared
+        protocol = None if unassigned else self._serve(instance_id, preauth)
         if protocol is None:
-            newcomer.left()
+            preauth.left()
             connection.close()
             return
         try:
             await self._loop.connect_accepted_socket(lambda: protocol, connection)
         except OSError:
-            newcomer.left()
+            preauth.left()
             connection.close()

@@ -1,4 +1,4 @@
-"""What the SSH side says to people, always on stderr."""
+"""What the SSH gateway writes to people, always on stderr."""
 
 from domain.instances.phases import InstanceStatus
 from gateway.ssh.instances import SshInstance
@@ -10,13 +10,13 @@ _ROUGHLY = {
 }
 
 
-def line(text: str) -> bytes:
-    """For a terminal in raw mode as for a log."""
+def stderr_line(text: str) -> bytes:
+    """One line, readable on a terminal in raw mode and in a log."""
     return f"dumont: {text}\r\n".encode()
 
 
 def waking(instance: SshInstance) -> str:
-    """Said to the one who wakes it: what that costs, and how long it takes."""
+    """For the person who wakes it: what that costs, and how long it takes."""
     if instance.status is InstanceStatus.PAUSING:
         return f"{instance.name} is being paused; keeping it awake."
     price = "" if instance.price is None else f", {instance.price:.2f} USD/h at its last price"
@@ -24,17 +24,17 @@ def waking(instance: SshInstance) -> str:
 
 
 def stage(instance: SshInstance) -> str:
-    """Said while it comes up; it changes as that goes on."""
+    """While it comes up: what is happening now."""
     return f"{instance.name} is {instance.status.value}" + (f": {instance.message}" if instance.message else "")
 
 
 def asleep(instance: SshInstance, why: str) -> str:
-    """Said when it stays asleep."""
+    """When this login does not wake it."""
     return f"{instance.name} is {instance.status.value}, and {why}. Wake it with: dumont wake {instance.id}"
 
 
 def ended(instance: SshInstance | None, instance_id: int) -> str:
-    """Said to those whose machine has gone from under them."""
+    """For people whose connection to the machine ended."""
     if instance is None:
         return f"instance {instance_id} is no more."
     if instance.status in (InstanceStatus.RUNNING, InstanceStatus.STARTING, InstanceStatus.RESUMING):

@@ -1,6 +1,6 @@
-"""Two SSH channels joined: what one receives the other sends. No streams, no tasks, no copies of our own.
+"""Two SSH channels joined: what one receives the other sends, without streams, tasks or copies.
 
-Flow control goes end to end: a channel that cannot send makes the other stop reading, which closes its window.
+A channel that cannot send makes the other stop reading, which closes its window: flow control works end to end.
 """
 
 from collections.abc import Callable
@@ -9,18 +9,18 @@ from typing import Any
 import asyncssh
 
 WINDOW = 4 * 1024 * 1024
-"""Bytes that may be under way ahead of a slow reader, per channel and direction: 40 MB/s over 100 ms of distance."""
+"""Bytes that may be under way to a slow reader, per channel and direction: allows 40 MB/s at 100 ms latency."""
 
 WRITE_AHEAD = 256 * 1024
-"""More than that waiting to be sent stops the reading on the other side."""
+"""With more than this waiting to be sent, the other side stops reading."""
 
 Note = Callable[[], None]
 
 
 class Half:
-    """One of two joined channels. Until it is joined it keeps what comes, and stops reading after the first piece.
+    """One of two joined channels. Before it is joined, it keeps the first piece that arrives and stops reading.
 
-    `note` is called for every piece that comes in: somebody is using the instance. `gone` is called when it is closed.
+    `note` is called for every piece that arrives: somebody uses the instance. `gone` is called when it is closed.
     """
 
     def __init__(self, note: Note, gone: Note | None = None) -> None:
@@ -30,10 +30,10 @@ class Half:
         self._early_end = False
         self._lost = False
         self.channel: Any = None
-        """An asyncssh channel of bytes, from `connection_made` on; its classes have no common type with all we need."""
+        """An asyncssh channel, set by `connection_made`. Any: its classes share no type with all we need."""
 
     def join(self, peer: "Half") -> None:
-        """From now on what comes here goes to the peer's channel, beginning with what came already."""
+        """Send what arrives here to the peer's channel, beginning with what has arrived already."""
         self._peer = peer
         for piece, datatype in self._early:
             peer.send(piece, datatype)
@@ -46,7 +46,7 @@ class Half:
             self.channel.resume_reading()
 
     def send(self, data: bytes, datatype: asyncssh.DataType = None) -> None:
-        """Send it, unless the channel is closing: nobody waits for it any more."""
+        """Send it, unless the channel is closing."""
         if self.channel is not None and not self.channel.is_closing():
             self.channel.write(data, datatype)
 
@@ -55,7 +55,7 @@ class Half:
         chan.set_write_buffer_limits(WRITE_AHEAD)
 
     def session_started(self) -> None:
-        """Told by asyncssh; nothing depends on it here."""
+        """asyncssh calls this; we have nothing to do."""
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         self._note()

@@ -1,4 +1,4 @@
-"""Spare SSH ports, bound ahead and written down, so that an instance is born with a port that is open already."""
+"""Spare SSH ports, bound before they are needed: a new instance gets a port that is open already."""
 
 import asyncio
 import logging
@@ -17,8 +17,8 @@ ALARM = "ssh_port"
 log = logging.getLogger(__name__)
 
 
-class Spares:
-    """Keeps the shard's spare ports up to a number, and says of ports that another program has."""
+class PortPool:
+    """Keeps the number of the shard's spare ports up, and raises alarms for ports that another program has."""
 
     def __init__(self, database: Database, table: SshTable, listeners: Listeners, shard: str, ports: range) -> None:
         self._database, self._table, self._listeners = database, table, listeners
@@ -33,17 +33,17 @@ class Spares:
                     await self._fill()
                     await self.report()
             except DATABASE_ERRORS as error:
-                log.debug("spare ports wait: %s", type(error).__name__)
+                log.debug("no spare ports can be made now: %s", type(error).__name__)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _fill(self) -> None:
-        """The database is asked only when what was read last says that there are too few."""
+        """Add ports until there are enough. Asks the database only when the table shows too few."""
         spare = sum(whose is None and port in self._ports for port, whose in self._table.ports.items())
         while spare < SPARES and await self.add_one():
             continue
 
     async def add_one(self) -> bool:
-        """Bind one more port and write it down; one that cannot be bound rests. False: there are enough, or no more."""
+        """Bind one more port and record it, as resting if it cannot be bound. False: enough, or none is left."""
         async with self._database.begin() as session:
             port = await next_spare(session, self._shard, self._ports, SPARES)
             if port is None:

@@ -1,4 +1,4 @@
-"""How many may be at the door who have not shown a key yet: scanners come all day, wake nothing, and cost little."""
+"""Limits for connections before login. Scanners connect all day; they wake nothing and must cost little."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ AT_ONCE = 512
 AT_ONCE_PER_ADDRESS = 64
 STRANGERS_PER_SECOND = 2.0
 STRANGERS_BURST = 150.0
-"""Connections from one address that end without a login, beyond which it waits. A login gives its token back."""
+"""Connections without a login that one address may make. A login gives its token back."""
 
 
 @dataclass
-class Newcomers:
-    """Counts. `turned_away`: connections closed before a byte was said."""
+class PreauthLimits:
+    """Counts. `turned_away`: connections that we closed before sending a byte."""
 
     by_address: Counter[str] = field(default_factory=Counter)
     buckets: Buckets = field(default_factory=lambda: Buckets(STRANGERS_PER_SECOND, STRANGERS_BURST))
@@ -22,8 +22,8 @@ class Newcomers:
     strangers: int = 0
     logins: int = 0
 
-    def admit(self, address: str) -> "Newcomer | None":
-        """None: not now."""
+    def admit(self, address: str) -> "PreauthConnection | None":
+        """Let a connection begin, or refuse it (None)."""
         many = self.by_address[address] >= AT_ONCE_PER_ADDRESS or self.by_address.total() >= AT_ONCE
         if many or self.buckets.take(address) > 0:
             self.turned_away += 1
@@ -31,30 +31,30 @@ class Newcomers:
                 del self.by_address[address]
             return None
         self.by_address[address] += 1
-        return Newcomer(self, address)
+        return PreauthConnection(self, address)
 
 
 @dataclass
-class Newcomer:
+class PreauthConnection:
     """A connection that has not logged in yet."""
 
-    newcomers: Newcomers
+    preauth_limits: PreauthLimits
     address: str
     waits: bool = True
 
     def logged_in(self) -> None:
-        if self._over():
-            self.newcomers.logins += 1
-            self.newcomers.buckets.give_back(self.address)
+        if self._settle():
+            self.preauth_limits.logins += 1
+            self.preauth_limits.buckets.give_back(self.address)
 
     def left(self) -> None:
-        if self._over():
-            self.newcomers.strangers += 1
+        if self._settle():
+            self.preauth_limits.strangers += 1
 
-    def _over(self) -> bool:
+    def _settle(self) -> bool:
         waited, self.waits = self.waits, False
         if waited:
-            self.newcomers.by_address[self.address] -= 1
-            if not self.newcomers.by_address[self.address]:
-                del self.newcomers.by_address[self.address]
+            self.preauth_limits.by_address[self.address] -= 1
+            if not self.preauth_limits.by_address[self.address]:
+                del self.preauth_limits.by_address[self.address]
         return waited

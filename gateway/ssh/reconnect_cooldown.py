@@ -1,7 +1,7 @@
-"""Who does not wake an instance by connecting: a client that was there when it was paused and comes back by itself.
+"""After a pause, a client that was connected does not wake the instance by reconnecting, for a quiet period.
 
-An editor reconnects every few seconds, all night. Each of its attempts prolongs its quiet period, so it never holds a
-GPU; a person waits for it to end, or says `dumont wake`. A client is a key at an address.
+An editor reconnects every few seconds, all night. Each attempt starts its quiet period again, so it never keeps a GPU
+awake. A person waits until the period ends, or types `dumont wake`. A client is a key at an address.
 """
 
 import time
@@ -13,33 +13,33 @@ from domain.instances.phases import InstanceStatus
 from gateway.ssh.instances import ASLEEP, Change
 
 JUST_LEFT_SECONDS = 15.0
-"""A client that left so shortly before the pause was put out by it."""
+"""A client that left so shortly before the pause was disconnected by it."""
 
 _KEPT = 50_000
 _LEFT_KEPT = 1_000
 
 
-class Client(NamedTuple):
+class ClientIdentity(NamedTuple):
     fingerprint: str
     address: str
 
 
-class Quiet:
-    """`tell` is given what other gateways must know, as text; `hear` takes it. `seconds`: how long a period lasts."""
+class ReconnectCooldown:
+    """The quiet periods. `tell` sends a text to other gateways, whose `hear` takes it. `seconds`: the length of one."""
 
     def __init__(self, seconds: float, tell: Callable[[str], None]) -> None:
         self._seconds, self._tell = seconds, tell
-        self._here: dict[int, dict[Client, int]] = defaultdict(dict)
-        self._left: dict[int, dict[Client, float]] = defaultdict(dict)
-        self._when_pausing: dict[int, set[Client]] = {}
-        self._until: dict[tuple[int, Client], float] = {}
+        self._here: dict[int, dict[ClientIdentity, int]] = defaultdict(dict)
+        self._left: dict[int, dict[ClientIdentity, float]] = defaultdict(dict)
+        self._when_pausing: dict[int, set[ClientIdentity]] = {}
+        self._until: dict[tuple[int, ClientIdentity], float] = {}
 
-    def came(self, instance_id: int, client: Client) -> None:
-        """It logged in; once more if it has several connections."""
+    def came(self, instance_id: int, client: ClientIdentity) -> None:
+        """A client logged in. Called once for each of its connections."""
         here = self._here[instance_id]
         here[client] = here.get(client, 0) + 1
 
-    def went(self, instance_id: int, client: Client) -> None:
+    def went(self, instance_id: int, client: ClientIdentity) -> None:
         here = self._here[instance_id]
         here[client] -= 1
         if not here[client]:
@@ -49,11 +49,11 @@ class Quiet:
                 left.clear()  # of a running instance: only the last few seconds matter
             left[client] = time.monotonic()
 
-    def keeps_asleep(self, instance_id: int, status: InstanceStatus, client: Client) -> bool:
-        """Whether this client's wish to use the sleeping instance is no reason to wake it; such an attempt counts.
+    def keeps_asleep(self, instance_id: int, status: InstanceStatus, client: ClientIdentity) -> bool:
+        """Whether this login must not wake the instance. Asking starts the client's quiet period again.
 
-        While the instance is pausing, whoever was there may use it on; one that lost its connection to the pause and
-        is back is taken for an editor.
+        While the instance is pausing, clients that are connected may go on. A client whose connection the pause ended
+        and that comes back is taken for an editor.
         """
         if status is InstanceStatus.PAUSING:
             was_there = client in self._when_pausing.get(instance_id, ())
@@ -66,7 +66,7 @@ class Quiet:
         return True
 
     def follow(self, changes: list[Change]) -> None:
-        """See instances fall asleep and wake."""
+        """Begin and end quiet periods as instances fall asleep and wake."""
         for change in changes:
             before, after = change.before, change.after
             if after is None:
@@ -83,12 +83,12 @@ class Quiet:
                 self._forget(change.id)
 
     def hear(self, payload: str) -> None:
-        """Another gateway had these clients."""
+        """Another gateway disconnected these clients for a pause."""
         number, _, clients = payload.partition(" ")
         if number.isdigit():
             for client in clients.split(" "):
                 fingerprint, _, address = client.partition("@")
-                self._until[int(number), Client(fingerprint, address)] = time.monotonic() + self._seconds
+                self._until[int(number), ClientIdentity(fingerprint, address)] = time.monotonic() + self._seconds
 
     def _begin(self, instance_id: int) -> None:
         now = time.monotonic()

@@ -1,7 +1,7 @@
 """For machines that cannot reach us: ports on their own loopback that lead to our api and vault, over our SSH to them.
 
-Best effort: what cannot be opened now is tried again a little later. Of several gateways one gets the ports; when it
-ends, another does.
+A port that cannot be opened is tried again a little later. Of several gateways one gets a machine's ports; another
+takes them when it ends.
 """
 
 import asyncio
@@ -28,28 +28,28 @@ Place = tuple[str, int]
 log = logging.getLogger(__name__)
 
 
-def ways_back(settings: Settings) -> dict[int, Place]:
-    """What leads where; empty when machines reach us by themselves."""
-    ways: dict[int, Place] = {}
+def forwarded_ports(settings: Settings) -> dict[int, Place]:
+    """Which port on a machine leads to which address of ours; empty when machines reach us directly."""
+    targets: dict[int, Place] = {}
     if settings.public_url is None:
         api = URL(settings.api_url)
-        ways[API_PORT] = (api.host or "127.0.0.1", api.port or 80)
+        targets[API_PORT] = (api.host or "127.0.0.1", api.port or 80)
     if settings.vault_url is None:
-        ways[VAULT_PORT] = (settings.vault_host, settings.vault_port)
-    return ways
+        targets[VAULT_PORT] = (settings.vault_host, settings.vault_port)
+    return targets
 
 
-class WaysBack:
-    """Keeps them open on every machine that it is told of."""
+class ReverseTunnels:
+    """Keeps the ports open on every machine that `follow` names."""
 
-    def __init__(self, ways: Mapping[int, Place], sealer: Sealer) -> None:
-        self._ways = ways
+    def __init__(self, targets: Mapping[int, Place], sealer: Sealer) -> None:
+        self._targets = targets
         self._tunnels = Tunnels(sealer)
         self._leases: set[str] = set()
         self._open: WeakSet[asyncssh.SSHClientConnection] = WeakSet()
 
     def follow(self, addresses: Iterable[LeaseAddress]) -> None:
-        wanted = list(addresses) if self._ways else []
+        wanted = list(addresses) if self._targets else []
         self._leases = {address.lease_id for address in wanted}
         self._tunnels.follow(wanted)
 
@@ -68,8 +68,8 @@ class WaysBack:
             async with asyncio.timeout(OPEN_SECONDS):
                 connection = await self._tunnels.connection(lease_id)
                 if connection not in self._open:
-                    for port, (host, there) in self._ways.items():
+                    for port, (host, there) in self._targets.items():
                         await connection.forward_remote_port("127.0.0.1", port, host, there)
                     self._open.add(connection)
         except (SshError, asyncssh.Error, OSError) as error:
-            log.debug("lease %s has no way back now: %s", lease_id, type(error).__name__)
+            log.debug("lease %s has no reverse tunnel now: %s", lease_id, type(error).__name__)

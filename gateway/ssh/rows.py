@@ -1,4 +1,4 @@
-"""The SSH side's reading of the database: one look at everything, in few columns, for it is taken every few seconds."""
+"""Reads instances for SSH from the database: all of them, in one query of few columns that runs often."""
 
 from collections import defaultdict
 from typing import Any
@@ -12,16 +12,14 @@ from db.machines.tables import Lease
 from domain.instances.phases import Desired, InstanceStatus, SshWake
 from domain.lifecycles import kinds_that
 from domain.machines.machines import MachineSeen, ssh_address
-from domain.machines.phases import LeaseState
-from gateway.routes import LeaseAddress
+from gateway.routes import RELEASED, LeaseAddress
 from gateway.ssh.instances import SshInstance, fingerprint_of, wake_seconds_of
 
 _OVER = (InstanceStatus.DESTROYED, InstanceStatus.FAILED)
-_GIVEN_BACK = (LeaseState.RELEASING, LeaseState.CLOSED)
 
 
 async def read_ports(session: AsyncSession, shard: str) -> dict[int, int | None]:
-    """The shard's ports that do not rest, and whose each is."""
+    """The shard's ports in use, and which instance has each; None: spare."""
     mine = select(SshPort.port, SshPort.instance_id).where(SshPort.shard == shard, SshPort.freed_at.is_(None))
     return {port: instance_id for port, instance_id in await session.execute(mine)}
 
@@ -29,7 +27,7 @@ async def read_ports(session: AsyncSession, shard: str) -> dict[int, int | None]
 class InstanceReader:
     """Reads every instance that is not over and has an SSH identity, with the keys of its owner.
 
-    Nearly all are as they were at the last reading: what is made of a row is kept as long as the row stays the same.
+    Between two readings hardly any row changes, so the object made from a row is kept as long as the row is the same.
     """
 
     def __init__(self) -> None:
@@ -51,7 +49,7 @@ class InstanceReader:
 
 
 def _every() -> Select[Any]:
-    """The lease is the present one; for the price of one that has none now, the last."""
+    """Joined with the present lease, else with the last one: for the price."""
     behind = func.coalesce(Instance.lease_id, Instance.data_lease_id)
     columns = (
         *(Instance.id, Instance.user_id, Instance.label, Instance.status, Instance.desired, Instance.message),
@@ -85,8 +83,8 @@ def _instance(row: Row[Any], keys_of_user: set[str]) -> SshInstance:
 
 
 def _address(row: Row[Any]) -> LeaseAddress | None:
-    """As `routes.address_of`, from columns."""
-    if row.lease_id is None or row.lease_state is None or row.lease_state in _GIVEN_BACK or not row.host_key:
+    """The same as `routes.address_of`, from columns."""
+    if row.lease_id is None or row.lease_state is None or row.lease_state in RELEASED or not row.host_key:
         return None
     host, port = ssh_address(MachineSeen.model_validate(row.seen), row.ssh_way) or (None, None)
     return LeaseAddress(row.lease_id, host, port, row.host_key, row.sealed_private_key)

@@ -1,44 +1,47 @@
-"""What an SSH client meets: login by a key that is listed, before anything wakes, and then the machine."""
+"""The SSH server that clients speak to. A listed key logs in before anything wakes; then comes the machine."""
 
 from collections.abc import Awaitable, MutableMapping
 from typing import Any
 
 import asyncssh
 
-from gateway.ssh.clients import Guest, Hall
+from gateway.ssh.clients import Client, Clients
 from gateway.ssh.forwards import from_port, from_socket, to_port, to_socket
 from gateway.ssh.pipe import WINDOW
-from gateway.ssh.preauth_limits import Newcomer
-from gateway.ssh.reconnect_cooldown import Client
+from gateway.ssh.preauth_limits import PreauthConnection
+from gateway.ssh.reconnect_cooldown import ClientIdentity
 from gateway.ssh.sessions import UserSession
 
 KEYS_TRIED = 20
-"""Keys that one connection may show: agents hold many."""
+"""Keys that one connection may try: SSH agents hold many."""
 
 
-class Door(asyncssh.SSHServer):
+class SshServer(asyncssh.SSHServer):
     """One connection. `instance_id` None: it came to the shared port, and the user name says which instance.
 
-    `arriving` has the newcomer of each connection that begins.
+    `arriving` has the record of each connection that has not logged in yet.
     """
 
     def __init__(
-        self, hall: Hall, instance_id: int | None, arriving: MutableMapping[asyncssh.SSHServerConnection, Newcomer]
+        self,
+        clients: Clients,
+        instance_id: int | None,
+        arriving: MutableMapping[asyncssh.SSHServerConnection, PreauthConnection],
     ) -> None:
-        self._hall, self._instance_id, self._arriving = hall, instance_id, arriving
+        self._clients, self._instance_id, self._arriving = clients, instance_id, arriving
         self._tried = 0
         self._shown = ""
-        self._guest: Guest | None = None
+        self._client: Client | None = None
         self._connection: asyncssh.SSHServerConnection
-        self._newcomer: Newcomer
+        self._preauth: PreauthConnection
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        self._connection, self._newcomer = conn, self._arriving.pop(conn)
+        self._connection, self._preauth = conn, self._arriving.pop(conn)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._newcomer.left()
-        if self._guest is not None:
-            self._guest.leave()
+        self._preauth.left()
+        if self._client is not None:
+            self._client.leave()
 
     # Login: by key alone. The last key that passed here before `auth_completed` is the one that signed.
 
@@ -57,16 +60,16 @@ class Door(asyncssh.SSHServer):
 
     async def auth_completed(self) -> None:
         instance_id = self._meant(self._connection.get_extra_info("username"))
-        self._newcomer.logged_in()
-        if instance_id is None:  # the key went away in this very moment
-            self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, "The key is not welcome any more.")
+        self._preauth.logged_in()
+        if instance_id is None:  # the key was removed at this moment
+            self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, "The key is not accepted any more.")
             return
-        client = Client(self._shown, self._newcomer.address)
-        self._guest = self._hall.enter(instance_id, client, self._connection)
+        identity = ClientIdentity(self._shown, self._preauth.address)
+        self._client = self._clients.add(instance_id, identity, self._connection)
 
     def _meant(self, username: str) -> int | None:
         """The instance that this login is for, if the key shown opens it."""
-        table = self._hall.table
+        table = self._clients.table
         if self._instance_id is None:
             found = table.named(username, self._shown)
             if found is None and table.knows(self._shown):
@@ -75,11 +78,11 @@ class Door(asyncssh.SSHServer):
             found = table.instances.get(self._instance_id)
         return found.id if found is not None and self._shown in found.keys else None
 
-    # What a guest opens.
+    # What a logged-in client opens.
 
     def session_requested(self) -> Any:
-        guest = self._allowed()
-        return self._connection.create_server_channel(encoding=None, window=WINDOW), UserSession(guest)
+        client = self._allowed()
+        return self._connection.create_server_channel(encoding=None, window=WINDOW), UserSession(client)
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
         channel = self._connection.create_tcp_channel(encoding=None, window=WINDOW)
@@ -89,12 +92,12 @@ class Door(asyncssh.SSHServer):
         return self._connection.create_unix_channel(encoding=None, window=WINDOW), to_socket(self._allowed(), dest_path)
 
     def server_requested(self, listen_host: str, listen_port: int) -> Awaitable[asyncssh.SSHListener | bool] | bool:
-        return False if self._guest is None else from_port(self._guest, listen_host, listen_port)
+        return False if self._client is None else from_port(self._client, listen_host, listen_port)
 
     def unix_server_requested(self, listen_path: str) -> Awaitable[asyncssh.SSHListener | bool] | bool:
-        return False if self._guest is None else from_socket(self._guest, listen_path)
+        return False if self._client is None else from_socket(self._client, listen_path)
 
-    def _allowed(self) -> Guest:
-        if self._guest is None:
+    def _allowed(self) -> Client:
+        if self._client is None:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "log in first")
-        return self._guest
+        return self._client

@@ -1,4 +1,4 @@
-"""The SSH side of a gateway, put together and taken down in order."""
+"""The SSH half of a gateway: how its parts are built, started and stopped."""
 
 import asyncio
 import logging
@@ -12,28 +12,28 @@ from db.instances.ssh_identity import open_identity, shared_identity
 from db.sealing import CannotOpen, Sealer
 from db.session import Database
 from gateway.route_feed import DATABASE_ERRORS
-from gateway.ssh.clients import Hall
-from gateway.ssh.connection_pool import Lines
-from gateway.ssh.feed import QUIET_CHANNEL, SshFeed
+from gateway.ssh.clients import Clients
+from gateway.ssh.connection_pool import ConnectionPools
+from gateway.ssh.connector import Connector
+from gateway.ssh.feed import COOLDOWN_CHANNEL, SshFeed
 from gateway.ssh.instances import Change, SshTable
 from gateway.ssh.listeners import Listeners
-from gateway.ssh.port_pool import Spares
-from gateway.ssh.preauth_limits import Newcomer, Newcomers
-from gateway.ssh.reconnect_cooldown import Quiet
-from gateway.ssh.reverse_tunnels import WaysBack, ways_back
-from gateway.ssh.server import Door
+from gateway.ssh.port_pool import PortPool
+from gateway.ssh.preauth_limits import PreauthConnection, PreauthLimits
+from gateway.ssh.reconnect_cooldown import ReconnectCooldown
+from gateway.ssh.reverse_tunnels import ReverseTunnels, forwarded_ports
+from gateway.ssh.server import SshServer
 from gateway.ssh.traffic import Traffic
-from gateway.ssh.waking import Waking
 from settings import Settings
 from workflow_client.client import WorkflowClient
 
 LOGIN_SECONDS = 20.0
 KEEPALIVE_SECONDS = 15.0
 KEEPALIVES_LOST = 4
-"""A client that vanished without a word is gone after a minute."""
+"""A client that vanished is dropped after a minute."""
 
-# OpenSSH's client takes the first of its own list, where AES-GCM, by far the cheapest for us, is the last: so it is all
-# we offer. Every client of the last years has it (OpenSSH 6.2, PuTTY 0.78, libssh2 1.11, paramiko 3.5).
+# AES-GCM costs us by far the least CPU. OpenSSH's client would choose another cipher if we offered one, so we offer
+# nothing else. Every client of the last years has it (OpenSSH 6.2, PuTTY 0.78, libssh2 1.11, paramiko 3.5).
 CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 EXCHANGES = "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,diffie-hellman-group14-sha256"
 AGAIN_SECONDS = 1.0
@@ -58,61 +58,61 @@ _OPTIONS: dict[str, Any] = {
 log = logging.getLogger(__name__)
 
 
-class SshSide:
-    """Everything of it. `port`: the shared one, once the database has given its host key."""
+class SshService:
+    """The parts of the SSH gateway. `port`: the shared port, known once the database has given its host key."""
 
     def __init__(self, settings: Settings, database: Database, sealer: Sealer, workflows: WorkflowClient) -> None:
         self._settings, self._database, self._sealer = settings, database, sealer
         self.table = SshTable()
-        self.newcomers = Newcomers()
+        self.preauth_limits = PreauthLimits()
         self.traffic = Traffic(database)
-        self.lines = Lines(sealer)
-        self._quiet = Quiet(settings.ssh_quiet_seconds, self._tell_quiet)
-        self.feed = SshFeed(database, self.table, settings.ssh_shard, self._quiet.hear)
-        self.waking = Waking(settings, database, workflows, self.feed, self.table, self.lines, self._quiet)
-        self.hall = Hall(self.table, self.waking, self.traffic, self._quiet)
-        self.listeners = Listeners(settings.ssh_listen, self.newcomers, self._serve, self.feed.refresh)
-        self._ways_back = WaysBack(ways_back(settings), sealer)
-        self._spares = Spares(database, self.table, self.listeners, settings.ssh_shard, settings.ssh_port_range)
+        self.pools = ConnectionPools(sealer)
+        self._cooldown = ReconnectCooldown(settings.ssh_quiet_seconds, self._announce_cooldown)
+        self.feed = SshFeed(database, self.table, settings.ssh_shard, self._cooldown.hear)
+        self.connector = Connector(settings, database, workflows, self.feed, self.table, self.pools, self._cooldown)
+        self.clients = Clients(self.table, self.connector, self.traffic, self._cooldown)
+        self.listeners = Listeners(settings.ssh_listen, self.preauth_limits, self._serve, self.feed.refresh)
+        self._reverse_tunnels = ReverseTunnels(forwarded_ports(settings), sealer)
+        self._port_pool = PortPool(database, self.table, self.listeners, settings.ssh_shard, settings.ssh_port_range)
         self._options: dict[int | None, tuple[str, asyncssh.SSHServerConnectionOptions]] = {}
         self._shared_key = ""
-        self._arriving: WeakKeyDictionary[asyncssh.SSHServerConnection, Newcomer] = WeakKeyDictionary()
+        self._arriving: WeakKeyDictionary[asyncssh.SSHServerConnection, PreauthConnection] = WeakKeyDictionary()
         self._notices: set[asyncio.Task[None]] = set()
         self.port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.table.listeners += [self._quiet.follow, self._follow, self.hall.follow]
+        self.table.listeners += [self._cooldown.follow, self._follow, self.clients.follow]
 
     async def run(self) -> None:
         """Until cancelled; ends only by a mistake of ours."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.feed.run())
             tasks.create_task(self.traffic.run())
-            tasks.create_task(self._spares.run())
-            tasks.create_task(self._ways_back.run())
+            tasks.create_task(self._port_pool.run())
+            tasks.create_task(self._reverse_tunnels.run())
             tasks.create_task(self._open_shared_port())
 
     async def drain(self, seconds: float) -> None:
-        """Let nobody new in, tell those who are here, and give them time to leave by themselves."""
+        """Stop listening, announce the end to connected clients, and wait until they have left or time is up."""
         self.listeners.close()
-        for guest in self.hall.everybody:
-            guest.tell(f"this gateway is being restarted and closes in {seconds:g} s; connect again.")
+        for client in self.clients.everyone:
+            client.notify(f"this gateway is being restarted and closes in {seconds:g} s; connect again.")
         try:
             async with asyncio.timeout(seconds):
-                await self.hall.empty.wait()
+                await self.clients.empty.wait()
         except TimeoutError:
-            log.info("%d SSH connections are closed", len(self.hall))
+            log.info("%d SSH connections are closed", len(self.clients))
 
     async def close(self) -> None:
-        """End what is left."""
+        """Disconnect every client and close everything."""
         self.listeners.close()
-        for guest in self.hall.everybody:
-            guest.put_out("this gateway is being restarted; connect again.")
-            guest.user.disconnect(asyncssh.DISC_BY_APPLICATION, "This gateway is being restarted.")
-        self._ways_back.close()
-        self.lines.close()
+        for client in self.clients.everyone:
+            client.end_sessions("this gateway is being restarted; connect again.")
+            client.user.disconnect(asyncssh.DISC_BY_APPLICATION, "This gateway is being restarted.")
+        self._reverse_tunnels.close()
+        self.pools.close()
         await self.traffic.write_down()
 
     async def _open_shared_port(self) -> None:
-        """As soon as the database tells the host key that all replicas show."""
+        """Listen on the shared port once the database has given the host key that all replicas show."""
         while not self._shared_key:
             try:
                 async with self._database.begin() as session:
@@ -135,14 +135,14 @@ class SshSide:
     def _follow(self, changes: list[Change]) -> None:
         self.listeners.follow(self.table.ports)
         up = [each.lease for each in self.table.instances.values() if each.is_up and each.lease is not None]
-        self.lines.follow(up)
-        self._ways_back.follow(up)
+        self.pools.follow(up)
+        self._reverse_tunnels.follow(up)
         for change in changes:
             if change.after is None:
                 self._options.pop(change.id, None)
 
-    def _serve(self, instance_id: int | None, newcomer: Newcomer) -> asyncssh.SSHServerConnection | None:
-        """An SSH server for one connection, with the host key that is expected where it came in."""
+    def _serve(self, instance_id: int | None, preauth: PreauthConnection) -> asyncssh.SSHServerConnection | None:
+        """An SSH server for one connection, with the host key that belongs to the port it came to."""
         instance = None if instance_id is None else self.table.instances.get(instance_id)
         if instance_id is not None and instance is None:
             return None
@@ -153,7 +153,7 @@ class SshSide:
             log.error("the SSH host key of instance %s cannot be opened: %s", instance_id, type(error).__name__)
             return None
         connection = asyncssh.SSHServerConnection(asyncio.get_running_loop(), options)
-        self._arriving[connection] = newcomer
+        self._arriving[connection] = preauth
         return connection
 
     def _options_for(self, instance_id: int | None, sealed: str) -> asyncssh.SSHServerConnectionOptions:
@@ -161,23 +161,23 @@ class SshSide:
         if known is not None and known[0] == sealed:
             return known[1]
         options = asyncssh.SSHServerConnectionOptions(
-            server_factory=lambda: Door(self.hall, instance_id, self._arriving),
+            server_factory=lambda: SshServer(self.clients, instance_id, self._arriving),
             server_host_keys=[open_identity(self._sealer, sealed)],
             **_OPTIONS,
         )
         self._options[instance_id] = (sealed, options)
         return options
 
-    def _tell_quiet(self, payload: str) -> None:
-        """Other gateways hear who was put out here; one that does not is only a little less quiet."""
-        task = asyncio.create_task(self._notify_quiet(payload))
+    def _announce_cooldown(self, payload: str) -> None:
+        """Tell other gateways which clients a pause disconnected here. One that misses it would only wake too early."""
+        task = asyncio.create_task(self._notify_cooldown(payload))
         self._notices.add(task)
         task.add_done_callback(self._notices.discard)
 
-    async def _notify_quiet(self, payload: str) -> None:
+    async def _notify_cooldown(self, payload: str) -> None:
         try:
             async with self._database.begin() as session:
-                notice = {"channel": QUIET_CHANNEL, "payload": payload}
+                notice = {"channel": COOLDOWN_CHANNEL, "payload": payload}
                 await session.execute(text("SELECT pg_notify(:channel, :payload)"), notice)
         except DATABASE_ERRORS as error:
-            log.debug("other gateways do not hear of a pause: %s", type(error).__name__)
+            log.debug("other gateways cannot be told of a pause now: %s", type(error).__name__)

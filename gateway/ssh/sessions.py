@@ -5,10 +5,10 @@ from typing import Any
 
 import asyncssh
 
-from gateway.ssh.clients import Connection, ConnectionFull, Guest
-from gateway.ssh.messages import line
+from gateway.ssh.clients import Client, Connection, ConnectionFull
+from gateway.ssh.connector import NotServed
+from gateway.ssh.messages import stderr_line
 from gateway.ssh.pipe import WINDOW, Half, joined
-from gateway.ssh.waking import NotServed
 
 LOST = 255
 """The exit code of OpenSSH's client for a connection that failed."""
@@ -21,16 +21,16 @@ CTRL_C = b"\x03"
 
 
 class UserSession(Half, asyncssh.SSHServerSession[bytes]):
-    """The user's half."""
+    """The user's half of a session."""
 
-    def __init__(self, guest: Guest) -> None:
-        super().__init__(guest.note)
-        self._guest = guest
+    def __init__(self, client: Client) -> None:
+        super().__init__(client.note)
+        self._client = client
         self._pty = False
         self._machine: MachineSession | None = None
         self._task: asyncio.Task[None] | None = None
 
-    # What the user asks for; all of it is granted, and the machine decides.
+    # What the user asks for. We grant all of it: the machine decides.
 
     def pty_requested(self, term_type: str, term_size: Any, term_modes: Any) -> bool:
         self._pty = True
@@ -46,7 +46,7 @@ class UserSession(Half, asyncssh.SSHServerSession[bytes]):
         return True
 
     def session_started(self) -> None:
-        self._guest.sessions.add(self)
+        self._client.sessions.add(self)
         self._task = asyncio.create_task(self._serve(), name="ssh-session")
 
     def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
@@ -69,7 +69,7 @@ class UserSession(Half, asyncssh.SSHServerSession[bytes]):
             super().data_received(data, datatype)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._guest.sessions.discard(self)
+        self._client.sessions.discard(self)
         if self._task is not None:
             self._task.cancel()
         super().connection_lost(exc)
@@ -78,36 +78,36 @@ class UserSession(Half, asyncssh.SSHServerSession[bytes]):
 
     def say(self, text: str) -> None:
         """On stderr: what scp and rsync read stays clean."""
-        self.send(line(text), asyncssh.EXTENDED_DATA_STDERR)
+        self.send(stderr_line(text), asyncssh.EXTENDED_DATA_STDERR)
 
     def end(self, text: str, code: int = LOST) -> None:
-        """End it from our side, with a reason."""
+        """End the session from our side, and say why."""
         self.say(text)
         self.channel.exit(code)
 
     def machine_ended(self, machine: "MachineSession", exc: Exception | None) -> None:
-        """Pass on how it ended there."""
+        """End the session as it ended on the machine."""
         if machine.exit_signal is not None:
             self.channel.exit_with_signal(*machine.exit_signal)
         elif machine.exit_status is not None:
             self.channel.exit(machine.exit_status)
         elif exc is not None:
-            self.end(self._guest.why_lost())
+            self.end(self._client.why_lost())
         else:
             self.channel.close()
 
     async def _serve(self) -> None:
         try:
-            await self._guest.on_machine(self._open, self.say, self.channel.get_agent_path())
+            await self._client.on_machine(self._open, self.say, self.channel.get_agent_path())
         except NotServed as refusal:
             self.end(str(refusal))
         except asyncssh.ChannelOpenError as error:
             self.end(f"the machine refuses: {error.reason}")
         except (OSError, asyncssh.Error):
-            self.end(self._guest.why_lost())
+            self.end(self._client.why_lost())
 
     async def _open(self, connection: Connection) -> None:
-        channel, machine = self.channel, MachineSession(self, self._guest)
+        channel, machine = self.channel, MachineSession(self, self._client)
         size = channel.get_terminal_size()
         opening = connection.create_session(
             lambda: machine,
@@ -126,23 +126,23 @@ class UserSession(Half, asyncssh.SSHServerSession[bytes]):
         except asyncssh.ChannelOpenError as error:
             raise (ConnectionFull(error.code, error.reason) if error.code in FULL else error) from None
         self._machine = machine
-        self._guest.note()  # also a session that says nothing for a while is use, when it begins
+        self._client.note()  # a new session counts as use even before it sends anything
         joined(self, machine)
         if channel.get_terminal_size() != size:
             machine.channel.change_terminal_size(*channel.get_terminal_size())
 
 
 class MachineSession(Half, asyncssh.SSHClientSession[bytes]):
-    """The machine's half."""
+    """The machine's half of a session."""
 
-    def __init__(self, user: UserSession, guest: Guest) -> None:
-        super().__init__(guest.note, guest.closed)
-        self._user, self._guest = user, guest
+    def __init__(self, user: UserSession, client: Client) -> None:
+        super().__init__(client.note, client.closed)
+        self._user, self._client = user, client
         self.exit_status: int | None = None
         self.exit_signal: tuple[str, bool, str, str] | None = None
 
     def connection_made(self, chan: Any) -> None:
-        self._guest.opened()
+        self._client.opened()
         super().connection_made(chan)
 
     def exit_status_received(self, status: int) -> None:

@@ -1,4 +1,4 @@
-"""When each instance was last used over SSH: bytes of its users, not an open connection, and no keepalives."""
+"""When each instance was last used over SSH. Bytes of its users count; open connections and keepalives do not."""
 
 import asyncio
 import logging
@@ -17,14 +17,14 @@ log = logging.getLogger(__name__)
 
 
 class Traffic:
-    """Remembers who had traffic, and writes it down for all of them at once."""
+    """Remembers which instances had traffic, and writes the time for all of them at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._active: set[int] = set()
 
     def note_of(self, instance_id: int) -> Callable[[], None]:
-        """To be called for every piece of data: one addition to a set."""
+        """A function to call for every piece of data. It only adds to a set."""
         return partial(self._active.add, instance_id)
 
     async def run(self) -> None:
@@ -34,7 +34,7 @@ class Traffic:
             await self.write_down()
 
     async def write_down(self) -> None:
-        """One statement. What cannot be written while the database is away is written later."""
+        """Write the times, in one statement. While the database is away they wait for the next call."""
         if not self._active:
             return
         active = list(self._active)

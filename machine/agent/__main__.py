@@ -10,7 +10,7 @@ from typing import Any
 
 from machine.agent import VERSION, lock, log
 from machine.agent.dead_man import DeadMan
-from machine.agent.reporter import Courier
+from machine.agent.reporter import Reporter
 from machine.agent.settings import read
 from machine.agent.watcher import Watcher
 
@@ -28,15 +28,15 @@ def main() -> None:
 
 
 def _live() -> None:
-    """Report at once (a machine that woke is waited for), then at every interval."""
+    """Report at once, since somebody may wait for this machine, and then at every interval."""
     settings = read()
     log.note(f"agent {VERSION} of instance {settings.instance_id} begins")
-    watcher, courier, switch = Watcher(settings.instance_id), Courier(settings), DeadMan(settings)
+    watcher, reporter, switch = Watcher(settings), Reporter(settings), DeadMan(settings)
     while True:
-        if courier.fetched():
+        if reporter.fetched():
             watcher.heard()
             switch.contact()
-        if courier.is_due() and courier.deliver(watcher.report()):
+        if reporter.is_due() and reporter.deliver(watcher.report()):
             watcher.heard()
             switch.contact()
         if did := switch.check(watcher.idle_seconds()):

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 
-IDENTITY = 70000
-"""From here on the names of ports are wishes: the port inside is the one outside."""
+from machine.agent.settings import Platform
 
 
 def environment() -> dict[str, str]:
@@ -21,14 +20,16 @@ def environment() -> dict[str, str]:
     return dict(pair.decode(errors="replace").partition("=")[::2] for pair in pairs if b"=" in pair)
 
 
-def ports(of: dict[str, str]) -> dict[str, int]:
+def ports(of: dict[str, str], platform: Platform) -> dict[str, int]:
     """Ports of the machine and where they are reached, such as {"22/tcp": 40022}."""
     found = {}
-    for name, value in of.items():
-        for kind in ("tcp", "udp"):
-            inner = name[len(f"VAST_{kind.upper()}_PORT_") :]
-            if name.startswith(f"VAST_{kind.upper()}_PORT_") and inner.isdigit() and value.isdigit():
-                found[f"{value if int(inner) >= IDENTITY else inner}/{kind}"] = int(value)
+    for kind in ("tcp", "udp") if platform.ports else ():
+        before, _, after = platform.ports.replace("{kind}", kind.upper()).partition("{port}")
+        for name, value in of.items():
+            inner = name[len(before) : len(name) - len(after)]
+            if name == before + inner + after and inner.isdigit() and value.isdigit():
+                is_wish = 0 < platform.wishes_from <= int(inner)
+                found[f"{value if is_wish else inner}/{kind}"] = int(value)
     return found
 
 

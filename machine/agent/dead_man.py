@@ -20,7 +20,7 @@ TRIED_EVERY = 300.0
 
 
 def reason(silent: float, idle: float, settings: Settings) -> str:
-    """Why to stop the machine now, in words; empty: do not. All in seconds."""
+    """The reason to stop the machine now; empty: there is none. Times in seconds."""
     if silent >= settings.dead_man_busy:
         return f"no contact for {silent:.0f} s: stopping whatever runs here"
     if silent >= settings.dead_man and idle >= settings.dead_man_idle:
@@ -51,7 +51,7 @@ class DeadMan:
         if not why or not self._settings.cloud_url or now - self._tried_at < self._pause():
             return ""
         self._tried_at = now
-        return f"dead-man's switch: {why}; {stop_myself(self._settings.cloud_url)}"
+        return f"dead-man's switch: {why}; {stop_myself(self._settings)}"
 
     def _pause(self) -> float:
         return min(TRIED_EVERY, self._settings.dead_man)
@@ -68,15 +68,15 @@ class DeadMan:
         return 0.0
 
 
-def stop_myself(cloud_url: str) -> str:
+def stop_myself(settings: Settings) -> str:
     """Ask the cloud to stop this machine, with the key that the cloud gave it for itself (read now: it rotates)."""
-    here = container.environment()
-    number, key = here.get("CONTAINER_ID", ""), here.get("CONTAINER_API_KEY", "")
-    if not number or not key:
+    here, platform = container.environment(), settings.platform
+    own_id, key = here.get(platform.id, ""), here.get(platform.key, "")
+    if not own_id or not key or not platform.stop_path:
         return "this machine has no key to stop itself with"
     try:
-        url = f"{cloud_url.rstrip('/')}/api/v0/instances/{number}/"
-        status, _ = wire.send("PUT", url, key, {"state": "stopped"}, deadline=30.0)
+        url = settings.cloud_url.rstrip("/") + platform.stop_path.replace("{id}", own_id)
+        status, _ = wire.send("PUT", url, key, platform.stop_body, deadline=30.0)
     except wire.NoAnswer as error:
         return f"the cloud does not answer ({error})"
     return "asked the cloud to stop this machine" if status < 300 else f"the cloud refused with {status}"

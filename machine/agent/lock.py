@@ -1,4 +1,4 @@
-"""One agent a machine: who holds the lock is it, and its process number stands in the file."""
+"""One agent a machine: the process that holds the lock. Its process id is in the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FILE = os.path.join(FOLDER, "lock")
 
 
 def hold(path: str = FILE) -> IO[str] | None:
-    """The held lock, free again when this process ends, however it ends; None: another agent has it."""
+    """The lock, held until this process ends in any way; None: another agent has it."""
     file = open(path, "a+")  # noqa: SIM115 - held for life
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -28,7 +28,7 @@ class Process(NamedTuple):
 
 
 class Processes:
-    """Looks again and again; what a process is does not change until it runs another program, so it is read once."""
+    """Reads /proc repeatedly. What program a process runs is read once, since it rarely changes."""
 
     def __init__(self) -> None:
         self._names: dict[tuple[Key, str], str] = {}

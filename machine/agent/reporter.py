@@ -1,4 +1,4 @@
-"""Takes reports to the control plane, or leaves them where it can fetch them."""
+"""Sends reports to the control plane, or leaves them in a file where it can fetch them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from machine.agent import log, terminals, wire
 from machine.agent.settings import FOLDER, Settings
 
 LEFT = os.path.join(FOLDER, "report.json")
-"""What could not be delivered. The control plane may fetch it over SSH; taking the file away is its receipt."""
+"""The report that could not be delivered. The control plane may fetch it over SSH, and then removes the file."""
 LONGEST_PAUSE, REFUSED_PAUSE = 60.0, 300.0
-"""Seconds between tries while nobody answers, and while we are refused (our lease is over, or not yet known)."""
+"""Longest pause between tries without an answer, and when refused (our lease is over, or not yet known)."""
 
 
-class Courier:
+class Reporter:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._url = f"{settings.base_url.rstrip('/')}/api/v1/agent/status" if settings.base_url else ""
@@ -30,7 +30,7 @@ class Courier:
         return time.monotonic() >= self._next_at
 
     def fetched(self) -> bool:
-        """Whether what was left has been taken since."""
+        """Whether the report that was left has been fetched."""
         if not self._left or os.path.exists(LEFT):
             return False
         self._left = False
@@ -60,7 +60,7 @@ class Courier:
         return True
 
     def _obey(self, answer: dict[str, Any]) -> None:
-        """Only what does no harm: a word to the people at the terminals. Whatever else is asked is noted."""
+        """Do what is harmless: show a message on the terminals. Any other request is only logged."""
         action, message = str(answer.get("action") or "none"), str(answer.get("message") or "")[:500]
         if action == "prepare_hibernate" and message:
             terminals.say(message)

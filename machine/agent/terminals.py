@@ -1,4 +1,4 @@
-"""The terminals that people have open here: whether somebody types, and a word to all of them."""
+"""The terminals that people have open here: whether somebody types, and messages to all of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from machine.agent.settings import HOME
 
 PTS = "/dev/pts"
 SAID = os.path.join(HOME, "said")
-"""The last message on the terminals: whoever has one to say looks here first, so that it is said once."""
+"""The last message shown. Senders look here first, so that none is shown twice."""
 
 
 def typed() -> dict[str, float]:

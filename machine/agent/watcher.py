@@ -1,4 +1,4 @@
-"""Looks at the machine at every interval, and keeps what it saw until somebody has heard of it."""
+"""Looks at the machine at every interval, and keeps what it saw until a report of it has arrived."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 from machine.agent import VERSION, awake, container, gpus, machine, processes, sockets, terminals, work
 from machine.agent.processes import Key, Process
+from machine.agent.settings import Settings
 from machine.agent.work import Work
 
-GPU_BUSY = 5.0
-"""Percent, as the control plane judges it."""
 MOST_TOLD, MOST_KEPT = 10, 50
 
 
@@ -24,8 +23,9 @@ class Look(NamedTuple):
 class Watcher:
     """Times are `time.monotonic()`: clocks of rented machines jump."""
 
-    def __init__(self, instance_id: int) -> None:
-        self._instance_id = instance_id
+    def __init__(self, settings: Settings) -> None:
+        self._instance_id, self._platform = settings.instance_id, settings.platform
+        self._gpu_active = settings.gpu_active
         self._boot = container.boot_id()
         self._processes = processes.Processes()
         self._last = self._glance()
@@ -35,13 +35,13 @@ class Watcher:
         self._gpus: dict[str, Any] = {}
 
     def look(self) -> None:
-        """See what was done since the last look. Nothing is missed that lasts, or whose end its parent saw."""
+        """Note what has worked since the last look. Work that lasts, or whose parent saw it end, is not missed."""
         before, now = self._last, self._glance()
         self._last = now
         found = work.busy(before.processes, now.processes, now.at - before.at) + self._networking(before, now)
         found += [Work(0, f"pts/{name}", "somebody typed") for name in terminals.typing(before.typed, now.typed)]
         self._look_at_gpus()
-        if found or self._gpus.get("utilization", 0.0) >= GPU_BUSY:
+        if found or self._gpus.get("utilization", 0.0) >= self._gpu_active:
             self.active_at = now.at
         for each in found:
             self._seen.pop(each.command, None)
@@ -49,7 +49,7 @@ class Watcher:
         self._seen = dict(list(self._seen.items())[-MOST_KEPT:])
 
     def report(self) -> dict[str, Any]:
-        """Everything since somebody last heard of us (`AgentStatus` in domain/machines/agents.py reads it)."""
+        """Everything since the last report that arrived (`AgentStatus` in domain/machines/agents.py reads it)."""
         here, now = container.environment(), time.time()
         told = list(self._seen.values())[-MOST_TOLD:]
         return {
@@ -60,8 +60,8 @@ class Watcher:
             "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
             "boot_id": self._boot,
             "uptime": container.boot_age(),
-            "public_ipaddr": here.get("PUBLIC_IPADDR", "").strip() or None,
-            "ports": container.ports(here),
+            "public_ipaddr": here.get(self._platform.address, "").strip() or None,
+            "ports": container.ports(here, self._platform),
             "gpu_metrics": self._gpus or {"error": "not looked yet", "unknown_seconds": 0.0},
             "sessions": terminals.sessions(now),
             "busy": [each._asdict() for each in told],
@@ -86,7 +86,7 @@ class Watcher:
         return Look(time.monotonic(), self._processes.look(), sockets.traffic(), terminals.typed())
 
     def _networking(self, before: Look, now: Look) -> list[Work]:
-        """Open files are only read when somebody did transfer something."""
+        """Programs that used the network. Their open files are read only when there was traffic."""
         seconds, moved = now.at - before.at, work.moved(before.traffic, now.traffic)
         if not work.is_traffic(sum(moved.values()), seconds):
             return []
@@ -99,7 +99,7 @@ class Watcher:
         return found
 
     def _look_at_gpus(self) -> None:
-        """The highest load since somebody last heard of us; one look that fails does not hide an earlier one."""
+        """Keep the highest load since the last report that arrived. A look that fails does not erase it."""
         now, seen, highest = time.monotonic(), self._smi.look(), self._gpus.get("utilization")
         if "error" in seen:
             self._gpus = {**self._gpus, "error": seen["error"], "unknown_seconds": now - self._gpu_known_at}

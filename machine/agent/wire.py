@@ -1,4 +1,4 @@
-"""One request with a JSON body, and its JSON answer. No retries here; whoever calls decides."""
+"""One request with a JSON body, and its JSON answer. The caller decides about retries."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MOST_BYTES = 65536
 
 
 class NoAnswer(Exception):
-    """Nobody answered, or not in HTTP and JSON."""
+    """No answer, or one that is not HTTP and JSON."""
 
 
 def send(method: str, url: str, token: str, body: dict[str, Any], deadline: float = DEADLINE) -> tuple[int, Any]:
     """(status, body) of an answer.
 
     Raises:
-        NoAnswer: refused, lost, late, too long, or no JSON from somebody who says that all is well.
+        NoAnswer: no connection, too late, too long, or an answer of success that is no JSON.
     """
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection

@@ -11,10 +11,10 @@ from typing import Any
 
 from machine.transfer import manifest
 from machine.transfer.kept import Kept
+from machine.transfer.lock import exclusive
 from machine.transfer.places import MANIFEST
 from machine.transfer.progress import Halt, Progress
 from machine.transfer.restic import Restic, patiently
-from machine.transfer.turn import turn
 
 SOME_UNREADABLE = 3
 """restic's exit code when the snapshot was made but something could not be read."""
@@ -24,7 +24,7 @@ def take(order: dict[str, Any], progress: Progress) -> dict[str, Any]:
     began = time.monotonic()
     paths = _present(order["paths"])
     kept = Kept(paths)
-    with turn(progress):
+    with exclusive(progress):
         progress.enter("reading", 0)
         manifest.write(paths, kept, order["id"], bool(order["final"]), progress)
         progress.enter("sending")

@@ -1,4 +1,4 @@
-"""What was brought back, held against the manifest: what everything is, and what is in it."""
+"""Compares restored files with the manifest: kind, attributes and contents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from machine.transfer.manifest import THREADS, describe, digest
 from machine.transfer.progress import Halt, Progress
 
 SAME = ("m", "u", "g", "l")
-"""What an entry and what came back must have in common."""
+"""What must be equal in an entry and in the restored file."""
 
 
 class Findings:
@@ -20,13 +20,13 @@ class Findings:
 
 
 def check(entries: list[dict[str, Any]], stage: str, final: bool, progress: Progress) -> Findings:
-    """See that all of it is the same: what everything is, and what is in the files.
+    """Check that everything is equal: kinds, attributes and contents.
 
     In a snapshot of files in use, those that changed while it was taken may differ. Content counts where size and time
     are those of the manifest, so a file that was being written is no false alarm.
 
     Raises:
-        Halt: it is not.
+        Halt: something differs.
     """
     findings = Findings()
     with ThreadPoolExecutor(THREADS) as pool:
@@ -42,7 +42,7 @@ def check(entries: list[dict[str, Any]], stage: str, final: bool, progress: Prog
 
 
 def _look(entry: dict[str, Any], stage: str, progress: Progress) -> bool:
-    """Whether it is as it was; False: it is not, and may have changed while the snapshot was taken."""
+    """Whether it is equal. False: it differs, and may have changed while the snapshot was taken."""
     path = stage + entry["p"]
     try:
         found = describe(path, os.lstat(path))

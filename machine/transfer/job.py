@@ -1,4 +1,4 @@
-"""A job: started detached, followed by anybody, stopped on demand. A held lock says that it is alive."""
+"""A transfer: started detached, followed and stopped by later calls. Its lock is held while it is alive."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _detached(folder: str, order: dict[str, Any]) -> None:
 
 
 def work(folder: str, order: dict[str, Any]) -> None:
-    """Work it off; however it ends, the status says how."""
+    """Carry it out, and record in the status how it ended."""
     progress = Progress(folder, float(order["stall_seconds"]))
     signal.signal(signal.SIGTERM, lambda *_: progress.stop())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -82,7 +82,7 @@ def work(folder: str, order: dict[str, Any]) -> None:
 
 
 def follow(name: str) -> None:
-    """Print the status now and every second, until it is over. A job that died without a word is `lost`."""
+    """Print the status now and every second, until it is over. A transfer that died is `lost`."""
     folder = folder_of(name)
     while True:
         held = _is_held(folder)

@@ -3,15 +3,15 @@
 import os
 
 FOLDER = os.environ.get("DUMONT_COPYING_FOLDER", "/var/lib/dumont")
-"""Outside of what persists: only the manifest is part of a snapshot. Another one is for measurements."""
+"""No part of the persisted paths: snapshots hold only the manifest of it. Measurements use another folder."""
 
 MANIFEST = FOLDER + "/manifest.jsonl"
 """Always the same path, so that restic finds the snapshot before this one."""
 
 CACHE = FOLDER + "/restic-cache"
 JOBS = FOLDER + "/jobs"
-TURN = FOLDER + "/turn"
-"""Locked by the job that works: one at a time."""
+LOCK = FOLDER + "/lock"
+"""Locked by the transfer that works."""
 
 STAGE = ".dumont-restoring"
-ASIDE = ".dumont-before-restore"
+REPLACED = ".dumont-before-restore"

@@ -1,4 +1,4 @@
-"""How a job is, in a file that anybody may read; and the deadline: nothing moved for so long means failed."""
+"""A transfer's status, in a file; and its deadline: it fails when nothing has moved for so long."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OVER = ("done", "failed", "stopped", "lost")
 
 
 class Halt(Exception):
-    """It cannot go on: a stable word and a sentence."""
+    """The transfer cannot go on: a stable code and a sentence."""
 
     def __init__(self, fault: str, reason: str) -> None:
         super().__init__(reason)
@@ -92,7 +92,7 @@ class Progress:
         self.move(count + files)
 
     def reached(self, bytes_done: int, files_done: int) -> None:
-        """What a program says of itself; more than before is movement, and the end of any trouble."""
+        """Progress that a program reports. More than before counts as movement, and ends any trouble."""
         before = self.status.bytes_done + self.status.files_done
         self.status.bytes_done, self.status.files_done = bytes_done, files_done
         if bytes_done + files_done > before:
@@ -166,7 +166,7 @@ class Progress:
             self._guess()
 
     def _guess(self) -> None:
-        """A restore says nothing of itself: each byte of it is read once and written once."""
+        """restic reports no progress of a restore, so we count: each byte is read once and written once."""
         if self.status.step == "fetching" and self._counted is not None:
             self.status.bytes_done = min(self.status.bytes_total, self._counted // 2)
 

@@ -1,4 +1,4 @@
-"""restic, run to its end: its lines read, its failures put into words, its standing still noticed."""
+"""Runs restic: reads its output, turns its failures into sentences, and notices when it hangs."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _die_with_parent() -> None:
-    """A copy that nobody watches must not go on."""
+    """End restic when this program dies."""
     import ctypes
 
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A restore: fetched beside its place, checked against the manifest whole, and only then put into its place."""
+"""A restore: files are fetched into a folder beside their place, all compared with the manifest, and then moved."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 
 from machine.transfer import checking, manifest
 from machine.transfer.kept import Kept
+from machine.transfer.lock import exclusive
+from machine.transfer.placement import Placement
 from machine.transfer.places import MANIFEST, STAGE
-from machine.transfer.placing import Placing
 from machine.transfer.progress import Halt, Progress
 from machine.transfer.restic import Restic, patiently
-from machine.transfer.turn import turn
 
 _ESCAPED = r"\\\1"
 _SPECIAL = re.compile(r"([\\*?\[])")
@@ -25,7 +25,7 @@ _SPECIAL = re.compile(r"([\\*?\[])")
 
 def restore(order: dict[str, Any], progress: Progress) -> dict[str, Any]:
     began = time.monotonic()
-    with turn(progress):
+    with exclusive(progress):
         first, entries = _fetch_manifest(order, progress)
         paths = list(first["paths"])
         stages = {path: _stage(path) for path in paths}
@@ -38,7 +38,7 @@ def restore(order: dict[str, Any], progress: Progress) -> dict[str, Any]:
                 for path, stage in stages.items()
             ]
             progress.enter("placing")
-            aside = _place(stages, progress)
+            replaced = _place(stages, progress)
         _settle_folders(entries, paths)
         if first["final"]:
             _see_in_place(entries)
@@ -46,7 +46,7 @@ def restore(order: dict[str, Any], progress: Progress) -> dict[str, Any]:
         "files": sum(each.files for each in findings),
         "bytes": sum(each.bytes for each in findings),
         "changed": sum(each.changed for each in findings),
-        "kept_aside": aside,
+        "replaced": replaced,
         "seconds": time.monotonic() - began,
     }
 
@@ -82,7 +82,7 @@ def _stage(path: str) -> str:
 
 @contextlib.contextmanager
 def _cleared(stages: set[str]) -> Iterator[None]:
-    """Nothing of an earlier try is there at first, and nothing of ours in the end."""
+    """Empty the stages before and remove them afterwards."""
     try:
         for stage in stages:
             shutil.rmtree(stage, ignore_errors=True)
@@ -127,24 +127,24 @@ def _fetch(order: dict[str, Any], stages: dict[str, str], entries: list[dict[str
 
 def _place(stages: dict[str, str], progress: Progress) -> int:
     when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    kept, aside = Kept(list(stages)), 0
+    kept, replaced = Kept(list(stages)), 0
     for path, stage in stages.items():
-        placing = Placing(path, when, kept, progress)
+        placement = Placement(path, when, kept, progress)
         if os.path.lexists(stage + path):
-            placing.place(stage + path)
-        aside += placing.moved_aside
-    return aside
+            placement.place(stage + path)
+        replaced += placement.replaced
+    return replaced
 
 
 def _settle_folders(entries: list[dict[str, Any]], paths: list[str]) -> None:
-    """Our own coming and going changed the time of the folders where it happened."""
+    """Set the folders' times again, which our own work in them changed."""
     for entry in entries:
         if entry["p"] in paths and entry["t"] == "d" and os.path.isdir(entry["p"]):
             os.utime(entry["p"], ns=(entry["n"], entry["n"]))
 
 
 def _see_in_place(entries: list[dict[str, Any]]) -> None:
-    """All of it was checked before it was moved; this sees that all of it arrived."""
+    """Check that every file has arrived in its place."""
     for entry in entries:
         if not os.path.lexists(entry["p"]):
             raise Halt("differs", f"{entry['p']!r} did not get to its place")

@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +242,17 @@ def test_a_cut_answer_is_no_answer() -> None:
     for answer in (b"", b"running 5 0 5 0 script\nabc", b"sh: not found\n"):
         with pytest.raises(ValueError, match=r"cut short|no answer"):
             parse(answer)
+
+
+def test_a_script_gets_the_variables_of_its_platform_and_no_others(tmp_path: Path) -> None:
+    """Whatever the cloud calls them: here PID 1's are read from a file of ours."""
+    text = (resources.files("machine.job_runner") / "job_main.sh").read_text()
+    (tmp_path / "environ").write_bytes(b"MACHINE_ID=vm-1\0CLOUD_ZONE=a b\0CLOUDY=no\0SECRET=no\0PATH=/usr/bin:/bin\0")
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "limits").write_text(f"work={tmp_path}\nmark=m\nplatform='MACHINE_ID CLOUD_*'\n")
+    (here / "env").write_text("")
+    (here / "script").write_text('echo "$MACHINE_ID,$CLOUD_ZONE,$CLOUDY,$SECRET"')
+    (here / "main").write_text(text.replace("/proc/1/environ", str(tmp_path / "environ")))
+    done = subprocess.run(["sh", here / "main"], capture_output=True, text=True, env={}, check=True, timeout=LONG)
+    assert done.stdout == "vm-1,a b,,\n"

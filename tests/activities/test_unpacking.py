@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from activities.jobs.unpacking import Limits, Unpacked, unpack
+from activities.jobs.unpacking import Unpacked, UnpackLimits, unpack
 from clients.object_store import ObjectStore, StoreError
 
-MANY = Limits(files=100, size=1 << 30)
+MANY = UnpackLimits(files=100, size=1 << 30)
 LOGS = {"root/.dumont/stdout": "stdout.log"}
 
 
@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> ObjectStore:
     return ObjectStore(str(tmp_path / "store"))
 
 
-async def taken(store: ObjectStore, data: bytes, limits: Limits = MANY) -> Unpacked:
+async def taken(store: ObjectStore, data: bytes, limits: UnpackLimits = MANY) -> Unpacked:
     return await unpack(in_pieces(data), store, "jobs/x/1", limits, LOGS)
 
 
@@ -92,8 +92,8 @@ async def test_hard_links_and_odd_names(store: ObjectStore, tmp_path: Path) -> N
     found.kept[2].path.encode()
 
 
-@pytest.mark.parametrize("limits", [Limits(files=2, size=1 << 30), Limits(files=100, size=10)])
-async def test_limits_cut_and_the_logs_are_never_cut(store: ObjectStore, limits: Limits) -> None:
+@pytest.mark.parametrize("limits", [UnpackLimits(files=2, size=1 << 30), UnpackLimits(files=100, size=10)])
+async def test_limits_cut_and_the_logs_are_never_cut(store: ObjectStore, limits: UnpackLimits) -> None:
     data = packed(entry("root/.dumont/stdout", b"s" * 50), *(entry(f"workspace/{n}", b"12345678") for n in range(9)))
     found = await taken(store, data, limits)
     assert [each.path for each in found.kept] == ["stdout.log", "0"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from activities.machines.agent_program import AgentSettings, installing
+from clouds.vast import IN_MACHINE
 from tests.agent.hub import TOKEN, Hub
 from tests.simulator.conftest import Key, Simulator, key, poll, running  # noqa: F401 - `key` is a fixture
 from tests.simulator.shells import address, answers, machine, options, say
@@ -36,6 +37,7 @@ class Watched:
             dead_man=3600,
             dead_man_idle=900,
             dead_man_busy=86_400,
+            platform=IN_MACHINE,
         )
 
     def try_install(self, **changes: Any) -> subprocess.CompletedProcess[str]:

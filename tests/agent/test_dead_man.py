@@ -7,7 +7,7 @@ from machine.agent.settings import Settings
 from tests.agent.conftest import Watched
 from tests.simulator.conftest import poll
 
-SETTINGS = Settings("http://x", "t", 1, dead_man=7200, dead_man_idle=900, dead_man_busy=86_400)
+SETTINGS = Settings("http://x", "t", 1, 5, dead_man=7200, dead_man_idle=900, dead_man_busy=86_400)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from machine.agent.awake import until_when
 from machine.agent.container import ports
 from machine.agent.gpus import parsed
 from machine.agent.processes import Process
+from machine.agent.settings import Platform
 from machine.agent.work import busy, is_traffic, moved
 
 WRITTEN = 1_800_000_000.0
@@ -80,7 +81,9 @@ def test_ports_of_the_machine() -> None:
         "VAST_TCP_PORT_70000": "41234",
         "VAST_TCP_PORT_x": "1",
     }
-    assert ports(here | {"PATH": "/bin"}) == {"22/tcp": 40022, "53/udp": 40053, "41234/tcp": 41234}
+    platform = Platform(ports="VAST_{kind}_PORT_{port}", wishes_from=70000)
+    assert ports(here | {"PATH": "/bin"}, platform) == {"22/tcp": 40022, "53/udp": 40053, "41234/tcp": 41234}
+    assert ports(here, Platform()) == {}
 
 
 def test_what_nvidia_smi_says() -> None:

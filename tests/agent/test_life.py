@@ -153,7 +153,9 @@ def test_it_runs_on_every_python_there_is(tmp_path: Path, python: str) -> None:
     """On this computer, with nobody to report to: it leaves its reports."""
     home = tmp_path / ".dumont/agent"
     home.mkdir(parents=True)
-    (home / "settings.json").write_text('{"base_url": "", "token": "", "instance_id": 3, "interval": 0.05, "new": 1}')
+    (home / "settings.json").write_text(
+        '{"base_url": "", "token": "", "instance_id": 3, "gpu_active": 5, "interval": 0.05, "new": 1}'
+    )
     (home / "agent.pyz").write_bytes(program())
     agent = subprocess.Popen([python, "-I", "-S", str(home / "agent.pyz")], env={"HOME": str(tmp_path)})
     try:

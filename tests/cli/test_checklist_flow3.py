@@ -12,11 +12,11 @@ import asyncssh
 import pytest
 
 from cli.checklist import workplace
+from cli.checklist.idle_windows import SHORT
 from cli.checklist.row import Outcome, Result
 from cli.checklist.rows import flow3
 from cli.checklist.runner import clean_up, run_rows
 from cli.checklist.tester import Tester
-from cli.checklist.windows import SHORT
 from tests.cli.double import Double, event, instance, listed
 from tests.cli.login_server import LoginServer
 

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 from rich.spinner import Spinner
 
-from cli.deploy.choice import wish
+from cli.deploy.choice import model_request
 from cli.deploy.curl import curl_line
 from cli.deploy.progress import picture
 from cli.errors import Refused
@@ -46,6 +46,6 @@ def test_the_line_to_try_fits_the_type(kind: ModelType, part: str) -> None:
 
 
 def test_the_type_is_guessed_from_the_name_or_refused() -> None:
-    assert wish("openai/whisper-small", None, None, None).model_type is ModelType.SPEECH
+    assert model_request("openai/whisper-small", None, None, None).model_type is ModelType.SPEECH
     with pytest.raises(Refused, match="llm, speech, embeddings"):
-        wish("a/b", "image", None, None)
+        model_request("a/b", "image", None, None)

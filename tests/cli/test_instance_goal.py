@@ -2,15 +2,15 @@
 
 import pytest
 
-from cli.instances.answers import Instance
 from cli.instances.goal import MOVING, Goal, is_reached
+from cli.instances.schemas import InstanceView
 from domain.instances.phases import InstanceStatus
 
 _S = InstanceStatus
 
 
 def reached(goal: Goal, status: InstanceStatus, *kinds: str) -> bool | None:
-    return is_reached(goal, Instance(id=1, status=status), lambda kind: kind in kinds)
+    return is_reached(goal, InstanceView(id=1, status=status), lambda kind: kind in kinds)
 
 
 @pytest.mark.parametrize("status", [_S.RUNNING, _S.PAUSED, _S.HIBERNATED, _S.DESTROYED])

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from cli.instances.answers import Event, Instance, Snapshot
 from cli.instances.following import announce, conclude
 from cli.instances.format import size, span
 from cli.instances.progress import picture
+from cli.instances.schemas import InstanceView, SnapshotView, TimelineEvent
 from cli.instances.snapshots import table as snapshots_table
 from cli.instances.table import table
 from cli.instances.timeline import event_line
@@ -29,7 +29,7 @@ def shown(what: RenderableType, width: int = 160) -> str:
 
 
 def row(**changes: Any) -> str:
-    return shown(table([Instance.model_validate(instance(**changes))], NOW)).splitlines()[1]
+    return shown(table([InstanceView.model_validate(instance(**changes))], NOW)).splitlines()[1]
 
 
 def later(**delta: float) -> str:
@@ -66,19 +66,19 @@ def test_a_label_is_no_markup() -> None:
 
 
 def test_a_failed_attempt_shows_the_offer_and_the_reason() -> None:
-    event = Event(id=1, kind="boot_failed", text="RTX 4090, offer 7: No GPU was found [on it].", at=NOW)
+    event = TimelineEvent(id=1, kind="boot_failed", text="RTX 4090, offer 7: No GPU was found [on it].", at=NOW)
     assert "boot_failed  RTX 4090, offer 7: No GPU was found [on it]." in shown(event_line(event, "+1.2 s"))
 
 
 def test_the_line_of_the_moment() -> None:
-    now = Instance(id=1, status=InstanceStatus.RESUMING, progress=50, message="starting its machine again")
+    now = InstanceView(id=1, status=InstanceStatus.RESUMING, progress=50, message="starting its machine again")
     assert shown(picture(now, 65.0)).strip() == "resuming  50 %  1 min 5 s  starting its machine again"
 
 
 def ended(reached: bool, *, woken: bool = True, **changes: Any) -> str:
     console = Console(width=160)
     with console.capture() as capture:
-        conclude(Instance.model_validate(instance(**changes)), reached, console, woken=woken)
+        conclude(InstanceView.model_validate(instance(**changes)), reached, console, woken=woken)
     return capture.get()
 
 
@@ -106,7 +106,7 @@ def test_a_wake_in_vain_says_why() -> None:
 def test_warnings_of_a_new_instance_are_shown() -> None:
     console = Console(width=160)
     with console.capture() as capture:
-        announce(Instance.model_validate(instance(warnings=["No SSH key of yours is known."])), console)
+        announce(InstanceView.model_validate(instance(warnings=["No SSH key of yours is known."])), console)
     assert "! No SSH key of yours is known." in capture.get()
     assert "ssh -p 22012 root@127.0.0.1" in capture.get()
 
@@ -114,9 +114,9 @@ def test_warnings_of_a_new_instance_are_shown() -> None:
 def test_snapshots_show_whether_they_were_tried() -> None:
     common = {"instance_id": 12, "created_at": NOW}
     rows = [
-        Snapshot(id="snap_a", status=SnapshotStatus.READY, verified=True, files=3, size_bytes=1500, **common),
-        Snapshot(id="snap_b", status=SnapshotStatus.READY, tags=["pause"], **common),
-        Snapshot(id="snap_c", status=SnapshotStatus.FAILED, label="mine", **common),
+        SnapshotView(id="snap_a", status=SnapshotStatus.READY, verified=True, files=3, size_bytes=1500, **common),
+        SnapshotView(id="snap_b", status=SnapshotStatus.READY, tags=["pause"], **common),
+        SnapshotView(id="snap_c", status=SnapshotStatus.FAILED, label="mine", **common),
     ]
     _, first, second, third = shown(snapshots_table(rows)).splitlines()
     assert "3      1.5 KB  -      verified" in first
@@ -125,7 +125,7 @@ def test_snapshots_show_whether_they_were_tried() -> None:
 
 
 def test_what_has_to_be_typed_is_whole_on_a_narrow_terminal() -> None:
-    many = Snapshot(
+    many = SnapshotView(
         id="snap_0boin6jemswuofyd",
         status=SnapshotStatus.READY,
         instance_id=12,
@@ -136,7 +136,7 @@ def test_what_has_to_be_typed_is_whole_on_a_narrow_terminal() -> None:
         label="before the long training run",
     )
     assert many.id in shown(snapshots_table([many]), 80)
-    long = Instance.model_validate(instance(label="a long label", status="hibernating", message="giving it back"))
+    long = InstanceView.model_validate(instance(label="a long label", status="hibernating", message="giving it back"))
     assert "ssh -p 22012 root@127.0.0.1" in shown(table([long], NOW), 80)
 
 

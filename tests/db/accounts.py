@@ -13,7 +13,7 @@ async def add_account(session: AsyncSession) -> tuple[int, int, int]:
     account = Account(cloud="vast", url="http://cloud", cloud_user_id=secrets.token_hex(6))
     session.add_all([user, account])
     await session.flush()
-    key = ProviderKey(account_id=account.id, url="http://cloud", sealed="-", fingerprint="-", last4="-")
+    key = ProviderKey(account_id=account.id, cloud="vast", url="http://cloud", sealed="-", fingerprint="-", last4="-")
     session.add(key)
     await session.flush()
     return user.id, account.id, key.id

@@ -29,8 +29,8 @@ HOSTS = count(1)
 
 def offer(id: int, *, host: int | None = None, price: float = 0.5, gpus: int = 1) -> Offer:
     return Offer(
-        id=id,
-        machine_id=next(HOSTS) if host is None else host,
+        id=str(id),
+        host_id=str(next(HOSTS) if host is None else host),
         gpu_name="RTX 4090",
         num_gpus=gpus,
         gpu_ram=24,
@@ -81,7 +81,7 @@ class Ledger:
     async def running(self) -> Lease:
         lease = await self.asked()
         async with self.database.begin() as session:
-            await leases.mark_rented(session, lease.id, secrets.randbelow(1 << 40))
+            await leases.mark_rented(session, lease.id, secrets.token_hex(5))
             await leases.mark_running(session, lease.id, "host key")
         return await self.read(lease.id)
 

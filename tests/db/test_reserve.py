@@ -14,7 +14,7 @@ from tests.db.ledger import HOSTS, PLENTY, Ledger, at_once, offer
 
 async def test_the_best_offer_is_reserved_and_written_down_before_anybody_asks(ledger: Ledger) -> None:
     lease = await ledger.reserve([offer(1), offer(2)])
-    assert (lease.offer_id, lease.state, lease.wanted, lease.asked_at) == (1, LeaseState.RESERVED, True, None)
+    assert (lease.offer_id, lease.state, lease.wanted, lease.asked_at) == ("1", LeaseState.RESERVED, True, None)
     assert lease.label.endswith(f"/{lease.id}")
     assert lease.label.startswith("dumont/")
 
@@ -23,7 +23,7 @@ async def test_twenty_reserves_at_once_on_ten_offers_take_each_once(ledger: Ledg
     offers = [offer(number) for number in range(10)]
     instances = [await ledger.instance() for _ in range(20)]
     found = await at_once([ledger.reserve(offers, each) for each in instances])
-    assert sorted(each.offer_id for each in found if isinstance(each, Lease)) == list(range(10))
+    assert sorted(each.offer_id for each in found if isinstance(each, Lease)) == [str(number) for number in range(10)]
     assert [type(each) for each in found if not isinstance(each, Lease)] == [NoOfferFree] * 10
 
 
@@ -31,14 +31,14 @@ async def test_two_attempts_for_one_instance_reserve_once(ledger: Ledger) -> Non
     offers, instance_id = [offer(number) for number in range(5)], await ledger.instance()
     found = await at_once([ledger.reserve(offers, instance_id) for _ in range(5)])
     assert len({each.id for each in found if isinstance(each, Lease)}) == 1
-    assert (await ledger.reserve(offers, instance_id)).offer_id == 0
+    assert (await ledger.reserve(offers, instance_id)).offer_id == "0"
 
 
 async def test_what_was_tried_for_this_instance_is_passed_over_and_free_for_others(ledger: Ledger) -> None:
     offers, instance_id = [offer(1), offer(2)], await ledger.instance()
     await ledger.close((await ledger.reserve(offers, instance_id)).id, LeaseOutcome.OFFER_GONE)
-    assert (await ledger.reserve(offers, instance_id)).offer_id == 2
-    assert (await ledger.reserve(offers)).offer_id == 1
+    assert (await ledger.reserve(offers, instance_id)).offer_id == "2"
+    assert (await ledger.reserve(offers)).offer_id == "1"
 
 
 @pytest.mark.parametrize("outcome", [LeaseOutcome.BOOT_FAILED, LeaseOutcome.LOST])
@@ -49,13 +49,13 @@ async def test_a_host_that_failed_lately_is_left_alone_for_half_an_hour(ledger: 
     with pytest.raises(NoOfferFree):
         await ledger.reserve([offer(2, host=host)])
     await ledger.shift(failed.id, timedelta(minutes=31), "closed_at")
-    assert (await ledger.reserve([offer(2, host=host)])).offer_id == 2
+    assert (await ledger.reserve([offer(2, host=host)])).offer_id == "2"
 
 
 async def test_a_host_that_served_well_is_taken_again(ledger: Ledger) -> None:
     host = next(HOSTS)
     await ledger.close((await ledger.reserve([offer(1, host=host)])).id)
-    assert (await ledger.reserve([offer(1, host=host)])).offer_id == 1
+    assert (await ledger.reserve([offer(1, host=host)])).offer_id == "1"
 
 
 async def test_the_daily_cap_counts_what_was_spent_and_the_next_hour(ledger: Ledger) -> None:
@@ -67,7 +67,7 @@ async def test_the_daily_cap_counts_what_was_spent_and_the_next_hour(ledger: Led
     with pytest.raises(SpendingCapReached) as refused:
         await ledger.reserve([offer(7, price=0.6)], limits=limits)
     assert refused.value.committed == pytest.approx(2.5, abs=0.01)
-    assert (await ledger.reserve([offer(8, price=0.4)], limits=limits)).offer_id == 8
+    assert (await ledger.reserve([offer(8, price=0.4)], limits=limits)).offer_id == "8"
 
 
 async def test_many_at_once_do_not_pass_the_cap_together(ledger: Ledger) -> None:
@@ -91,4 +91,4 @@ async def test_gpus_that_are_held_count_until_they_are_let_go(ledger: Ledger) ->
 async def test_a_refusal_writes_nothing(ledger: Ledger) -> None:
     with pytest.raises(SpendingCapReached):
         await ledger.reserve([offer(1, price=10)], limits=Limits(usd_per_day=1, gpus=1))
-    assert (await ledger.reserve([offer(1)], limits=PLENTY)).offer_id == 1
+    assert (await ledger.reserve([offer(1)], limits=PLENTY)).offer_id == "1"

@@ -47,20 +47,20 @@ async def test_unasking_is_only_for_what_is_asked(ledger: Ledger, state: LeaseSt
 async def test_the_first_machine_stands(ledger: Ledger) -> None:
     lease = await ledger.asked()
     async with ledger.database.begin() as session:
-        await leases.mark_rented(session, lease.id, 7)
-        await leases.mark_rented(session, lease.id, 8)
+        await leases.mark_rented(session, lease.id, "7")
+        await leases.mark_rented(session, lease.id, "8")
     after = await ledger.read(lease.id)
-    assert (after.cloud_id, after.state, after.rented_at) == (7, LeaseState.RENTED, lease.asked_at)
+    assert (after.cloud_id, after.state, after.rented_at) == ("7", LeaseState.RENTED, lease.asked_at)
 
 
 async def test_an_answer_that_comes_while_releasing_is_kept_for_the_release(ledger: Ledger) -> None:
     lease = await ledger.asked()
     await _bring_to(ledger, lease.id, LeaseState.RELEASING)
     async with ledger.database.begin() as session:
-        await leases.mark_rented(session, lease.id, 7)
+        await leases.mark_rented(session, lease.id, "7")
         await leases.mark_running(session, lease.id, "host key")
     after = await ledger.read(lease.id)
-    assert (after.cloud_id, after.state, after.host_key) == (7, LeaseState.RELEASING, None)
+    assert (after.cloud_id, after.state, after.host_key) == ("7", LeaseState.RELEASING, None)
 
 
 async def test_the_first_outcome_stands_and_nothing_leads_back(ledger: Ledger) -> None:
@@ -89,7 +89,7 @@ async def test_only_what_is_being_released_closes(ledger: Ledger, state: LeaseSt
 async def _bring_to(ledger: Ledger, lease_id: str, state: LeaseState) -> None:
     async with ledger.database.begin() as session:
         if state in (LeaseState.RENTED, LeaseState.RUNNING):
-            await leases.mark_rented(session, lease_id, 7)
+            await leases.mark_rented(session, lease_id, "7")
         if state is LeaseState.RUNNING:
             await leases.mark_running(session, lease_id, "host key")
         if state in (LeaseState.RELEASING, LeaseState.CLOSED):

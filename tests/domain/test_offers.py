@@ -11,7 +11,7 @@ KNOWN = {"RTX 3080", "RTX 3080 Ti", "RTX 4090", "RTX 5090", "A100 SXM4", "A100 P
 
 def offer(**changes: object) -> Offer:
     plain: dict[str, object] = {
-        "id": 1, "machine_id": 1, "gpu_name": "RTX 4090", "num_gpus": 1, "gpu_ram": 24.0, "cpu_cores": 16,
+        "id": "1", "host_id": "1", "gpu_name": "RTX 4090", "num_gpus": 1, "gpu_ram": 24.0, "cpu_cores": 16,
         "cpu_ram": 64.0, "disk_space": 200.0, "inet_down": 800.0, "inet_up": 300.0, "dph_total": 0.4, "min_bid": 0.2,
         "geolocation": "Sweden, SE", "reliability": 0.99, "cuda_version": 12.4, "verified": True, "static_ip": False,
     }  # fmt: skip
@@ -61,8 +61,8 @@ def test_without_the_plain_card_its_name_does_not_mean_the_ti() -> None:
         ({"min_disk": 500}, False),
         ({"min_inet_down": 1000}, False),
         ({"min_inet_up": 1000}, False),
-        ({"offer_id": 1}, True),
-        ({"offer_id": 2}, False),
+        ({"offer_id": "1"}, True),
+        ({"offer_id": "2"}, False),
         ({"max_price": 0.3, "machine_type": MachineType.INTERRUPTIBLE}, True),
     ],
 )

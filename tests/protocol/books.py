@@ -75,8 +75,8 @@ class Books:
     def alive(self, account: int | None = None) -> list[Machine]:
         return [each for each in self.machines if not each.is_gone and account in (None, each.account)]
 
-    def find(self, account: int, cloud_id: int) -> Machine | None:
-        return next((each for each in self.alive(account) if each.id == cloud_id), None)
+    def find(self, account: int, cloud_id: int | str) -> Machine | None:
+        return next((each for each in self.alive(account) if str(each.id) == str(cloud_id)), None)
 
     def is_taken(self, offer: int) -> bool:
         """Whether the market has noticed that the offer went: until then it is sold as often as somebody asks."""

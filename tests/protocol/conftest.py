@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, make_url, select, text
 
-from activities.machines import machines, watching
+from activities.machines import renting, watching
 from db.machines import leases
 from db.migrate import migrate
 from db.session import Database
@@ -85,7 +85,7 @@ def stage(clocked_url: str, figures: Figures, monkeypatch: pytest.MonkeyPatch) -
     bare_url = clocked_url.replace("+psycopg", "")
     with asyncio.Runner() as runner, psycopg.connect(bare_url, autocommit=True) as connection:
         clock, database, numbers = Clock(connection), Database(clocked_url, pool_size=2), count()
-        for module in (machines, watching):
+        for module in (renting, watching):
             monkeypatch.setattr(module, "datetime", clock)
         monkeypatch.setattr(leases, "new_id", lambda prefix: _name(prefix, next(numbers)))
         yield Stage(runner, database, clock, figures)

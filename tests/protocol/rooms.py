@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from clouds.offers import CHEAPEST_FIRST, Market
+from clouds.offers import Market
+from clouds.searches import CHEAPEST_FIRST
 from db.accounts.tables import ProviderKey
 from domain.holders import Holder
 from domain.machines.machines import MachineSeen
@@ -49,8 +50,8 @@ class ModelMarket(Market):
 
 def offer(number: int) -> Offer:
     return Offer(
-        id=number,
-        machine_id=number,
+        id=str(number),
+        host_id=str(number),
         gpu_name="RTX 4090",
         num_gpus=1,
         gpu_ram=24,

@@ -53,6 +53,7 @@ def _key(user_id: int, account_id: int, sealer: Sealer) -> ProviderKey:
         id=user_id,
         user_id=user_id,
         account_id=account_id,
+        cloud="vast",
         url=URL,
         sealed=sealer.seal(f"key-{account_id}", KEY_PURPOSE),
         fingerprint=f"{user_id}",

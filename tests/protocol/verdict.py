@@ -73,7 +73,7 @@ async def judge(world: World, *, at_rest: bool, was_restored: bool) -> Verdict:
     ]
     within_safety_limit = "reaper_safety_limit" in alarms  # told, and left to a person
     if not within_safety_limit and not (at_rest and was_restored):
-        found.leaks = [f"{each.id} {each.label}" for each in alive if (each.label, each.id) not in recorded]
+        found.leaks = [f"{each.id} {each.label}" for each in alive if (each.label, str(each.id)) not in recorded]
         found.stuck = [f"{row.id} {row.state}" for row in rows if not at_rest or not _serves(world, row)]
         holders = Counter(row.holder_id for row in rows if row.wanted)
         sold = Counter() if was_restored else world.books.sold  # a lease that was put back to an hour ago asks again
@@ -90,7 +90,7 @@ async def unsettled(world: World) -> bool:
     return bool(
         world.books.late
         or any(not _serves(world, row) for row in rows)
-        or any((each.label, each.id) not in recorded for each in ours)
+        or any((each.label, str(each.id)) not in recorded for each in ours)
     )
 
 

@@ -13,7 +13,7 @@ from activities.machines.leases import LeaseActivities
 from activities.machines.machines import MachineActivities
 from activities.machines.reaping import ReapActivities
 from activities.machines.watching import WatchActivities
-from clouds.connections import Clouds
+from clouds.connections import Providers
 from db.instances.tables import Instance
 from db.machines import leases
 from db.machines.tables import Lease
@@ -64,7 +64,7 @@ class World:
         self.cloud = Cloud(self.books, clock, self.gates.hit)
         self.sealer = Sealer(SECRETS)
         http = httpx.AsyncClient(transport=httpx.MockTransport(self.cloud))
-        clouds = Clouds(database, self.sealer, settings, http)
+        clouds = Providers(database, self.sealer, settings, http)
         workflows = ModelFlows(self)
         self.machines = MachineActivities(clouds)
         self.leases = LeaseActivities(database, workflows)
@@ -165,7 +165,7 @@ class World:
         async with self.database.begin() as session:
             lease = await session.scalar(leases.open_leases().where(Lease.label == machine.label))
             holder = None if lease is None else await session.get(Instance, int(lease.holder_id))
-        if lease is None or lease.cloud_id not in (None, machine.id):
+        if lease is None or lease.cloud_id not in (None, str(machine.id)):
             return None
         if lease.wanted:
             return "its lease is open and wanted"

@@ -11,7 +11,7 @@ from activities.instances.idleness import IdlenessActivities
 from activities.machines.agents import AgentActivities
 from activities.machines.machines import MachineActivities
 from clients.ssh import connect, run
-from clouds.connections import Clouds
+from clouds.connections import Providers
 from db.instances.tables import Instance
 from db.machines.tables import Lease
 from db.sealing import Sealer
@@ -30,7 +30,7 @@ class Worked:
     settings: Settings
     database: Database
     sealer: Sealer
-    clouds: Clouds
+    clouds: Providers
     instance_id: int
     lease_id: str = ""
 
@@ -99,7 +99,7 @@ async def worked(system: Running) -> AsyncIterator[Worked]:
     await system.ready(deployment["id"])
     settings = Settings(_env_file=system.installation.folder / "environment")
     database, sealer = Database(settings.database_url), Sealer(settings.secret_keys.get_secret_value())
-    clouds = Clouds(database, sealer, settings)
+    clouds = Providers(database, sealer, settings)
     made = Worked(system, settings, database, sealer, clouds, deployment["instance_id"])
     await made.change(kind=InstanceKind.INTERACTIVE, idle_pause_minutes=0.05)
     async with database.begin() as session:

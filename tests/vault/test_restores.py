@@ -28,7 +28,7 @@ async def test_a_restore_in_place_keeps_what_was_there_aside(world: World) -> No
         machine, "cd /workspace; echo mine > note; echo new > new; rm folder/a; rm link; mkdir link; echo 2 > link/x"
     )
     restored = await perform(world.restores.restore, await world.restore_in_place(machine, snapshot_id))
-    assert restored.kept_aside == 3
+    assert restored.replaced == 3
     assert await world.say(
         machine, "cd /workspace; cat note same folder/a; readlink link; ls -A | sort | tr '\\n' ' '"
     ) == ("old\nsame\n1\nnote\n.dumont-before-restore folder link note same")

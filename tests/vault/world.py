@@ -22,7 +22,7 @@ from activities.machines.machines import MachineActivities
 from activities.snapshots.restores import RestoreActivities, RestoreOrder
 from activities.snapshots.vault import SnapshotOrder, SnapshotTaken, VaultActivities
 from clients.ssh import connect, generate_keypair, host_key_of, run
-from clouds.connections import Clouds
+from clouds.connections import Providers
 from db.instances.tables import Instance
 from db.machines.tables import Lease
 from db.sealing import Sealer
@@ -105,7 +105,7 @@ class World:
     def __init__(self, settings: Settings, database: Database, simulator: Simulator) -> None:
         self.settings, self.database, self.simulator = settings, database, simulator
         self.sealer = Sealer(SECRETS)
-        self.clouds = Clouds(database, self.sealer, settings)
+        self.clouds = Providers(database, self.sealer, settings)
         self.machines = MachineActivities(self.clouds)
         self.vault = VaultActivities(database, self.sealer, settings, self.machines)
         self.restores = RestoreActivities(database, self.sealer, settings, self.machines)
@@ -156,15 +156,15 @@ class World:
             "holder_kind": "instance",
             "holder_id": str(instance_id),
             "label": f"dumont/test/{lease_id}",
-            "offer_id": secrets.randbelow(1 << 40),
-            "machine_id": 1,
+            "offer_id": secrets.token_hex(5),
+            "host_id": "1",
             "gpu_name": "RTX 4090",
             "num_gpus": 1,
             "dph_total": 0.3,
             "offer": {},
             "state": LeaseState.RUNNING,
             "power": Power.RUNNING,
-            "cloud_id": rented,
+            "cloud_id": str(rented),
             "seen": seen.model_dump(mode="json"),
             "public_key": public,
             "sealed_private_key": self.sealer.seal(private, "lease-ssh-key"),

@@ -176,7 +176,7 @@ def upgrade() -> None:
     op.create_index(op.f('ix_idempotency_created_at'), 'idempotency', ['created_at'], unique=False)
     op.create_table('orphans',
     sa.Column('account_id', sa.Integer(), nullable=False),
-    sa.Column('cloud_id', sa.BigInteger(), nullable=False),
+    sa.Column('cloud_id', sa.String(), nullable=False),
     sa.Column('label', sa.String(), nullable=False),
     sa.Column('finding', sa.String(), nullable=False),
     sa.Column('first_seen_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
@@ -191,6 +191,7 @@ def upgrade() -> None:
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('user_id', sa.Integer(), nullable=True),
     sa.Column('account_id', sa.Integer(), nullable=True),
+    sa.Column('cloud', sa.String(), nullable=False),
     sa.Column('url', sa.String(), nullable=False),
     sa.Column('sealed', sa.String(), nullable=False),
     sa.Column('fingerprint', sa.String(), nullable=False),
@@ -305,8 +306,8 @@ def upgrade() -> None:
     sa.Column('holder_id', sa.String(), nullable=False),
     sa.Column('label', sa.String(), nullable=False),
     sa.Column('spec', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-    sa.Column('offer_id', sa.BigInteger(), nullable=False),
-    sa.Column('machine_id', sa.BigInteger(), nullable=False),
+    sa.Column('offer_id', sa.String(), nullable=False),
+    sa.Column('host_id', sa.String(), nullable=False),
     sa.Column('gpu_name', sa.String(), nullable=False),
     sa.Column('num_gpus', sa.Integer(), nullable=False),
     sa.Column('dph_total', sa.Double(), nullable=False),
@@ -315,7 +316,7 @@ def upgrade() -> None:
     sa.Column('wanted', sa.Boolean(), nullable=False),
     sa.Column('outcome', sa.String(32), nullable=False),
     sa.Column('reason', sa.String(), nullable=False),
-    sa.Column('cloud_id', sa.BigInteger(), nullable=True),
+    sa.Column('cloud_id', sa.String(), nullable=True),
     sa.Column('seen', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('ssh_way', sa.String(32), server_default='direct', nullable=False),
     sa.Column('host_key', sa.String(), nullable=True),
@@ -341,7 +342,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('label')
     )
     op.create_index(op.f('ix_leases_cloud_id'), 'leases', ['cloud_id'], unique=False)
-    op.create_index(op.f('ix_leases_machine_id'), 'leases', ['machine_id'], unique=False)
+    op.create_index(op.f('ix_leases_host_id'), 'leases', ['host_id'], unique=False)
     op.create_index(op.f('ix_leases_user_id'), 'leases', ['user_id'], unique=False)
     op.create_index('leases_holder', 'leases', ['holder_kind', 'holder_id'], unique=False)
     op.create_index('leases_one_open_per_offer', 'leases', ['account_id', 'offer_id'], unique=True, postgresql_where=sa.text("state <> 'closed'"))

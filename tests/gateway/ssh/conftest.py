@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from db.session import Database
-from gateway.server import Running, serving
+from gateway.server import RunningGateway, serving
 from settings import Settings
 from tests.gateway.rows import SECRETS
 from tests.gateway.ssh.client import Client
@@ -15,7 +15,7 @@ from tests.gateway.ssh.place import Place, Rented, name, rent
 from tests.openssh import REAL_SSHD
 from tests.simulator.conftest import Simulator, running
 
-Gateway = Callable[..., AbstractAsyncContextManager[Running]]
+Gateway = Callable[..., AbstractAsyncContextManager[RunningGateway]]
 
 
 @pytest.fixture(scope="package")
@@ -80,7 +80,7 @@ def gateway(database_url: str, shard: str) -> Gateway:
     """Starts a gateway with these settings changed; it listens on the instance's port when the block begins."""
 
     @asynccontextmanager
-    async def start(**changes: Any) -> AsyncIterator[Running]:
+    async def start(**changes: Any) -> AsyncIterator[RunningGateway]:
         async with serving(settings_for(database_url, shard, **changes)) as running:
             await running.ssh.feed.refresh()
             await running.ssh.port
@@ -90,7 +90,7 @@ def gateway(database_url: str, shard: str) -> Gateway:
 
 
 @pytest.fixture
-async def served(gateway: Gateway) -> AsyncIterator[Running]:
+async def served(gateway: Gateway) -> AsyncIterator[RunningGateway]:
     """A gateway as it is by default."""
     async with gateway() as running:
         yield running

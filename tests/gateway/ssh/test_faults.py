@@ -14,7 +14,7 @@ from db.machines.tables import Lease
 from db.session import Database
 from domain.instances.phases import Desired, InstanceStatus
 from domain.machines.machines import MachineSeen
-from gateway.server import Running, serving
+from gateway.server import RunningGateway, serving
 from tests.gateway.asking import becomes
 from tests.gateway.ssh.client import Client, finished
 from tests.gateway.ssh.conftest import Gateway, client, settings_for
@@ -57,10 +57,12 @@ async def test_a_scanner_on_every_port_costs_little_and_stops_nobody(place: Plac
         before, began = time.process_time(), time.monotonic()
         await asyncio.gather(*(scan(words, began + 5) for words in (b"", b"GET / HTTP/1.0\r\n\r\n", b"SSH-2.0-x\r\n")))
         assert time.process_time() - before < 5  # of this process, the scanners included
-        assert running.ssh.newcomers.turned_away > 0
-        running.ssh.newcomers.buckets = type(running.ssh.newcomers)().buckets  # the strangers' address is this one
+        assert running.ssh.preauth_limits.turned_away > 0
+        running.ssh.preauth_limits.buckets = type(
+            running.ssh.preauth_limits
+        )().buckets  # the strangers' address is this one
         await becomes(lambda: _code(client(place).run("exit 4")), 4)
-    assert running.ssh.waking.wishes == 0
+    assert running.ssh.connector.wakes == 0
 
 
 async def test_a_new_key_is_good_at_once_and_a_deleted_one_is_not(
@@ -210,14 +212,14 @@ async def test_a_pause_ends_sessions_with_a_reason(place: Place, gateway: Gatewa
         assert b"is paused now" in err
 
 
-async def _on_machine(running: Running) -> int:
+async def _on_machine(running: RunningGateway) -> int:
     """Channels that lead to the machine."""
-    return sum(guest.channels for guest in running.ssh.hall.everybody)
+    return sum(each.channels for each in running.ssh.clients.everyone)
 
 
-async def _guests(running: Running) -> int:
+async def _guests(running: RunningGateway) -> int:
     """Who has something open on the machine."""
-    return sum(len(guest.sessions) for guest in running.ssh.hall.everybody)
+    return sum(len(each.sessions) for each in running.ssh.clients.everyone)
 
 
 async def test_an_instance_that_is_over_has_no_door(place: Place, gateway: Gateway) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.server import Running
+from gateway.server import RunningGateway
 from tests.gateway.asking import becomes
 from tests.gateway.ssh.client import finished, shouted, started
 from tests.gateway.ssh.conftest import client
@@ -183,6 +183,6 @@ async def _code(running: object) -> int:
     return int((await running).code)  # type: ignore[misc]
 
 
-async def test_x11_is_refused_and_the_session_goes_on(place: Place, served: Running) -> None:
+async def test_x11_is_refused_and_the_session_goes_on(place: Place, served: RunningGateway) -> None:
     done = await finished(client(place).command("-X", client(place).target, "echo on"), DISPLAY=":99")
     assert done.out == "on\n"

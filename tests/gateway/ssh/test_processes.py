@@ -142,7 +142,7 @@ async def test_a_machine_reaches_our_api_through_its_own_loopback(place: Place, 
         await becomes(heard, "b'the api'\n")
     async with gateway(public_url=None, api_url=url):
         await becomes(heard, "b'the api'\n")
-    assert running.ssh.waking.wishes == 0
+    assert running.ssh.connector.wakes == 0
     await runner.cleanup()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.server import Running
+from gateway.server import RunningGateway
 from tests.gateway.asking import becomes
 from tests.gateway.ssh.client import exists, finished
 from tests.gateway.ssh.conftest import client
@@ -112,9 +112,9 @@ async def _until_runs(place: Place, command: str, wanted: bool) -> None:
     await becomes(runs, wanted)
 
 
-async def test_the_next_login_uses_what_the_last_left_clean(place: Place, served: Running) -> None:
+async def test_the_next_login_uses_what_the_last_left_clean(place: Place, served: RunningGateway) -> None:
     """The machine sees fewer logins than we do; nothing of one client is left for the next."""
     own = client(place)
     for _ in range(5):
         assert (await own.run("true")).code == 0
-    assert len(served.ssh.hall) == 0
+    assert len(served.ssh.clients) == 0

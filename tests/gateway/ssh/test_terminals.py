@@ -10,7 +10,7 @@ import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.server import Running
+from gateway.server import RunningGateway
 from tests.gateway.asking import becomes
 from tests.gateway.ssh.conftest import Gateway, client
 from tests.gateway.ssh.place import Place
@@ -63,7 +63,7 @@ async def terminal(command: list[str], rows: int = 24, columns: int = 80) -> Asy
         os.close(ours)
 
 
-async def test_a_shell_knows_its_size_and_every_change(place: Place, served: Running) -> None:
+async def test_a_shell_knows_its_size_and_every_change(place: Place, served: RunningGateway) -> None:
     own = client(place)
     async with terminal(own.command("-tt", own.target, SHELL), 30, 100) as screen:
         screen.type("stty size; echo $TERM | wc -w\r")
@@ -75,7 +75,7 @@ async def test_a_shell_knows_its_size_and_every_change(place: Place, served: Run
         assert await asyncio.wait_for(screen.process.wait(), PATIENCE) == 5
 
 
-async def test_ctrl_c_interrupts_what_runs_there(place: Place, served: Running) -> None:
+async def test_ctrl_c_interrupts_what_runs_there(place: Place, served: RunningGateway) -> None:
     own = client(place)
     async with terminal(own.command("-tt", own.target, SHELL)) as screen:
         # It is the one in front that says so: before, bash might have it in its hands still, and keep Ctrl-C to itself.

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from domain.instances.phases import Desired, InstanceStatus, SshWake
-from gateway.server import Running
-from gateway.ssh.waking import Waking
+from gateway.server import RunningGateway
+from gateway.ssh.connector import Connector
 from tests.gateway.asking import becomes
 from tests.gateway.ssh.client import Done
 from tests.gateway.ssh.conftest import Gateway, client
 from tests.gateway.ssh.place import Place, Rented, make_key
-from tests.gateway.ssh.waking import awake_when_wished
+from tests.gateway.ssh.waking import wakes_on_request
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 
 
 async def test_a_login_wakes_it_waits_and_is_served(asleep: Place, machine: Rented, gateway: Gateway) -> None:
-    async with gateway(), awake_when_wished(asleep, machine, stages=2):
+    async with gateway(), wakes_on_request(asleep, machine, stages=2):
         done = await client(asleep).run("cat", stdin=b"typed while it slept")
     assert (done.code, done.out) == (0, "typed while it slept")
     assert f"instance {asleep.id} is paused; waking it" in done.err
@@ -35,22 +35,22 @@ async def test_the_price_is_told_before(place: Place, machine: Rented, gateway: 
     async with gateway() as running:
         await place.pause()
         await becomes(lambda: _status(running, place), InstanceStatus.PAUSED)
-        async with awake_when_wished(place, machine):
+        async with wakes_on_request(place, machine):
             done = await client(place).run("true")
     assert done.code == 0
     assert "0.42 USD/h" in done.err
 
 
-async def _status(running: Running, place: Place) -> InstanceStatus:
+async def _status(running: RunningGateway, place: Place) -> InstanceStatus:
     """As the gateway knows it."""
     return running.ssh.table.instances[place.id].status
 
 
 async def test_fifty_logins_at_once_are_one_wake(asleep: Place, machine: Rented, gateway: Gateway) -> None:
     own = client(asleep)
-    async with gateway() as running, awake_when_wished(asleep, machine):
+    async with gateway() as running, wakes_on_request(asleep, machine):
         done = await asyncio.gather(*(own.run(f"echo {number}") for number in range(50)))
-        assert running.ssh.waking.wishes == 1
+        assert running.ssh.connector.wakes == 1
     assert [each.out.strip() for each in done] == [str(number) for number in range(50)]
     assert await asleep.wakes() == 1
 
@@ -60,22 +60,22 @@ async def test_one_who_leaves_takes_nothing_from_the_others(asleep: Place, machi
     async with gateway() as running:
         impatient = await own.start(own.target, "echo never")
         patient = asyncio.create_task(own.run("echo patient"))
-        await becomes(lambda: _held(running.ssh.waking), 2)
+        await becomes(lambda: _held(running.ssh.connector), 2)
         impatient.send_signal(signal.SIGKILL)
         await impatient.wait()
-        await becomes(lambda: _held(running.ssh.waking), 1)
-        async with awake_when_wished(asleep, machine):
+        await becomes(lambda: _held(running.ssh.connector), 1)
+        async with wakes_on_request(asleep, machine):
             assert (await patient).out == "patient\n"
 
 
-async def _held(waking: Waking) -> int:
-    return waking.held
+async def _held(connector: Connector) -> int:
+    return connector.held
 
 
 async def test_scp_and_sftp_wake_it_too(asleep: Place, machine: Rented, gateway: Gateway, tmp_path: Path) -> None:
     file, own = tmp_path / "file", client(asleep)
     file.write_bytes(os.urandom(300_000))
-    async with gateway(), awake_when_wished(asleep, machine):
+    async with gateway(), wakes_on_request(asleep, machine):
         up = await own.scp(str(file), f"{own.target}:/tmp/woken-{asleep.id}")
     assert up.code == 0, up.err
 
@@ -131,7 +131,7 @@ async def test_a_login_while_it_is_being_paused_keeps_it_awake(place: Place, mac
     async with gateway() as running:
         await place.change(status=InstanceStatus.PAUSING, desired=Desired.PAUSED)
         await becomes(lambda: _status(running, place), InstanceStatus.PAUSING)
-        async with awake_when_wished(place, machine, stages=0):
+        async with wakes_on_request(place, machine, stages=0):
             done = await client(place).run("echo here")
     assert done.out == "here\n"
     assert "keeping it awake" in done.err
@@ -157,7 +157,7 @@ async def test_an_editor_that_reconnects_does_not_wake_it_and_a_person_does(
             assert "reconnecting does not wake it" in refused.err
             await asyncio.sleep(1)
         assert await place.wakes() == 0
-        async with awake_when_wished(place, machine):
+        async with wakes_on_request(place, machine):
             assert (await client(place, other).run("echo person")).out == "person\n"
     assert await place.wakes() == 1
 
@@ -170,7 +170,7 @@ async def test_after_the_quiet_period_the_same_client_wakes_it(place: Place, mac
         await place.pause()
         await asyncio.wait_for(connected.wait(), PATIENCE_SECONDS)
         await asyncio.sleep(1)
-        async with awake_when_wished(place, machine):
+        async with wakes_on_request(place, machine):
             assert (await own.run("echo back")).out == "back\n"
 
 
@@ -188,11 +188,11 @@ async def test_another_gateway_keeps_the_quiet_too(place: Place, gateway: Gatewa
         done: list[Done] = [await own.run("true") for _ in range(12)]  # the kernel deals them out to both
         assert {each.code for each in done} == {255}
         assert await place.wakes() == 0
-        assert min(each.ssh.newcomers.logins for each in (one, two)) > 0
+        assert min(each.ssh.preauth_limits.logins for each in (one, two)) > 0
 
 
-async def _guests(*running: Running) -> int:
-    return sum(len(each.ssh.hall) for each in running)
+async def _guests(*running: RunningGateway) -> int:
+    return sum(len(each.ssh.clients) for each in running)
 
 
 async def test_using_a_forward_wakes_it_and_having_one_does_not(
@@ -203,7 +203,7 @@ async def test_using_a_forward_wakes_it_and_having_one_does_not(
         process = await own.start("-N", "-L", f"{local}:127.0.0.1:22", own.target)
         await becomes(lambda: _guests(running), 1)
         assert await asleep.wakes() == 0
-        async with awake_when_wished(asleep, machine):
+        async with wakes_on_request(asleep, machine):
             await becomes(lambda: _knocked(local), True)
         assert await asleep.wakes() == 1
         process.kill()
@@ -222,10 +222,10 @@ async def _knocked(port: int) -> bool:
 
 
 @pytest.mark.parametrize("status", [InstanceStatus.PROVISIONING, InstanceStatus.RESUMING, InstanceStatus.FAILING_OVER])
-async def test_one_on_its_way_is_waited_for_without_a_wish(
+async def test_one_that_comes_up_already_is_waited_for(
     asleep: Place, machine: Rented, gateway: Gateway, status: InstanceStatus
 ) -> None:
     await asleep.change(status=status, desired=Desired.RUNNING)
-    async with gateway(), awake_when_wished(asleep, machine):
+    async with gateway(), wakes_on_request(asleep, machine):
         assert (await client(asleep).run("echo up")).out == "up\n"
     assert await asleep.wakes() == 0

@@ -10,7 +10,7 @@ from tests.gateway.ssh.place import Place, Rented
 
 
 @asynccontextmanager
-async def awake_when_wished(place: Place, machine: Rented, *, stages: int = 1) -> AsyncIterator[None]:
+async def wakes_on_request(place: Place, machine: Rented, *, stages: int = 1) -> AsyncIterator[None]:
     """Bring the instance up on this machine as soon as it is wanted."""
     task = asyncio.create_task(_serve(place, machine, stages))
     try:
@@ -20,12 +20,12 @@ async def awake_when_wished(place: Place, machine: Rented, *, stages: int = 1) -
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _wished(place: Place) -> bool:
+async def _requested(place: Place) -> bool:
     return (await place.read()).desired is Desired.RUNNING
 
 
 async def _serve(place: Place, machine: Rented, stages: int) -> None:
-    await becomes(lambda: _wished(place), True)
+    await becomes(lambda: _requested(place), True)
     for stage in range(stages):
         await place.change(status=InstanceStatus.RESUMING, message=f"step {stage}")
         await asyncio.sleep(0.3)

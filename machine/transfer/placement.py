@@ -1,7 +1,7 @@
-"""Putting what was brought back into its place, so that nothing of what was there before is lost.
+"""Moves restored files into their place. Files that were there before and differ are kept in another folder.
 
-Files go by `rename`, one by one: at any moment each is the old or the new one, whole. What was there and is not in the
-snapshot, or is another file, is moved aside. Run again after a crash, it goes on where it was.
+Each file is moved by `rename`: at any moment it is the whole old or the whole new one. After a crash the same call goes
+on where it stopped.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import shutil
 import stat
 
 from machine.transfer.kept import Kept, is_cache
-from machine.transfer.places import ASIDE, STAGE
+from machine.transfer.places import REPLACED, STAGE
 from machine.transfer.progress import Progress
 
 
-class Placing:
-    """`root`: the persisted path; `aside`: where what was there before goes, made when it is needed."""
+class Placement:
+    """`root`: the persisted path; `replaced`: how many files were there before and went to the other folder."""
 
     def __init__(self, root: str, when: str, kept: Kept, progress: Progress) -> None:
         self._root = root
-        self._aside = os.path.join(root, ASIDE, when)
+        self._replaced_folder = os.path.join(root, REPLACED, when)
         self._kept = kept
         self._progress = progress
-        self.moved_aside = 0
+        self.replaced = 0
 
     def place(self, staged: str) -> None:
         """Put the staged copy of the path into its place."""
@@ -33,7 +33,7 @@ class Placing:
             os.replace(staged, self._root)
 
     def _folder(self, staged: str, real: str) -> None:
-        coming, seen = os.listdir(staged), os.lstat(staged)  # its time as it was, before its files leave it
+        coming, seen = os.listdir(staged), os.lstat(staged)  # before moving its files changes its times
         if not is_cache(staged):
             for name in set(os.listdir(real)) - set(coming):
                 self._clear(os.path.join(real, name))
@@ -56,17 +56,17 @@ class Placing:
         self._progress.check()
 
     def _clear(self, real: str) -> None:
-        """Move aside what is in the way, unless it is none of the snapshot's business."""
-        if real in self._kept or os.path.ismount(real) or os.path.basename(real) in (STAGE, ASIDE):
+        """Move what is in the way to the other folder, unless snapshots leave it out anyway."""
+        if real in self._kept or os.path.ismount(real) or os.path.basename(real) in (STAGE, REPLACED):
             return
-        target = os.path.join(self._aside, os.path.relpath(real, self._root))
+        target = os.path.join(self._replaced_folder, os.path.relpath(real, self._root))
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
         os.replace(real, target)
-        self.moved_aside += 1
+        self.replaced += 1
 
 
 def _is_the_same(staged: str, new: os.stat_result, real: str, old: os.stat_result) -> bool:
-    """As well as size and time can tell; such a file is replaced without a copy aside."""
+    """As well as size and time can tell; such a file is simply overwritten."""
     if stat.S_IFMT(old.st_mode) != stat.S_IFMT(new.st_mode):
         return False
     if stat.S_ISLNK(old.st_mode):

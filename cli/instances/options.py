@@ -1,4 +1,4 @@
-"""What a person asks of a new instance, and the body of the request for it."""
+"""The options of a new instance, and the body of the request for it."""
 
 import os
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from cli.instances.own_keys import public_key_of
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Wanted:
-    """Everything that may be left out is the api's to choose."""
+class InstanceOptions:
+    """What is left out, the api chooses."""
 
     gpu: str | None = None
     """The GPU to rent, such as "RTX 4090" [default: the cheapest]."""
@@ -53,7 +53,7 @@ class Wanted:
     """A public key for this instance alone, such as ~/.ssh/work.pub. May be given more than once."""
 
     def body(self) -> dict[str, Any]:
-        """The request, less what was left open."""
+        """The body of the request, without what was left out."""
         wanted = {
             "gpu_type": self.gpu,
             "num_gpus": self.gpus,

@@ -9,7 +9,7 @@ from domain.instances.wakes import WakeReport
 from domain.snapshots.phases import SnapshotStatus
 
 
-class Instance(BaseModel):
+class InstanceView(BaseModel):
     """`dph_total`: USD/h while the GPU runs. `progress`: percent of a change that is under way."""
 
     id: int
@@ -45,7 +45,7 @@ class Instance(BaseModel):
         return f"{self.num_gpus or 1}x {self.gpu_name}" if self.gpu_name else "GPU"
 
 
-class Event(BaseModel):
+class TimelineEvent(BaseModel):
     """A sentence of a timeline. `kind`: a status, a verb, how an attempt at a machine ended, or `warning`."""
 
     id: int
@@ -54,7 +54,7 @@ class Event(BaseModel):
     at: datetime
 
 
-class Snapshot(BaseModel):
+class SnapshotView(BaseModel):
     """A copy of an instance's files. Sizes in bytes; null until they are known."""
 
     id: str

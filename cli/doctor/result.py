@@ -14,7 +14,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What was looked at, how it stands, and what to type where it does not stand well."""
 
     what: str
@@ -23,21 +23,21 @@ class Finding:
     remedy: str = ""
 
 
-def good(what: str, seen: str) -> Finding:
+def good(what: str, seen: str) -> CheckResult:
     """In order."""
-    return Finding(what, Verdict.GOOD, seen)
+    return CheckResult(what, Verdict.GOOD, seen)
 
 
-def note(what: str, seen: str, remedy: str = "") -> Finding:
+def note(what: str, seen: str, remedy: str = "") -> CheckResult:
     """Worth knowing."""
-    return Finding(what, Verdict.NOTE, seen, remedy)
+    return CheckResult(what, Verdict.NOTE, seen, remedy)
 
 
-def missing(what: str, seen: str, remedy: str) -> Finding:
+def missing(what: str, seen: str, remedy: str) -> CheckResult:
     """Something works less well without it."""
-    return Finding(what, Verdict.MISSING, seen, remedy)
+    return CheckResult(what, Verdict.MISSING, seen, remedy)
 
 
-def blocks(what: str, seen: str, remedy: str) -> Finding:
+def blocks(what: str, seen: str, remedy: str) -> CheckResult:
     """Nothing starts before it is put right."""
-    return Finding(what, Verdict.BLOCKS, seen, remedy)
+    return CheckResult(what, Verdict.BLOCKS, seen, remedy)

@@ -1,13 +1,13 @@
-"""`dumont pause`, `resume`, `wake`, `hibernate` and `destroy`: wished at once, followed until it is so."""
+"""`dumont pause`, `resume`, `wake`, `hibernate` and `destroy`: each sends a request and follows it to its end."""
 
 from cli.api import Api
 from cli.errors import Refused
 from cli.flags import AsJson, Detach, Flag, Yes
-from cli.instances.answers import Instance
 from cli.instances.find import find
 from cli.instances.following import Manner, follow, manner
 from cli.instances.format import price
 from cli.instances.goal import Goal
+from cli.instances.schemas import InstanceView
 from cli.instances.timeline import Timeline
 from cli.prompts import agreed
 from cli.where import Where, session_at
@@ -39,7 +39,7 @@ def resume(name: str, /, *, detach: Detach = False, as_json: AsJson = False, whe
 
 
 def wake(name: str, /, *, detach: Detach = False, as_json: AsJson = False, where: Where | None = None) -> None:
-    """Have it running, whatever it takes: its machine started again, or another rented and its files restored there.
+    """Have it running: start its machine again, or rent another and restore its files there.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def wake(name: str, /, *, detach: Detach = False, as_json: AsJson = False, where
 
 
 def hibernate(name: str, /, *, detach: Detach = False, as_json: AsJson = False, where: Where | None = None) -> None:
-    """Give the machine back once a verified snapshot holds its files; then nothing is paid but the snapshot's keep.
+    """Give the machine back once a verified snapshot holds its files; then you only pay for storing the snapshot.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ def hibernate(name: str, /, *, detach: Detach = False, as_json: AsJson = False, 
         ask(session, find(session, name), "hibernate", InstanceStatus.HIBERNATED, manner(detach, as_json))
 
 
-def ask(session: Api, found: Instance, verb: str, status: InstanceStatus, how: Manner) -> None:
-    """Sends the wish, and follows it."""
+def ask(session: Api, found: InstanceView, verb: str, status: InstanceStatus, how: Manner) -> None:
+    """Send the request, and follow it."""
     timeline = Timeline.from_now(session, found.id)
     follow(session, timeline, session.post(f"/instances/{found.id}/{verb}", {}), Goal(status), how)
 

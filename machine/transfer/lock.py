@@ -1,4 +1,4 @@
-"""One job at a time on a machine."""
+"""A machine carries out one transfer at a time."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import os
 import time
 from collections.abc import Iterator
 
-from machine.transfer.places import TURN
+from machine.transfer.places import LOCK
 from machine.transfer.progress import Progress
 
 
 @contextlib.contextmanager
-def turn(progress: Progress) -> Iterator[None]:
-    """Wait for the others; they have deadlines of their own, so waiting is no standing still."""
-    lock = os.open(TURN, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def exclusive(progress: Progress) -> Iterator[None]:
+    """Hold the lock. Waiting for it counts as progress: the transfer that holds it has deadlines of its own."""
+    lock = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         while True:
             progress.check()

@@ -1,7 +1,7 @@
-"""From a login to a connection to the machine: wake what sleeps, wait, say what is happening, connect.
+"""From a login to a connection to the machine: wake the instance, wait, say what is happening, connect.
 
-Waking is a wish in the instance's row, told to its workflow afterwards. Many callers, one wish; a caller that leaves
-takes nothing back.
+A wake is written to the instance's row as its desired state, and its workflow is signalled afterwards. Many logins make
+one wake, and it goes on when a caller leaves.
 """
 
 import asyncio
@@ -21,11 +21,11 @@ from db.session import Database
 from domain.instances.actions import InstanceAction, WrongState
 from domain.instances.phases import Desired, InstanceStatus, SshWake
 from gateway.route_feed import DATABASE_ERRORS
-from gateway.ssh.connection_pool import Line, Lines
+from gateway.ssh.connection_pool import ConnectionPool, ConnectionPools
 from gateway.ssh.feed import SshFeed
 from gateway.ssh.instances import SshInstance, SshTable
 from gateway.ssh.messages import asleep, stage, waking
-from gateway.ssh.reconnect_cooldown import Client, Quiet
+from gateway.ssh.reconnect_cooldown import ClientIdentity, ReconnectCooldown
 from settings import Settings
 from workflow_client.client import WorkflowClient
 
@@ -39,18 +39,18 @@ log = logging.getLogger(__name__)
 
 
 class NotServed(Exception):
-    """Why there is no machine for this login, in words for the person who waits."""
+    """Why this login gets no machine, in words for the person who waits."""
 
 
-class Reached(NamedTuple):
-    """The connection is the caller's, who gives it back to the line or closes it."""
+class MachineConnection(NamedTuple):
+    """A connection that the caller has for itself, and gives back to the pool or closes."""
 
-    line: Line
+    pool: ConnectionPool
     connection: asyncssh.SSHClientConnection
 
 
-class Waking:
-    """Reaches machines for clients."""
+class Connector:
+    """Connects clients to machines."""
 
     def __init__(
         self,
@@ -59,30 +59,32 @@ class Waking:
         workflows: WorkflowClient,
         feed: SshFeed,
         table: SshTable,
-        lines: Lines,
-        quiet: Quiet,
+        pools: ConnectionPools,
+        cooldown: ReconnectCooldown,
     ) -> None:
         self._settings, self._database, self._workflows = settings, database, workflows
-        self._feed, self._table, self._lines, self._quiet = feed, table, lines, quiet
-        self._wishes: dict[int, asyncio.Task[bool]] = {}
-        self._telling: set[asyncio.Task[None]] = set()
+        self._feed, self._table, self._pools, self._cooldown = feed, table, pools, cooldown
+        self._waking: dict[int, asyncio.Task[bool]] = {}
+        self._signalling: set[asyncio.Task[None]] = set()
         self.held = 0
-        """Callers that wait now."""
-        self.wishes = 0
-        """Wishes that were news."""
+        """Logins that wait now."""
+        self.wakes = 0
+        """Logins that changed an instance's desired state."""
 
-    async def reach(self, instance_id: int, client: Client, say: Say, agent_path: str | None = None) -> Reached:
-        """A connection to the instance's machine, once it runs and answers. `say` is told what is happening meanwhile.
+    async def reach(
+        self, instance_id: int, identity: ClientIdentity, say: Say, agent_path: str | None = None
+    ) -> MachineConnection:
+        """A connection to the instance's machine, once it runs and answers. `say` gets news for the user meanwhile.
 
         `agent_path`: a socket of ours where the client's SSH agent answers.
 
         Raises:
-            NotServed: it sleeps and this login does not wake it, it could not be woken in time, or it is gone.
+            NotServed: this login does not wake it, it did not come up in time, or it is gone.
         """
         self.held += 1
         try:
             async with asyncio.timeout(self._settings.ssh_hold_seconds):
-                return await self._reach(instance_id, client, say, agent_path)
+                return await self._reach(instance_id, identity, say, agent_path)
         except TimeoutError:
             instance = self._table.instances.get(instance_id)
             last = f" Last word: {instance.message}" if instance and instance.message else ""
@@ -93,26 +95,28 @@ class Waking:
         finally:
             self.held -= 1
 
-    async def _reach(self, instance_id: int, client: Client, say: Say, agent_path: str | None) -> Reached:
+    async def _reach(
+        self, instance_id: int, identity: ClientIdentity, say: Say, agent_path: str | None
+    ) -> MachineConnection:
         requested_at: SshInstance | None = None
         said = ""
         while True:
             instance = self._there(instance_id)
-            if instance.needs_wish and instance is not requested_at:
-                self._may_wake(instance, client, tried=requested_at is not None)
+            if instance.needs_wake and instance is not requested_at:
+                self._may_wake(instance, identity, tried=requested_at is not None)
                 if instance.status is not InstanceStatus.RUNNING:
                     say(waking(instance))
-                if await self._wished(instance_id):
-                    requested_at = instance  # until the row reads otherwise, it is as it was before the wish
+                if await self._requested(instance_id):
+                    requested_at = instance  # until the row reads otherwise, it is as it was before the request
                 else:
                     said = _say_once(say, said, "the database does not answer; trying again")
             if instance.status is InstanceStatus.RUNNING and instance.lease is not None:
                 reached = await self._try(instance.lease.lease_id, agent_path)
-                if isinstance(reached, Reached):
+                if isinstance(reached, MachineConnection):
                     return reached
                 said = _say_once(say, said, reached)
-                self._feed.soon()  # it may answer elsewhere by now
-            elif not instance.needs_wish:
+                self._feed.soon()  # its address may have changed
+            elif not instance.needs_wake:
                 said = _say_once(say, said, stage(instance))
             await self._table.change_of(instance_id, LOOK_AGAIN_SECONDS)
 
@@ -124,23 +128,25 @@ class Waking:
             raise NotServed(f"{instance.name} is being destroyed.")
         return instance
 
-    def _may_wake(self, instance: SshInstance, client: Client, *, tried: bool) -> None:
+    def _may_wake(self, instance: SshInstance, identity: ClientIdentity, *, tried: bool) -> None:
         if tried:
             raise NotServed(f"{instance.name} could not be woken: {instance.message or 'it sleeps again'}")
         if instance.wake is SshWake.NEVER:
             raise NotServed(asleep(instance, "logins do not wake it (ssh_wake: never)"))
         if instance.failed_wakes >= self._settings.failed_wakes:
             raise NotServed(asleep(instance, f"the last {instance.failed_wakes} attempts to wake it failed"))
-        if self._quiet.keeps_asleep(instance.id, instance.status, client):
+        if self._cooldown.keeps_asleep(instance.id, instance.status, identity):
             seconds = self._settings.ssh_quiet_seconds
             why = f"this client was connected when it was paused, and reconnecting does not wake it for {seconds:g} s"
             raise NotServed(asleep(instance, why))
 
-    async def _try(self, lease_id: str, agent_path: str | None) -> "Reached | str":
-        """The connection, else why there is none."""
+    async def _try(self, lease_id: str, agent_path: str | None) -> "MachineConnection | str":
+        """The connection, or the reason why there is none."""
         try:
-            line = self._lines.line(lease_id)
-            return Reached(line, await (line.take() if agent_path is None else line.take_with_agent(agent_path)))
+            pool = self._pools.pool(lease_id)
+            return MachineConnection(
+                pool, await (pool.take() if agent_path is None else pool.take_with_agent(agent_path))
+            )
         except HostKeyChanged:
             return "another machine answers at its address; nothing was sent to it. Waiting for the right one"
         except SshKeyRefused:
@@ -148,20 +154,20 @@ class Waking:
         except SshError:
             return "the machine does not answer; trying again"
 
-    async def _wished(self, instance_id: int) -> bool:
-        """Write the wish, together with whoever else has it. False: the database is away."""
-        if instance_id not in self._wishes:
-            task = asyncio.create_task(self._wish(instance_id), name=f"wake-{instance_id}")
-            self._wishes[instance_id] = task
-            task.add_done_callback(lambda _: self._wishes.pop(instance_id, None))
-        return await asyncio.shield(self._wishes[instance_id])
+    async def _requested(self, instance_id: int) -> bool:
+        """Ask for a wake, once for all logins that want it now. False: the database is away."""
+        if instance_id not in self._waking:
+            task = asyncio.create_task(self._request(instance_id), name=f"wake-{instance_id}")
+            self._waking[instance_id] = task
+            task.add_done_callback(lambda _: self._waking.pop(instance_id, None))
+        return await asyncio.shield(self._waking[instance_id])
 
-    async def _wish(self, instance_id: int) -> bool:
+    async def _request(self, instance_id: int) -> bool:
         try:
             async with self._database.begin() as session:
                 row = await session.scalar(select(Instance).where(Instance.id == instance_id).with_for_update())
                 news = False
-                with suppress(WrongState):  # what it is instead is read in a moment
+                with suppress(WrongState):  # the refresh below shows the state that it is in
                     news = row is not None and await request_action(
                         session, row, InstanceAction.WAKE, by=WHO, by_itself=True
                     )
@@ -169,19 +175,19 @@ class Waking:
             log.warning("instance %d cannot be woken now: %s", instance_id, type(error).__name__)
             return False
         if news:
-            self.wishes += 1
-            telling = asyncio.create_task(self._tell(instance_id), name=f"tell-{instance_id}")
-            self._telling.add(telling)  # nobody waits for it: Temporal may be slow, and the row has it all
-            telling.add_done_callback(self._telling.discard)
+            self.wakes += 1
+            signalling = asyncio.create_task(self._signal(instance_id), name=f"signal-{instance_id}")
+            self._signalling.add(signalling)  # nobody waits for it: Temporal may be slow, and the row is enough
+            signalling.add_done_callback(self._signalling.discard)
         await self._feed.refresh()
         return True
 
-    async def _tell(self, instance_id: int) -> None:
-        """Its workflow reads the wish at once; if nobody can tell it, the reconciler will."""
+    async def _signal(self, instance_id: int) -> None:
+        """Have its workflow read the row now. If Temporal is away, the reconciler does it later."""
         try:
             await self._workflows.tell_instance(instance_id)
         except (RPCError, RuntimeError, OSError) as error:
-            log.warning("instance %d is left to the reconciler: %s", instance_id, type(error).__name__)
+            log.warning("instance %d waits for the reconciler: %s", instance_id, type(error).__name__)
 
 
 def _say_once(say: Say, said: str, text: str) -> str:

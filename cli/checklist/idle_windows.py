@@ -14,8 +14,8 @@ class Windows:
     def words(self) -> str:
         """What the filled-in document has to say of them."""
         return (
-            f"janelas desta execução: pausa após {spoken(self.pause)} ociosa, hibernação após mais "
-            f"{spoken(self.hibernate)} pausada (o padrão são 3 e 30 min)"
+            f"janelas desta execução: pausa após {in_words(self.pause)} ociosa, hibernação após mais "
+            f"{in_words(self.hibernate)} pausada (o padrão são 3 e 30 min)"
         )
 
 
@@ -23,5 +23,5 @@ SHORT = Windows()
 DOCUMENT = Windows(3, 30)
 
 
-def spoken(minutes: float) -> str:
+def in_words(minutes: float) -> str:
     return f"{minutes * 60:g} s" if minutes < 1 else f"{minutes:g} min"

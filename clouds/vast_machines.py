@@ -1,0 +1,57 @@
+"""Vast.ai's contracts: how one is asked for, and what its many status words mean (clouds.md A3, A5)."""
+
+from clients.vast_types import RentRequest, VastInstance
+from clouds.provider import Machine, MachineRequest
+from domain.machines.labels import parse_label
+from domain.machines.machines import MachineSeen, Seen
+
+UP = {"running"}
+BOOTING = {None, "created", "loading", "rebooting"}
+STOPPED = {"exited", "stopped", "frozen"}
+ABANDONED = "OCI runtime create failed"
+
+
+def rent_request(request: MachineRequest) -> RentRequest:
+    """Ports are smuggled in as options of docker; a price makes it interruptible; any text may be a label."""
+    return RentRequest(
+        image=request.image,
+        disk=request.disk_gb,
+        label=str(request.label),
+        onstart=request.startup_script,
+        env=request.env | {f"-p {port}:{port}": "1" for port in request.ports},
+        price=request.bid_usd_per_hour,
+    )
+
+
+def to_machine(instance: VastInstance) -> Machine:
+    return Machine(cloud_id=str(instance.id), label=parse_label(instance.label), seen=_seen(instance))
+
+
+def _seen(instance: VastInstance) -> MachineSeen:
+    return MachineSeen(
+        state=state_of(instance),
+        actual_status=instance.actual_status,
+        message=(instance.status_msg or "").strip()[:200],
+        ssh_host=instance.ssh_host,
+        ssh_port=instance.ssh_port,
+        public_ipaddr=instance.public_ipaddr,
+        ports=instance.ports,
+    )
+
+
+def state_of(instance: VastInstance) -> Seen:
+    """A status that we do not know is unknown, not a failure."""
+    status = instance.actual_status
+    if instance.next_state in ("destroyed", "Destroyed"):
+        return Seen.ABSENT
+    if status == "created" and instance.intended_status == "stopped" and ABANDONED in (instance.status_msg or ""):
+        return Seen.BROKEN
+    if status in UP:
+        return Seen.UP if instance.intended_status != "stopped" else Seen.STOPPED  # reclaimed
+    if status in STOPPED:
+        return Seen.STOPPED
+    if status == "stopping":
+        return Seen.STOPPING
+    if status in BOOTING:
+        return Seen.BOOTING
+    return Seen.OFFLINE if status == "offline" else Seen.UNKNOWN
