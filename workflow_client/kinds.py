@@ -4,7 +4,6 @@ from typing import Literal
 from urllib.parse import quote
 
 Kind = Literal[
-    "deploy",
     "endpoint",
     "expire",
     "instance",
@@ -17,7 +16,7 @@ Kind = Literal[
     "watch",
 ]
 
-FLOWS: tuple[Kind, ...] = ("deploy", "endpoint", "instance", "job", "machine", "snapshot")
+FLOWS: tuple[Kind, ...] = ("endpoint", "instance", "job", "machine", "snapshot")
 """What people follow. The others are housekeeping, which would fill the list."""
 
 FLOWS_QUERY = f"DumontKind IN ({','.join(map(repr, FLOWS))})"

@@ -48,6 +48,7 @@ class Rows:
             "num_gpus": 1,
             "price_usd_per_hour": 0.3,
             "offer": {},
+            "spec": {},
             "state": LeaseState.RUNNING,
             "seen": seen.model_dump(mode="json"),
             "host_key": machine.host_key,
