@@ -25,9 +25,9 @@ instances.register(app)
 app.command("cli.leases.command:leases", name="leases", help="What is rented, why, since when, for how much.")
 app.command("cli.leases.adopt:adopt", name="adopt", help="After a restored backup: let the reaper act again.")
 app.command(
-    "cli.leases.strays:strays",
+    "cli.leases.orphans:orphans",
     name="orphans",
-    help="Machines of ours that nobody holds; let the reaper go on with them.",
+    help="Machines of ours without a lease; permit the reaper to go on with them.",
 )
 app.command(
     "cli.checklist.command:checklist",

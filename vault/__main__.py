@@ -16,7 +16,7 @@ async def main(settings: Settings) -> None:
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({stopping, running.store_ended}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
-            raise SystemExit("rclone ended by itself")  # whoever keeps us running starts both anew
+            raise SystemExit("rclone ended by itself")  # our supervisor starts both again
 
 
 if __name__ == "__main__":

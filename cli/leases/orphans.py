@@ -1,4 +1,4 @@
-"""`dumont orphans`: machines of ours that nobody holds, and a person's word that the reaper may act on just those."""
+"""`dumont orphans`: machines of ours without a lease, and a person's permission for the reaper to act on them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from db.session import Database
 def orphans(*machines: str, go_on: bool = False, yes: bool = False, data_dir: Path | None = None) -> None:
     """Show the machines that carry our label and that no open lease accounts for, with what the reaper will do.
 
-    When there are more of them than the reaper may act on by itself, it does nothing and raises an alarm. Who has
-    looked, and knows that it is right, lets it go on with exactly the machines shown: once, and within the hour.
+    When there are more of them than the reaper may act on by itself, it does nothing and raises an alarm. If you have
+    looked and agree, permit it to go on with exactly the machines shown: once, and within the hour.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ async def _orphans(machines: set[str], database_url: str, *, go_on: bool, yes: b
         async with database.begin() as session:
             found = [row for row in await present(session) if not machines or row.cloud_id in machines]
         if missing := machines - {row.cloud_id for row in found}:
-            raise CommandRefused(f"Not under suspicion: {', '.join(sorted(missing))}. Nothing was changed.")
+            raise CommandRefused(f"No such orphan: {', '.join(sorted(missing))}. Nothing was changed.")
         for row in found:
             console.print(told(row), markup=False, soft_wrap=True)
         if not found:
@@ -57,6 +57,6 @@ async def _go_on(console: Console, database: Database, shown: Sequence[Orphan], 
     async with database.begin() as session:
         count = await permit(session, shown)
     minutes = int(PERMISSION_HOLDS.total_seconds() / 60)
-    console.print(f"The reaper acts on {count} of them from its next sweep on; the word holds for {minutes} minutes.")
+    console.print(f"The reaper acts on {count} of them in its next sweeps; the permission holds for {minutes} minutes.")
     if count < len(shown):
-        console.print("The others are under another suspicion by now, or under none: look again.")
+        console.print("The others are no orphans any more, or for another reason: look again.")

@@ -104,7 +104,7 @@ def launched(spec: Spec) -> list[str]:
 
 
 def rotate(log: Path) -> None:
-    """Puts a log that has grown large aside, in place of the one before."""
+    """Renames a log that has grown large, over the one renamed before."""
     if log.exists() and log.stat().st_size > LARGEST_LOG:
         log.replace(log.with_suffix(".log.1"))
 

@@ -18,7 +18,7 @@ DEATHS_BEFORE_GIVING_UP = 5
 DEATHS_BEFORE_NOTICE = 3
 ORPHANS_SECONDS = 2.0
 
-# Those nearest to the users go first; whoever writes goes before what it writes to.
+# Those nearest to the users go first, and each process before those that it writes to.
 STOP_ORDER = {"api": 0, "gateway": 0, "worker": 0, "vault": 0, "simulator": 1, "temporal": 1, "postgres": 2}
 
 

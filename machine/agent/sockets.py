@@ -36,8 +36,8 @@ def _ask(family: int) -> dict[int, int]:
     found: dict[int, int] = {}
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as line:
         line.settimeout(2)
-        wish = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, WITH_TCP_INFO, 0, ESTABLISHED_OR_CLOSING) + b"\0" * 48
-        line.send(HEADER.pack(HEADER.size + len(wish), SOCK_DIAG_BY_FAMILY, NLM_REQUEST_DUMP, 1, 0) + wish)
+        query = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, WITH_TCP_INFO, 0, ESTABLISHED_OR_CLOSING) + b"\0" * 48
+        line.send(HEADER.pack(HEADER.size + len(query), SOCK_DIAG_BY_FAMILY, NLM_REQUEST_DUMP, 1, 0) + query)
         while True:
             for kind, body in _messages(line.recv(1 << 18)):
                 if kind in (NLMSG_DONE, NLMSG_ERROR):

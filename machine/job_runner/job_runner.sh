@@ -8,7 +8,7 @@ cd "$here" || exit 1
 # When this process began, in ticks since the host's boot: with the pid it names a process, also after a restart.
 born() { sed 's/^.*) //' "/proc/$1/stat" 2> /dev/null | cut -d' ' -f20; }
 
-# The processes of the job: its session, and whoever left that but still carries its mark.
+# The processes of the job: its session, and those that left it but have its mark in their environment.
 theirs() {
     { cat /proc/[0-9]*/stat 2> /dev/null | awk -v s="$main" '{ id = $1; sub(/^.*\) /, ""); if ($4 == s && $1 != "Z") print id }'
       grep -lF "$mark" /proc/[0-9]*/environ 2> /dev/null | cut -d/ -f3; } | sort -u

@@ -80,7 +80,7 @@ async def test_a_new_key_is_good_at_once_and_a_deleted_one_is_not(
             assert await delete_key(session, place.rows.user_id, key_id)
         await becomes(lambda: _code(own.run("exit 4")), 255)
         _, err = await asyncio.wait_for(staying.communicate(), PATIENCE_SECONDS)
-        assert b"not welcome any more" in err
+        assert b"not accepted any more" in err
         assert (await client(place).run("exit 4")).code == 4
 
 
