@@ -32,6 +32,7 @@ from domain.holders import instance_holder
 from domain.instances.instances import InstanceSpec
 from domain.instances.phases import Desired, InstanceStatus
 from domain.instances.steps import InstanceFacts
+from domain.lifecycles import LIFECYCLES
 from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
 from domain.workflow_contracts import endpoint_workflow_id, instance_workflow_id, job_workflow_id, machine_workflow_id
 from failpoints import Failpoint, hit
@@ -139,7 +140,8 @@ class InstanceActivities:
             if instance.status.is_over:
                 return
             await _write_status(session, instance, change)
-            endpoints = await open_endpoints_of(session, instance.id)
+            serves = LIFECYCLES[instance.kind].serves_endpoint
+            endpoints = await open_endpoints_of(session, instance.id) if serves else []
             job_id = await session.scalar(select(JobAttempt.job_id).where(JobAttempt.instance_id == instance.id))
         because = f"its instance is {change.status.value}"
         for endpoint_id in endpoints:
