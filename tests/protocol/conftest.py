@@ -3,14 +3,16 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, make_url, select, text
+from sqlalchemy import Select, create_engine, make_url, select, text
 
 from db.migrate import migrate
 from db.session import Database
 from db.tables import Alarm
+from domain.instances.phases import InstanceStatus
 from tests.gateway.conftest import postgres  # noqa: F401 - a fixture
 from tests.protocol.clock import IN_THE_DATABASE, Clock
 from tests.protocol.events import Event
@@ -38,6 +40,19 @@ class Stage:
             print(schedule, *self.world.temporal.story, sep="\n")  # pytest shows it when the test fails
         self._figures.count(found)
         return found
+
+    @property
+    def statuses_at_rest(self) -> list[InstanceStatus]:
+        """Of the last world's instances, before all of them were destroyed at its end."""
+        return self.world.statuses_at_rest
+
+    def rows(self, query: Select[Any]) -> list[Any]:
+        """One column of what the last world left in the database."""
+        return self._runner.run(self._rows(query))
+
+    async def _rows(self, query: Select[Any]) -> list[Any]:
+        async with self._database.begin() as session:
+            return list((await session.scalars(query)).all())
 
     def alarms(self) -> dict[str, bool]:
         """The kinds of alarms that were raised in the last world, and whether any of a kind is still open."""

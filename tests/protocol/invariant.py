@@ -19,7 +19,7 @@ from db.snapshots import snapshots
 from db.snapshots.tables import Snapshot
 from domain.instances.phases import Desired, InstanceStatus
 from domain.lifecycles import LIFECYCLES
-from domain.machines.phases import LeaseOutcome, Power
+from domain.machines.phases import LeaseOutcome, LeaseState, Power
 from domain.snapshots.phases import SnapshotStatus
 from tests.protocol.books import Books
 from tests.protocol.clock import Clock
@@ -55,8 +55,8 @@ class Invariant:
             if lease is None or holder is None or lease.cloud_id not in (None, machine.id):
                 return None
             if done == "stopped":
-                keeps = lease.wanted and lease.power is Power.RUNNING and lease.start_refused is None
-                return "its lease is wanted running" if keeps else None
+                works = lease.wanted and lease.power is Power.RUNNING and lease.state is LeaseState.RUNNING
+                return "its lease is wanted running" if works else None
             if lease.wanted:
                 return "its lease is open and wanted"
             if LIFECYCLES[holder.kind].keeps_files:

@@ -2,9 +2,10 @@
 
 import contextlib
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.exc import NoResultFound
 
+from db.instances.tables import Instance
 from db.machines import orphans
 from db.tables import Installation
 from tests.protocol import events, rows
@@ -45,6 +46,7 @@ class Player:
                 await self._settle()
                 await self.world.go(2 * ROUND)  # long enough for the reaper to do something wrong
                 found = await judge(self.world, at_rest=True, was_restored=self._was_restored)
+                await self._note_statuses()
                 for number in list(self.owners.instances):
                     await self.owners.destroy(number)
                 await self._settle()
@@ -52,6 +54,11 @@ class Player:
             finally:
                 await self._wake_all()
                 await self.world.close()
+
+    async def _note_statuses(self) -> None:
+        async with self.world.database.begin() as session:
+            found = await session.scalars(select(Instance.status).order_by(Instance.id))
+            self.world.statuses_at_rest = list(found.all())
 
     async def _happens(self, event: Event) -> None:
         match event:

@@ -19,6 +19,7 @@ from clouds.connections import Clouds
 from db.sealing import Sealer
 from db.session import Database
 from domain.ids import Prefix
+from domain.instances.phases import InstanceStatus
 from domain.workflow_contracts import REAP_WORKFLOW_ID, RECONCILE_WORKFLOW_ID
 from failpoints import Failpoint
 from settings import Settings
@@ -97,6 +98,7 @@ class World:
             activities = worker.build_activities(client, database, clouds, settings)
         self.temporal.activities = {each.__name__: each for each in activities}
         self._numbers = count()
+        self.statuses_at_rest: list[InstanceStatus] = []
 
     @contextmanager
     def outside(self) -> Iterator[None]:
