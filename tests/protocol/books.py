@@ -4,65 +4,32 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from tests.protocol.clock import Clock
+from tests.protocol.machines import Machine
 
-BOOT = timedelta(seconds=4)
 NOTICED = timedelta(seconds=30)
 OFFERS = range(1, 7)
 
 
 @dataclass
-class Machine:
-    id: int
-    account: int
-    offer: int
-    label: str
-    made_at: datetime
-    is_strange: bool = False
-    """Made by hand, not by a request of ours."""
-    boots: bool = True
-    exits: bool = False
-    is_stopped: bool = False
-    is_gone: bool = False
-
-    def row(self, now: datetime) -> dict[str, Any]:
-        """As the cloud tells of it."""
-        status = "loading" if now - self.made_at < BOOT or not self.boots else "running"
-        if self.is_stopped or (self.exits and status == "running"):
-            status = "exited"
-        return {
-            "id": self.id,
-            "label": self.label or None,
-            "machine_id": self.offer,
-            "actual_status": status,
-            "intended_status": "stopped" if self.is_stopped else "running",
-            "public_ipaddr": "10.0.0.1\n",
-            "ports": {"22/tcp": [{"HostPort": "22"}]} if status == "running" else None,
-        }
-
-    def is_up(self, now: datetime) -> bool:
-        return not self.is_gone and self.row(now)["actual_status"] == "running"
-
-
-@dataclass
-class Sale:
-    """A rent that the cloud carries out later than it should."""
+class Late:
+    """What the cloud does later than it should: a sale, or a stop."""
 
     at: datetime
     machine: Machine
+    is_stop: bool = False
 
 
-Judge = Callable[[Machine], Awaitable[str | None]]
-"""Why ending this machine now is wrong; None when it is right."""
+Judge = Callable[[Machine, str], Awaitable[str | None]]
+"""Why doing that to this machine now is wrong; None when it is right."""
 
 
 class Books:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.machines: list[Machine] = []
-        self.late: list[Sale] = []
+        self.late: list[Late] = []
         self.clung_to: set[int] = set()
         """The machines that the cloud refuses to end."""
         self.ended: list[int] = []
@@ -78,21 +45,27 @@ class Books:
     def find(self, account: int, cloud_id: int | str) -> Machine | None:
         return next((each for each in self.alive(account) if str(each.id) == str(cloud_id)), None)
 
+    def at(self, host: str) -> Machine | None:
+        return next((each for each in self.alive() if each.host == host), None)
+
     def is_taken(self, offer: int) -> bool:
         """Whether the market has noticed that the offer went: until then it is sold as often as somebody asks."""
         noticed = self._clock.at - NOTICED
         return any(each.offer == offer and each.made_at < noticed for each in self.alive())
 
-    def made(self, account: int, offer: int, label: str, **traits: bool) -> Machine:
+    def made(self, account: int, offer: int, label: str) -> Machine:
         """A machine that is there from when it is put into the books."""
         number = 1000 + len(self.machines) + len(self.late)
-        return Machine(number, account, offer, label, self._clock.at, **traits)
+        return Machine(number, account, offer, label, self._clock.at)
 
-    def carry_out_late_sales(self) -> None:
-        for sale in [sale for sale in self.late if sale.at <= self._clock.at]:
-            self.late.remove(sale)
-            sale.machine.made_at = self._clock.at
-            self.machines.append(sale.machine)
+    async def carry_out_late_ones(self) -> None:
+        for late in [each for each in self.late if each.at <= self._clock.at]:
+            self.late.remove(late)
+            if late.is_stop:
+                late.machine.stop(self._clock.at)
+            else:
+                late.machine.made_at = self._clock.at
+                self.machines.append(late.machine)
 
     async def end(self, machine: Machine) -> None:
         await self._judge(machine, "destroyed")
@@ -101,8 +74,8 @@ class Books:
 
     async def stop(self, machine: Machine) -> None:
         await self._judge(machine, "stopped")
-        machine.is_stopped = True
+        machine.stop(self._clock.at)
 
     async def _judge(self, machine: Machine, done: str) -> None:
-        if (why := await self.judge(machine)) is not None:
+        if (why := await self.judge(machine, done)) is not None:
             self.wrongs.append(f"machine {machine.id} ({machine.label}) was {done}: {why}")

@@ -1,10 +1,11 @@
-"""One clock for the database and for the activities, which moves only when a schedule says so.
+"""One clock for the database, the activities and the workflows, which moves only when a schedule says so.
 
 A schedule of hours plays in a second, nothing depends on how fast this computer is, and the same schedule always meets
 the same times. In the database two functions of ours come before PostgreSQL's own on the search path.
 """
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 
 import psycopg
 
@@ -18,18 +19,32 @@ IN_THE_DATABASE = [
 
 
 class Clock:
-    """Stands for the class `datetime` where an activity asks `datetime.now(UTC)`."""
+    """Stands for the class `datetime` and the module `time` where our code asks them what time it is."""
 
-    def __init__(self, connection: psycopg.Connection) -> None:
+    min = datetime.min.replace(tzinfo=UTC)
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
         self.at = START
 
     def now(self, zone: tzinfo) -> datetime:
         return self.at.astimezone(zone)
 
+    def time(self) -> float:
+        return self.at.timestamp()
+
+    monotonic = time
+
     def after(self, seconds: float) -> datetime:
         return self.at + timedelta(seconds=seconds)
 
+    def begin(self) -> None:
+        self._set(START)
+
     def move_to(self, at: datetime) -> None:
+        if at != self.at:
+            self._set(at)
+
+    def _set(self, at: datetime) -> None:
         self.at = at
         self._connection.execute("UPDATE clock SET at = %s", [at])

@@ -7,21 +7,26 @@ from typing import Any
 
 import httpx
 
-from tests.protocol.books import Books, Machine, Sale
+from tests.protocol.books import OFFERS, Books, Late
 from tests.protocol.clock import Clock
 from tests.protocol.events import Fault, Request
+from tests.protocol.machines import Machine
 
 URL = "http://cloud"
 LATE = {0: 12, 1: 60}
 """Seconds by which a late sale is late: within the life of its lease, or long after."""
 REFUSED_KEY = {"success": False, "error": "auth_error", "msg": "Invalid user key"}
 REFUSED = {"success": False, "error": "invalid_args", "msg": "not now"}
+NO_GPU = {"success": False, "error": "resources_unavailable", "msg": "queued"}
+LATE_STOP = 40
 ROUTES = [
     (re.compile(r"PUT /api/v0/asks/(\d+)/"), Request.RENT),
     (re.compile(r"GET /api/v1/instances/()"), Request.LIST),
     (re.compile(r"GET /api/v0/instances/(\d+)/"), Request.SHOW),
     (re.compile(r"DELETE /api/v0/instances/(\d+)/"), Request.DESTROY),
     (re.compile(r"PUT /api/v0/instances/(\d+)/"), Request.STOP),
+    (re.compile(r"POST /api/v0/instances/(\d+)/ssh/"), Request.KEY),
+    (re.compile(r"POST /api/v0/bundles/()"), Request.SEARCH),
 ]
 Answer = httpx.Response
 Rows = list[dict[str, Any]]
@@ -30,8 +35,14 @@ Rows = list[dict[str, Any]]
 class Cloud:
     """`reach` is told when a request arrives and when it was carried out: there an attempt may hang or die."""
 
-    def __init__(self, books: Books, clock: Clock, reach: Callable[[str], Awaitable[None]]) -> None:
-        self._books, self._clock, self._reach = books, clock, reach
+    def __init__(
+        self,
+        books: Books,
+        clock: Clock,
+        reach: Callable[[str], Awaitable[None]],
+        is_late: Callable[[float], None],
+    ) -> None:
+        self._books, self._clock, self._reach, self._is_late = books, clock, reach, is_late
         self._faults: list[tuple[Request, Fault]] = []
         self._earlier: Rows = []
         self._lates = 0
@@ -47,6 +58,8 @@ class Cloud:
     async def __call__(self, http: httpx.Request) -> Answer:
         path = f"{http.method} {http.url.path}"
         request, number = next((kind, found[1]) for route, kind in ROUTES if (found := route.fullmatch(path)))
+        if request is Request.STOP and json.loads(http.content)["state"] == "running":
+            request = Request.START
         account = int(http.headers["Authorization"].rpartition("-")[2])
         await self._reach(f"{request}-arrives")
         fault = next((fault for kind, fault in self._faults if kind is request), None)
@@ -66,6 +79,8 @@ class Cloud:
             return self._rent(account, int(number), json.loads(http.content), fault)
         if request is Request.LIST:
             return self._list(account, json.loads(http.url.params["select_filters"]), fault)
+        if request is Request.SEARCH:
+            return _said(offers=[offer(number) for number in OFFERS])
         machine = self._books.find(account, int(number))
         if request is Request.SHOW:
             return _said(instances=None if machine is None else machine.row(self._clock.at))
@@ -73,8 +88,14 @@ class Cloud:
             return httpx.Response(404, json={"success": False, "error": "no_such_instance", "msg": "gone"})
         if machine.id in self._books.clung_to:
             return httpx.Response(400, json=REFUSED)
-        if fault is not Fault.IGNORED:
-            await (self._books.end(machine) if request is Request.DESTROY else self._books.stop(machine))
+        if fault is Fault.IGNORED or request is Request.KEY:
+            return _said()
+        if request is Request.START:
+            return _said() if machine.start(self._clock.at) else httpx.Response(400, json=NO_GPU)
+        if request is Request.STOP and fault is Fault.LATE:
+            self._postpone(LATE_STOP, machine, is_stop=True)
+            return httpx.Response(503, text="")
+        await (self._books.end(machine) if request is Request.DESTROY else self._books.stop(machine))
         return _said()
 
     def _rent(self, account: int, offer: int, body: dict[str, Any], fault: Fault | None) -> Answer:
@@ -82,9 +103,9 @@ class Cloud:
         if fault is Fault.OFFER_GONE or (taken and fault is not Fault.DOUBLE_SALE):
             return httpx.Response(400, json={"success": False, "error": "no_such_ask", "msg": "not available"})
         refused = fault is Fault.ERROR_WITH_CONTRACT
-        exits = fault is Fault.EXITS or taken
-        boots = fault is not Fault.NEVER_BOOTS
-        machine = self._books.made(account, offer, body["label"], boots=boots, exits=exits, is_stopped=refused)
+        machine = self._books.made(account, offer, body["label"])
+        machine.boots, machine.exits = fault is not Fault.NEVER_BOOTS, fault is Fault.EXITS or taken
+        machine.is_stopped = refused
         self._sell(machine, fault)
         if refused:
             bid = {"success": False, "error": "bid_too_low", "msg": "made, but stopped", "new_contract": machine.id}
@@ -95,13 +116,17 @@ class Cloud:
         self._books.sold[machine.label] += 1
         if fault is Fault.LATE:
             self._lates += 1
-            self._books.late.append(Sale(self._clock.after(LATE[self._lates % 2]), machine))
-            return
+            return self._postpone(LATE[self._lates % 2], machine)
         machine.is_gone = fault in (Fault.PHANTOM, Fault.NO_ID_NOTHING)
         self._books.machines.append(machine)
         if fault is Fault.MADE_TWICE:  # by the cloud's own front, which sent one request on twice
-            twin = self._books.made(machine.account, machine.offer, machine.label, exits=True)
+            twin = self._books.made(machine.account, machine.offer, machine.label)
+            twin.exits = True
             self._books.machines.append(twin)
+
+    def _postpone(self, seconds: float, machine: Machine, *, is_stop: bool = False) -> None:
+        self._books.late.append(Late(self._clock.after(seconds), machine, is_stop))
+        self._is_late(seconds)
 
     def _list(self, account: int, filters: dict[str, Any], fault: Fault | None) -> Answer:
         wanted = filters.get("label", {}).get("in")
@@ -117,6 +142,29 @@ class Cloud:
         if fault is Fault.TRUNCATED:
             rows = rows[: len(rows) // 2]
         return _said(instances=rows * 2 if fault is Fault.DUPLICATED else rows, next_token=None)
+
+
+def offer(number: int) -> dict[str, Any]:
+    """A row of a search, in the wire's units."""
+    return {
+        "id": number,
+        "machine_id": number,
+        "gpu_name": "RTX 4090",
+        "num_gpus": 1,
+        "gpu_ram": 24_000,
+        "cpu_cores_effective": 8,
+        "cpu_ram": 32_000,
+        "disk_space": 1000,
+        "inet_down": 500,
+        "inet_up": 500,
+        "dph_total": 0.1 + number / 100,
+        "storage_cost": 0.1,
+        "reliability2": 0.99,
+        "cuda_max_good": 12.4,
+        "verification": "verified",
+        "static_ip": True,
+        "direct_port_count": 10,
+    }
 
 
 def _said(**facts: Any) -> Answer:
@@ -141,6 +189,6 @@ def _refusal(fault: Fault) -> Answer | None:
 
 def _spoilt(answer: Answer, fault: Fault | None) -> Answer:
     """The answers after it was carried out."""
-    if fault in (Fault.LOST_AFTER, Fault.LATE):
+    if fault is Fault.LOST_AFTER or (fault is Fault.LATE and answer.is_success):
         raise httpx.ReadTimeout("no answer")
     return httpx.Response(502, html="<h1>502</h1>") if fault is Fault.BAD_GATEWAY_AFTER else answer

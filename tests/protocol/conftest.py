@@ -1,17 +1,16 @@
 import asyncio
 from collections.abc import Iterator
-from itertools import count
+from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, make_url, select, text
+from sqlalchemy import Select, create_engine, make_url, select, text
 
-from activities.machines import renting, watching
-from db.machines import leases
 from db.migrate import migrate
 from db.session import Database
 from db.tables import Alarm
-from domain.ids import Prefix
+from domain.instances.phases import InstanceStatus
 from tests.postgres import Databases
 from tests.protocol.clock import IN_THE_DATABASE, Clock
 from tests.protocol.events import Event
@@ -23,16 +22,35 @@ from tests.protocol.world import World
 class Stage:
     """Plays schedules one after the other, each in a world of its own."""
 
-    def __init__(self, runner: asyncio.Runner, database: Database, clock: Clock, figures: Figures) -> None:
+    def __init__(
+        self, runner: asyncio.Runner, database: Database, clock: Clock, figures: Figures, folder: Path
+    ) -> None:
         self._runner, self._database, self._clock, self._figures = runner, database, clock, figures
+        self._folder = folder
         self.world: World
         """The last one played: what really happened in it."""
 
     def play(self, schedule: list[Event], *, cloud_pace: float = 0) -> Verdict:
-        self.world = World(self._database, self._clock, cloud_pace)
-        found = self._runner.run(Player(self.world).play(schedule))
+        self.world = World(self._database, self._clock, cloud_pace, self._folder)
+        try:
+            found = self._runner.run(Player(self.world).play(schedule))
+        finally:
+            print(schedule, *self.world.temporal.story, sep="\n")  # pytest shows it when the test fails
         self._figures.count(found)
         return found
+
+    @property
+    def statuses_at_rest(self) -> list[InstanceStatus]:
+        """Of the last world's instances, before all of them were destroyed at its end."""
+        return self.world.statuses_at_rest
+
+    def rows(self, query: Select[Any]) -> list[Any]:
+        """One column of what the last world left in the database."""
+        return self._runner.run(self._rows(query))
+
+    async def _rows(self, query: Select[Any]) -> list[Any]:
+        async with self._database.begin() as session:
+            return list((await session.scalars(query)).all())
 
     def alarms(self) -> dict[str, bool]:
         """The kinds of alarms that were raised in the last world, and whether any of a kind is still open."""
@@ -81,16 +99,9 @@ def _ours_before_postgresqls(url: str) -> None:
 
 
 @pytest.fixture
-def stage(clocked_url: str, figures: Figures, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(clocked_url: str, figures: Figures, tmp_path: Path) -> Iterator[Stage]:
     bare_url = clocked_url.replace("+psycopg", "")
     with asyncio.Runner() as runner, psycopg.connect(bare_url, autocommit=True) as connection:
-        clock, database, numbers = Clock(connection), Database(clocked_url, pool_size=2), count()
-        for module in (renting, watching):
-            monkeypatch.setattr(module, "datetime", clock)
-        monkeypatch.setattr(leases, "new_id", lambda prefix: _name(prefix, next(numbers)))
-        yield Stage(runner, database, clock, figures)
+        database = Database(clocked_url, pool_size=5)
+        yield Stage(runner, database, Clock(connection), figures, tmp_path)
         runner.run(database.close())
-
-
-def _name(prefix: Prefix, number: int) -> str:
-    return f"{prefix}_{number:016d}"

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.instances.actions import InstanceAction
+
 
 class Request(StrEnum):
     """The requests to a cloud that can go wrong."""
@@ -12,6 +14,9 @@ class Request(StrEnum):
     SHOW = "show"
     DESTROY = "destroy"
     STOP = "stop"
+    START = "start"
+    SEARCH = "search"
+    KEY = "key"
 
 
 class Fault(StrEnum):
@@ -73,6 +78,9 @@ FAULTS: dict[Request, list[Fault]] = {
     Request.SHOW: ANY,
     Request.DESTROY: [*ANY, *AFTER, Fault.IGNORED],
     Request.STOP: [*ANY, *AFTER, Fault.IGNORED],
+    Request.START: [*ANY, *AFTER, Fault.IGNORED],
+    Request.SEARCH: ANY,
+    Request.KEY: ANY,
 }
 """Every fault that a request can meet."""
 
@@ -89,6 +97,61 @@ class Deploy:
     """A user wants an instance. Users 0 and 1 work on one account, user 2 has another at the same cloud."""
 
     user: int
+
+
+@dataclass(frozen=True)
+class Create:
+    """A user wants an instance to work on."""
+
+    user: int
+
+
+@dataclass(frozen=True)
+class StartJob:
+    """A user wants a script run that takes so many seconds. `retries`: when its machine is lost."""
+
+    user: int
+    seconds: int
+    retries: int = 0
+    checkpoints: bool = False
+
+
+@dataclass(frozen=True)
+class CancelJob:
+    """The owner of the n-th job wants it no longer."""
+
+    job: int
+
+
+@dataclass(frozen=True)
+class HoldBack:
+    """The next files of jobs cannot be fetched from their machines: so many times on each."""
+
+    times: int
+
+
+@dataclass(frozen=True)
+class Ask:
+    """The owner of the n-th instance asks something of it; what makes no sense as it is, is refused."""
+
+    instance: int
+    action: InstanceAction
+
+
+@dataclass(frozen=True)
+class TakeSnapshot:
+    """The owner of the n-th instance wants a snapshot of it."""
+
+    instance: int
+
+
+@dataclass(frozen=True)
+class PutBack:
+    """The owner of the n-th instance wants the m-th of its snapshots back: in its place, or on a new instance."""
+
+    instance: int
+    snapshot: int
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,6 +173,18 @@ class Terminate:
     """Somebody ends the n-th running flow in the Temporal UI. Its activity attempts do not notice."""
 
     flow: int
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Somebody clicks Cancel on the n-th running flow in the Temporal UI."""
+
+    flow: int
+
+
+@dataclass(frozen=True)
+class KillWorkers:
+    """Every worker dies at once; others take over, and remember nothing."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +225,34 @@ class Lose:
 
 
 @dataclass(frozen=True)
+class Touch:
+    """Somebody stops or starts the n-th machine in the cloud's console."""
+
+    machine: int
+    start: bool
+
+
+@dataclass(frozen=True)
+class TakeGpu:
+    """Somebody else rents the GPU of the n-th machine, should it be stopped; or gives it back."""
+
+    machine: int
+    back: bool = False
+
+
+@dataclass(frozen=True)
+class CutOff:
+    """Nobody gets in to the n-th machine any more, though the cloud says that it runs. Until the faults end."""
+
+    machine: int
+
+
+@dataclass(frozen=True)
+class LoseVault:
+    """The vault does not answer. Until the faults end."""
+
+
+@dataclass(frozen=True)
 class Cling:
     """The cloud refuses to end the n-th machine, until the faults end."""
 
@@ -181,14 +284,27 @@ class Restore:
 Event = (
     Go
     | Deploy
+    | Create
+    | StartJob
+    | CancelJob
+    | HoldBack
+    | Ask
+    | TakeSnapshot
+    | PutBack
     | Destroy
     | HandOver
     | Terminate
+    | Cancel
+    | KillWorkers
     | Hang
     | Kill
     | Resume
     | Trouble
     | Lose
+    | Touch
+    | TakeGpu
+    | CutOff
+    | LoseVault
     | Cling
     | Orphan
     | GoOn

@@ -1,16 +1,17 @@
 """Play a schedule from its first event to the point where nothing moves any more."""
 
-from dataclasses import dataclass, field
+import contextlib
 
-from sqlalchemy import update
+from sqlalchemy import select, update
+from sqlalchemy.exc import NoResultFound
 
-import failpoints
 from db.instances.tables import Instance
-from db.machines import leases, orphans
-from domain.holders import instance_holder
-from domain.instances.phases import Desired, InstanceStatus
+from db.machines import orphans
+from db.tables import Installation
 from tests.protocol import events, rows
 from tests.protocol.events import Event
+from tests.protocol.machines import Machine
+from tests.protocol.owners import Owners
 from tests.protocol.verdict import Verdict, judge, unsettled
 from tests.protocol.world import World
 
@@ -29,125 +30,143 @@ ROUND = 40
 ROUNDS_AT_MOST = 20
 
 
-@dataclass
 class Player:
-    """Keeps what the events of a schedule count by."""
-
-    world: World
-    instances: list[int] = field(default_factory=list)
-    copy: rows.Copy | None = None
-    was_restored: bool = False
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.owners = Owners(world)
+        self._copy: rows.Copy | None = None
+        self._was_restored = False
 
     async def play(self, schedule: list[Event]) -> Verdict:
-        failpoints.install(self.world.hit)
-        try:
-            await self.world.begin()
-            for event in schedule:
-                await self._happens(event)
-            await self._settle()
-            await self.world.go(2 * ROUND)  # long enough for the reaper to do something wrong
-            found = await judge(self.world, at_rest=True, was_restored=self.was_restored)
-            for number in self.instances:
-                await self._unwish(number)
-            await self._settle()
-            return found + await judge(self.world, at_rest=False, was_restored=self.was_restored)
-        finally:
-            failpoints.install(None)
-            await self._wake_all()
+        with self.world.outside():
+            try:
+                await self.world.begin()
+                for event in schedule:
+                    await self._happens(event)
+                await self._settle()
+                await self.world.go(2 * ROUND)  # long enough for the reaper to do something wrong
+                found = await judge(self.world, at_rest=True, was_restored=self._was_restored)
+                await self._note_statuses()
+                for number in list(self.owners.instances):
+                    await self.owners.destroy(number)
+                await self._settle()
+                return found + await judge(self.world, at_rest=False, was_restored=self._was_restored)
+            finally:
+                await self._wake_all()
+                await self.world.close()
+
+    async def _note_statuses(self) -> None:
+        async with self.world.database.begin() as session:
+            found = await session.scalars(select(Instance.status).order_by(Instance.id))
+            self.world.statuses_at_rest = list(found.all())
 
     async def _happens(self, event: Event) -> None:
         match event:
             case events.Go(seconds):
                 await self.world.go(seconds)
-            case events.Deploy(user):
-                await self._new_instance(user + 1)
-                self.world.start_instance(self.instances[-1])
-            case events.Destroy(number) if self.instances:
-                await self._unwish(self.instances[number % len(self.instances)])
-            case events.HandOver(number) if self.instances:
-                await self._hand_over(self.instances[number % len(self.instances)])
-            case events.Terminate(number):
-                self._terminate(number)
             case events.Hang(place):
                 self.world.gates.order(place, kill=False)
             case events.Kill(place):
                 self.world.gates.order(place, kill=True)
-            case events.Resume(number) if self.world.hanging:
-                await self.world.resume(number)
-            case events.Trouble(request, fault, times):
-                self.world.cloud.trouble(request, fault, times)
-            case events.Lose(number) if alive := [each for each in self.world.books.alive() if not each.is_strange]:
-                alive[number % len(alive)].is_gone = True
-            case events.Cling(number) if alive := self.world.books.alive():
-                self.world.books.clung_to.add(alive[number % len(alive)].id)
-            case events.Orphan(label):
-                self._strange(LOOK_ALIKES[label % len(LOOK_ALIKES)])
+            case events.Resume(number) if self.world.temporal.hanging:
+                await self.world.temporal.resume(number)
+            case events.Terminate(number) if flows := self.world.flows():
+                await flows[number % len(flows)].close()
+            case events.Cancel(number) if flows := self.world.flows():
+                flows[number % len(flows)].cancel()
+            case events.KillWorkers():
+                await self.world.temporal.kill_workers()
             case events.GoOn():
                 async with self.world.database.begin() as session:
                     await orphans.permit(session, await orphans.present(session))
             case events.Backup():
                 async with self.world.database.begin() as session:
-                    self.copy = await rows.kept(session)
-            case events.Restore() if self.copy is not None:
-                await self._restore(self.copy)
+                    self._copy = await rows.kept(session)
+            case events.Restore() if self._copy is not None:
+                await self._restore(self._copy)
+            case _:
+                with contextlib.suppress(NoResultFound):  # of what a restored backup does not know
+                    await self._owner_asks(event)
+                await self._cloud_does(event)
 
-    async def _new_instance(self, user: int, **facts: object) -> int:
-        number = len(self.instances) + 1
-        async with self.world.database.begin() as session:
-            session.add(rows.instance(number, user, **facts))
-        self.instances.append(number)
-        return number
+    async def _owner_asks(self, event: Event) -> None:
+        owners = self.owners
+        match event:
+            case events.Deploy(user):
+                await owners.deploy(user + 1)
+            case events.Create(user):
+                await owners.create(user + 1)
+            case events.StartJob():
+                await owners.start_job(event)
+            case events.CancelJob(number) if owners.jobs:
+                await owners.cancel_job(number)
+            case events.Ask(number, action) if owners.instances:
+                await owners.ask(owners.instance(number), action)
+            case events.TakeSnapshot(number) if owners.instances:
+                await owners.take_snapshot(owners.instance(number))
+            case events.PutBack(number) if owners.instances:
+                await owners.put_back(owners.instance(number), event)
+            case events.Destroy(number) if owners.instances:
+                await owners.destroy(owners.instance(number))
+            case events.HandOver(number) if owners.instances:
+                await owners.hand_over(owners.instance(number))
 
-    async def _unwish(self, number: int) -> None:
-        async with self.world.database.begin() as session:
-            wish = update(Instance).where(Instance.id == number)
-            await session.execute(wish.values(desired=Desired.DESTROYED))
-        self.world.signal(f"instance-{number}")
+    async def _cloud_does(self, event: Event) -> None:
+        books, now = self.world.books, self.world.clock.at
+        match event:
+            case events.Trouble(request, fault, times):
+                self.world.cloud.trouble(request, fault, times)
+            case events.Lose(number) if (machine := self._nth(number)) and not machine.is_strange:
+                machine.is_gone = True
+            case events.Touch(number, start) if machine := self._nth(number):
+                if start:
+                    machine.start(now)
+                else:
+                    machine.stop(now)
+            case events.TakeGpu(number, back) if machine := self._nth(number):
+                machine.gpu_taken = not back
+                if back and machine.start_queued:
+                    machine.start(now)
+            case events.CutOff(number) if machine := self._nth(number):
+                machine.is_cut_off = True
+            case events.HoldBack(times):
+                for each in books.alive():
+                    each.holds_back_files = times
+            case events.LoseVault():
+                self.world.vault.is_away = True
+            case events.Cling(number) if machine := self._nth(number):
+                books.clung_to.add(machine.id)
+            case events.Orphan(label):
+                made = books.made(1, 100 + len(books.machines), LOOK_ALIKES[label % len(LOOK_ALIKES)])
+                made.is_strange = True
+                books.machines.append(made)
 
-    async def _hand_over(self, old: int) -> None:
-        """A new instance takes the lease; the old one, wanted no longer, lets go of what it held."""
-        row = await self.world.instance(old)
-        if row is None or row.lease_id is None:
-            return
-        running = {"status": InstanceStatus.RUNNING, "running_at": self.world.clock.at}
-        new = await self._new_instance(row.user_id, lease_id=row.lease_id, **running)
-        async with self.world.database.begin() as session:
-            handed = await leases.hand_over(session, row.lease_id, instance_holder(old), instance_holder(new))
-            if not handed:
-                await session.execute(update(Instance).where(Instance.id == new).values(lease_id=None))
-        async with self.world.database.begin() as session:
-            await leases.request_release(session, row.lease_id, instance_holder(old))
-        await self._unwish(old)
-        self.world.start_instance(new)
-
-    def _terminate(self, number: int) -> None:
-        running = [
-            name for name, flow in self.world.workflows.items() if name.startswith(("machine", "instance", "watch"))
-        ]
-        if running:
-            self.world.workflows.pop(running[number % len(running)])
-
-    def _strange(self, label: str) -> None:
-        offer = 100 + len(self.world.books.machines)
-        machine = self.world.books.made(1, offer, label, is_strange=True)
-        self.world.books.machines.append(machine)
+    def _nth(self, number: int) -> Machine | None:
+        alive = self.world.books.alive()
+        return alive[number % len(alive)] if alive else None
 
     async def _restore(self, copy: rows.Copy) -> None:
+        """With a nonce of an hour ago; and Temporal has lost its flows too."""
         async with self.world.database.begin() as session:
             await rows.put_back(session, copy)
-        self.world.is_paired, self.was_restored = False, True
-        for name in [name for name in self.world.workflows if name.startswith(("machine", "instance"))]:
-            self.world.workflows.pop(name)  # those whose rows are there are started anew by the reconciler
+            await session.execute(update(Installation).values(pairing_nonce="older", next_nonce=None))
+        self._was_restored = self.world.invariant.is_restored = True
+        for run in self.world.flows():
+            await run.close()
 
     async def _wake_all(self) -> None:
-        while self.world.hanging:
-            await self.world.resume(0)
+        while self.world.temporal.hanging:
+            await self.world.temporal.resume(0)
 
     async def _settle(self) -> None:
         """The faults end, who hangs wakes up, somebody adopts, and time passes until nothing moves."""
         self.world.cloud.mend()
+        self.world.vault.is_away = False
+        for each in self.world.books.machines:
+            each.is_cut_off = False
         self.world.gates.clear()
-        self.world.is_paired = True
+        if self._was_restored:
+            await self.world.pairing.adopt()
         await self._wake_all()
         for _ in range(ROUNDS_AT_MOST):
             await self.world.go(ROUND)

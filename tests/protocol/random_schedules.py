@@ -1,12 +1,18 @@
-"""Schedules at random: some instances, and trouble of every kind between them."""
+"""Schedules at random: some users who change their minds, and trouble of every kind between that."""
 
 from hypothesis import strategies as st
 
+from domain.instances.actions import InstanceAction
+from failpoints import Failpoint
 from tests.failpoints import OF_LEASES
 from tests.protocol.events import (
     FAULTS,
+    Ask,
     Backup,
+    CancelJob,
     Cling,
+    Create,
+    CutOff,
     Deploy,
     Destroy,
     Event,
@@ -14,34 +20,78 @@ from tests.protocol.events import (
     GoOn,
     HandOver,
     Hang,
+    HoldBack,
     Kill,
+    KillWorkers,
     Lose,
+    LoseVault,
     Orphan,
+    PutBack,
     Request,
     Restore,
     Resume,
+    StartJob,
+    TakeGpu,
+    TakeSnapshot,
     Terminate,
+    Touch,
     Trouble,
 )
 
-POINTS = [point.value for point in OF_LEASES]
-REQUESTS = [f"{request}-{moment}" for request in Request for moment in ("arrives", "answers")]
-PLACES = [*POINTS, *REQUESTS, "market-answers"]
+OF_THE_API = (Failpoint.DEPLOY_COMMITTED, Failpoint.INSTANCE_COMMITTED, Failpoint.JOB_COMMITTED)
+"""Between a commit and the first word of it to a flow: there the reconciler is all that follows."""
+
+
+def _points(*begins: str) -> list[str]:
+    return [point.value for point in Failpoint if point.value.startswith(begins) and point not in OF_THE_API]
+
+
+def _requests(*requests: Request) -> list[str]:
+    return [f"{request}-{moment}" for request in requests for moment in ("arrives", "answers")]
+
+
+OF_MACHINES = _requests(Request.RENT, Request.LIST, Request.SHOW, Request.DESTROY, Request.STOP, Request.SEARCH)
+PLACES_OF_LEASES = [*(each.value for each in OF_LEASES if each not in OF_THE_API), *OF_MACHINES]
+PLACES_OF_SLEEPERS = [
+    *_points("stop-", "start-", "power-", "data-machine", "snapshot-", "restored"),
+    *_requests(Request.STOP, Request.START),
+]
+PLACES_OF_JOBS = _points("job-", "parked", "unparked", "checkpoint-")
+PLACES_OF_MODELS = _points("probe-", "server-", "model-", "published")
+PLACES = [*dict.fromkeys([*PLACES_OF_LEASES, *PLACES_OF_SLEEPERS, *PLACES_OF_JOBS, *PLACES_OF_MODELS])]
 
 small = st.integers(0, 3)
+users = st.integers(0, 2)
+actions = st.sampled_from([*InstanceAction])
 troubles = st.sampled_from([(request, fault) for request, faults in FAULTS.items() for fault in faults]).flatmap(
     lambda pair: st.builds(Trouble, st.just(pair[0]), st.just(pair[1]), st.sampled_from([1, 1, 2, 3, 8, 20]))
+)
+jobs = st.builds(StartJob, users, st.sampled_from([3, 15, 40]), st.integers(0, 1), st.booleans())
+orders: st.SearchStrategy[Event] = st.one_of(
+    st.builds(Deploy, users), st.builds(Create, users), jobs, st.builds(Create, users)
+)
+wishes: st.SearchStrategy[Event] = st.one_of(
+    st.builds(Ask, small, actions),
+    st.builds(Ask, small, actions),
+    st.builds(Destroy, small),
+    st.builds(TakeSnapshot, small),
+    st.builds(PutBack, small, small, st.booleans()),
+    st.builds(CancelJob, small),
+    st.builds(HandOver, small),
 )
 disturbances: st.SearchStrategy[Event] = st.one_of(
     troubles,
     st.builds(Hang, st.sampled_from(PLACES)),
     st.builds(Kill, st.sampled_from(PLACES)),
     st.builds(Resume, small),
-    st.builds(Deploy, st.integers(0, 2)),
-    st.builds(Destroy, small),
-    st.builds(HandOver, small),
     st.builds(Terminate, st.integers(0, 9)),
+    st.just(KillWorkers()),
     st.builds(Lose, small),
+    st.builds(Touch, small, st.booleans()),
+    st.builds(TakeGpu, small, st.booleans()),
+    st.builds(CutOff, small),
+    st.just(LoseVault()),
+    st.builds(HoldBack, st.sampled_from([1, 12, 1000])),
     st.builds(Cling, small),
     st.builds(Orphan, st.integers(0, 7)),
     st.just(GoOn()),
@@ -49,16 +99,14 @@ disturbances: st.SearchStrategy[Event] = st.one_of(
     st.just(Restore()),
 )
 waits = st.builds(Go, st.sampled_from([0, 1, 3, 7, 20, 60]))
+something = st.one_of(orders, wishes, wishes, disturbances, disturbances)
 
 
 @st.composite
 def schedules(draw: st.DrawFn) -> list[Event]:
-    """At least one instance, something that goes wrong from the beginning, and time between the events."""
-    events: list[Event] = []
-    for event in draw(st.lists(disturbances, min_size=2, max_size=4)):
-        events.append(event)
-    events.append(Deploy(draw(st.integers(0, 2))))
-    for event, wait in draw(st.lists(st.tuples(disturbances, waits), min_size=2, max_size=8)):
+    """Something that goes wrong from the beginning, at least one order, and time between the events."""
+    events: list[Event] = [*draw(st.lists(disturbances, min_size=0, max_size=3)), draw(orders)]
+    for event, wait in draw(st.lists(st.tuples(something, waits), min_size=3, max_size=10)):
         events += [event, wait]
     return events
 

@@ -2,16 +2,19 @@
 
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from clouds.keys import KEY_PURPOSE
 from db.accounts.tables import Account, ProviderKey, User
-from db.instances.tables import Instance
-from db.machines.tables import Lease, Orphan, RequestSlot
+from db.endpoints.tables import Deployment, Endpoint
+from db.instances.tables import Instance, SshPort
+from db.jobs.tables import Job, JobArtifact, JobAttempt, JobOutput
+from db.machines.tables import Lease, Orphan
 from db.sealing import Sealer
 from db.session import Database
-from db.tables import Alarm, Event, Installation, Table
+from db.snapshots.tables import Snapshot, VaultRepository
+from db.tables import Installation, Table
 from domain.accounts.phases import KeyStatus
 from domain.instances.instances import InstanceSpec
 from domain.instances.phases import InstanceKind
@@ -20,26 +23,20 @@ from tests.protocol.cloud import URL
 
 HOME = "home"
 ACCOUNT_OF_USER = [1, 1, 2]
-LEDGER: list[type[Table]] = [Instance, Lease, Orphan]
-EVERYTHING: list[type[Table]] = [
-    Event,
-    Alarm,
-    RequestSlot,
-    *reversed(LEDGER),
-    ProviderKey,
-    Account,
-    User,
-    Installation,
+LEDGER: list[type[Table]] = [
+    *(Instance, SshPort, Lease, Orphan, Snapshot, VaultRepository),
+    *(Endpoint, Deployment, Job, JobAttempt, JobOutput, JobArtifact),
 ]
-"""What a schedule writes, what refers to others first."""
+"""What a backup holds, what is referred to first."""
+KEPT = {"clock", "alembic_version"}
 Copy = dict[type[Table], list[dict[str, Any]]]
 
 
 async def begin(database: Database, sealer: Sealer) -> None:
     """An empty ledger, three users, two accounts; each user has a key of their own."""
     async with database.begin() as session:
-        for table in EVERYTHING:
-            await session.execute(delete(table))
+        names = [table.name for table in Table.metadata.sorted_tables if table.name not in KEPT]
+        await session.execute(text(f"TRUNCATE {', '.join(names)} RESTART IDENTITY CASCADE"))
         session.add(Installation(id=1, uid=HOME, pairing_nonce="-"))
         session.add_all([Account(id=each, cloud="vast", url=URL, cloud_user_id=str(each)) for each in (1, 2)])
         no_hash = "-"
@@ -62,9 +59,9 @@ def _key(user_id: int, account_id: int, sealer: Sealer) -> ProviderKey:
     )
 
 
-def instance(number: int, user: int, **facts: Any) -> Instance:
+def instance(kind: InstanceKind, user: int, **facts: Any) -> Instance:
     spec = InstanceSpec(query=OfferQuery()).model_dump(mode="json")
-    return Instance(id=number, user_id=user, provider_key_id=user, kind=InstanceKind.MODEL, spec=spec, **facts)
+    return Instance(user_id=user, provider_key_id=user, kind=kind, spec=spec, **facts)
 
 
 async def kept(session: AsyncSession) -> Copy:

@@ -24,7 +24,7 @@ from tests.protocol.events import (
     Terminate,
     Trouble,
 )
-from tests.protocol.random_schedules import PLACES
+from tests.protocol.random_schedules import PLACES_OF_LEASES
 from tests.protocol.verdict import GOOD
 
 LIFE: list[Event] = [Deploy(0), Go(40), Destroy(0), Go(20)]
@@ -131,7 +131,7 @@ def test_a_reservation_that_nobody_heard_of_is_not_made_twice(stage: Stage, orde
 
 def test_a_reservation_that_comes_when_the_instance_was_given_up(stage: Stage) -> None:
     gone = Trouble(Request.RENT, Fault.OFFER_GONE, 6)
-    assert stage.play([gone, Hang("market-answers"), Deploy(0), Go(60), Resume(0), Go(60)]) == GOOD
+    assert stage.play([gone, Hang("search-answers"), Deploy(0), Go(60), Resume(0), Go(60)]) == GOOD
 
 
 @pytest.mark.parametrize("since", [1, 20])
@@ -151,7 +151,7 @@ def test_every_fault_of_every_request(stage: Stage, request_: Request, fault: Fa
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", PLACES_OF_LEASES)
 def test_killed_or_hanging_at_every_place(stage: Stage, place: str) -> None:
     also: list[Event] = [Orphan(7), Trouble(Request.RENT, Fault.EXITS, 1)]
     assert stage.play([*also, Kill(place), *LIFE]) == GOOD

@@ -1,45 +1,51 @@
-"""The real activities on a real database, around them a model cloud and a model of Temporal, and one clock for all."""
+"""The real workflows and activities on a real database; around them a model cloud, and one clock for all.
 
-import re
-from collections.abc import Callable
-from datetime import datetime, timedelta
+What runs is what worker.py registers. What is modelled is in three places: Temporal's server (`temporal/`), the cloud
+and its machines (`cloud.py`, `machines.py`), and what our activities reach on machines and in the vault (`seams.py`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
 
 import httpx
 from pydantic import SecretStr
 
-from activities.errors import NotYet
-from activities.instances.instances import InstanceActivities
-from activities.machines.leases import LeaseActivities
-from activities.machines.machines import MachineActivities
-from activities.machines.reaping import ReapActivities
-from activities.machines.watching import WatchActivities
+import failpoints
+import worker
+from activities.machines.pairing import PairingActivities
 from clouds.connections import Providers
-from db.instances.tables import Instance
-from db.machines import leases
-from db.machines.tables import Lease
 from db.sealing import Sealer
 from db.session import Database
-from domain.instances.phases import Desired
-from domain.machines.machines import MachineSeen
-from domain.machines.phases import LeaseOutcome
+from domain.ids import Prefix
+from domain.instances.phases import InstanceStatus
+from domain.workflow_contracts import REAP_WORKFLOW_ID, RECONCILE_WORKFLOW_ID
 from failpoints import Failpoint
 from settings import Settings
-from tests.protocol.attempts import Attempt, Gates
-from tests.protocol.books import Books, Machine
-from tests.protocol.clock import START, Clock
+from tests.protocol.books import Books
+from tests.protocol.clock import Clock
 from tests.protocol.cloud import Cloud
-from tests.protocol.flows import Flow
-from tests.protocol.machine_flow import MachineFlow
-from tests.protocol.other_flows import InstanceFlow, ReapFlow, ReconcileFlow, WatchFlow
-from tests.protocol.rooms import ModelFlows, ModelMarket
+from tests.protocol.deploys import Deploys
+from tests.protocol.invariant import Invariant
 from tests.protocol.rows import begin
+from tests.protocol.seams import outside, shells_on
+from tests.protocol.temporal.agenda import Agenda
+from tests.protocol.temporal.attempts import Gates
+from tests.protocol.temporal.client import client_of
+from tests.protocol.temporal.runs import Run
+from tests.protocol.temporal.server import ModelTemporal
+from tests.protocol.vault import Vault
+from workflow_client.client import WorkflowClient
 
 SECRETS = "a secret of the protocol's tests that is long enough"
-STEPS_AT_MOST = 20_000
-OURS = re.compile(r"dumont/home/[^/]+")
+REAP_EVERY = 25.0
+RECONCILE_EVERY = 30.0
+EVENT_WEIGHT = 40
+"""A history rolls over after fifty events instead of two thousand."""
 
 
-def quick(cloud_pace: float) -> Settings:
+def quick(cloud_pace: float, folder: Path) -> Settings:
     """The proportions of the real settings, in fewer steps."""
     return Settings(
         _env_file=None,
@@ -49,126 +55,92 @@ def quick(cloud_pace: float) -> Settings:
         settle_seconds=5,
         watch_seconds=3,
         sweep_seconds=40,
+        boot_deadline_seconds=60,
+        relay_after_seconds=20,
+        model_deadline_seconds=60,
+        wake_stall_seconds=30,
+        snapshot_stall_seconds=30,
+        snapshot_budget_seconds=60,
         reap_apart_seconds=15,
         orphan_grace_seconds=120,
+        collect_seconds=10,
+        collect_again_minutes=0.5,
+        collect_hours=0.05,
+        queue_seconds=10,
         default_spending_cap_per_day=10_000,
+        idle_hibernate_minutes=60,
+        data_dir=folder,
     )
 
 
 class World:
-    def __init__(self, database: Database, clock: Clock, cloud_pace: float) -> None:
-        settings = quick(cloud_pace)
+    def __init__(self, database: Database, clock: Clock, cloud_pace: float, folder: Path) -> None:
+        settings = quick(cloud_pace, folder)
         self.database, self.clock, self.gates = database, clock, Gates()
+        clock.begin()
+        self.agenda = Agenda(clock)
         self.books = Books(clock)
-        self.books.judge = self._why_wrong
-        self.cloud = Cloud(self.books, clock, self.gates.hit)
+        self.cloud = Cloud(self.books, clock, self.gates.hit, self._is_late)
+        self.vault = Vault(clock)
+        self.shells = shells_on(self.books, clock)
         self.sealer = Sealer(SECRETS)
+        self.temporal = ModelTemporal(self.agenda, worker.WORKFLOWS, EVENT_WEIGHT)
         http = httpx.AsyncClient(transport=httpx.MockTransport(self.cloud))
+        client = client_of(self.temporal)
         clouds = Providers(database, self.sealer, settings, http)
-        workflows = ModelFlows(self)
-        self.machines = MachineActivities(clouds)
-        self.leases = LeaseActivities(database, workflows)
-        self.instances = InstanceActivities(clouds, ModelMarket(self.gates.hit), workflows)
-        self.watching = WatchActivities(clouds, workflows)
-        self.reaping = ReapActivities(clouds)
-        self.patience = timedelta(seconds=3 * settings.settle_seconds)
-        self.is_paired = True
-        self.workflows: dict[str, Flow] = {}
-        self.hanging: list[tuple[Flow, Attempt]] = []
-        self.unforeseen: list[Exception] = []
+        self.workflows = WorkflowClient(client, settings)
+        self.deploys = Deploys(self.sealer, self.workflows)
+        self.pairing = PairingActivities(database, client, settings)
+        self.invariant = Invariant(database, self.books, self.vault, clock)
+        self.books.judge = self.invariant.why_wrong
+        self.temporal.listeners["record_instance"] = self.invariant.heard
+        with self.outside():
+            activities = worker.build_activities(client, database, clouds, settings)
+        self.temporal.activities = {each.__name__: each for each in activities}
+        self._numbers = count()
+        self.statuses_at_rest: list[InstanceStatus] = []
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Here everything outside is the model's."""
+        failpoints.install(self._hit)
+        try:
+            with outside(self.clock, self.shells, self.vault, self.new_id):
+                yield
+        finally:
+            failpoints.install(None)
+
+    def new_id(self, prefix: Prefix) -> str:
+        return f"{prefix}_{next(self._numbers):016d}"
 
     async def begin(self) -> None:
-        self.clock.move_to(START)
         await begin(self.database, self.sealer)
-        for account in (1, 2):
-            self.workflows[f"reap-{account}"] = ReapFlow(self, account)
-        self.workflows["reconcile"] = ReconcileFlow(self)
+        await self._reap()
+        await self._reconcile()
 
-    async def hit(self, point: Failpoint) -> None:
+    async def _reap(self) -> None:
+        """As its schedule does: not while the sweep before still runs."""
+        self.temporal.start("ReapWorkflow", REAP_WORKFLOW_ID, [])
+        self.agenda.after(REAP_EVERY, self._reap)
+
+    async def _reconcile(self) -> None:
+        self.temporal.start("ReconcileWorkflow", RECONCILE_WORKFLOW_ID, [])
+        self.agenda.after(RECONCILE_EVERY, self._reconcile)
+
+    async def _hit(self, point: Failpoint) -> None:
         await self.gates.hit(point.value)
 
     async def go(self, seconds: float) -> None:
         """Everything that is due in so many seconds, in the order of time."""
-        end = self.clock.after(seconds)
-        for _ in range(STEPS_AT_MOST):
-            flow = self._next(end.timestamp())
-            if flow is None or flow.due is None:
-                return self._move_to(end)
-            if flow.due > self.clock.at:
-                self._move_to(flow.due)
-            await flow.step()
-        raise AssertionError("something is due again and again, and time stands still")
+        await self.agenda.play(self.clock.after(seconds))
 
-    def _next(self, latest: float) -> Flow | None:
-        due = [(flow.due.timestamp(), number) for number, flow in enumerate(self.workflows.values()) if flow.due]
-        time, number = min(due, default=(latest + 1, 0))
-        return list(self.workflows.values())[number] if time <= latest else None
+    def flows(self) -> list[Run]:
+        """The running ones that somebody may click on; the sweeps are too short for that."""
+        return [run for run in self.temporal.running() if run.kind not in ("ReapWorkflow", "ReconcileWorkflow")]
 
-    def _move_to(self, at: datetime) -> None:
-        self.clock.move_to(at)
-        self.books.carry_out_late_sales()
+    def _is_late(self, seconds: float) -> None:
+        """The cloud has something to carry out later."""
+        self.agenda.after(seconds, self.books.carry_out_late_ones)
 
-    async def resume(self, number: int) -> None:
-        flow, attempt = self.hanging.pop(number % len(self.hanging))
-        await attempt.go_on()
-        await flow.hear(attempt)
-
-    def start_machine(self, lease_id: str) -> None:
-        self._start(f"machine-{lease_id}", lambda: MachineFlow(self, lease_id))
-
-    def start_instance(self, instance_id: int) -> None:
-        self._start(f"instance-{instance_id}", lambda: InstanceFlow(self, instance_id))
-
-    def watch(self, account_id: int) -> None:
-        self._start(f"watch-account-{account_id}", lambda: WatchFlow(self, account_id))
-        self.signal(f"watch-account-{account_id}")
-
-    def _start(self, workflow_id: str, make: Callable[[], Flow]) -> None:
-        """Joins the running one, if there is one."""
-        if workflow_id not in self.workflows or self.workflows[workflow_id].is_over:
-            self.workflows.pop(workflow_id, None)
-            self.workflows[workflow_id] = make()
-
-    def signal(self, workflow_id: str) -> None:
-        if workflow_id in self.workflows:
-            self.workflows[workflow_id].signal()
-
-    def seen(self, lease_id: str, seen: MachineSeen) -> None:
-        flow = self.workflows.get(f"machine-{lease_id}")
-        if isinstance(flow, MachineFlow):
-            flow.seen = seen
-            flow.signal()
-
-    async def tell_holder(self, lease_id: str) -> None:
-        async with self.database.begin() as session:
-            lease = await session.get(Lease, lease_id)
-        if lease is not None:
-            self.signal(f"instance-{lease.holder_id}")
-
-    async def probe(self, lease_id: str) -> None:
-        """In place of SSH: the machine answers when it is up."""
-        async with self.database.begin() as session:
-            lease = await session.get_one(Lease, lease_id)
-        machine = None if lease.cloud_id is None else self.books.find(lease.account_id, lease.cloud_id)
-        if machine is None or not machine.is_up(self.clock.at):
-            raise NotYet("the machine does not let us in", 1.0)
-        async with self.database.begin() as session:
-            await leases.mark_running(session, lease_id, "host key")
-
-    async def instance(self, number: int) -> Instance | None:
-        async with self.database.begin() as session:
-            return await session.get(Instance, number)
-
-    async def _why_wrong(self, machine: Machine) -> str | None:
-        if OURS.fullmatch(machine.label) is None:
-            return "it is not ours"
-        async with self.database.begin() as session:
-            lease = await session.scalar(leases.open_leases().where(Lease.label == machine.label))
-            holder = None if lease is None else await session.get(Instance, int(lease.holder_id))
-        if lease is None or lease.cloud_id not in (None, str(machine.id)):
-            return None
-        if lease.wanted:
-            return "its lease is open and wanted"
-        request_release = lease.outcome in (LeaseOutcome.SERVED, LeaseOutcome.CANCELLED)
-        wishes = holder is not None and holder.lease_id == lease.id and holder.desired is Desired.RUNNING
-        return "its holder wants it" if request_release and wishes else None
+    async def close(self) -> None:
+        await self.temporal.close()

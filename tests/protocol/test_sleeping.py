@@ -1,0 +1,105 @@
+"""Instances that somebody works on: asleep, woken, moved, restored, with everybody's hands in the middle of it."""
+
+import pytest
+
+from domain.instances.actions import InstanceAction
+from domain.instances.phases import InstanceStatus
+from tests.protocol.conftest import Stage
+from tests.protocol.events import (
+    Ask,
+    Create,
+    CutOff,
+    Destroy,
+    Event,
+    Fault,
+    Go,
+    Hang,
+    Kill,
+    KillWorkers,
+    Lose,
+    LoseVault,
+    PutBack,
+    Request,
+    Resume,
+    TakeGpu,
+    TakeSnapshot,
+    Terminate,
+    Touch,
+    Trouble,
+)
+from tests.protocol.random_schedules import PLACES_OF_SLEEPERS
+from tests.protocol.verdict import GOOD
+
+PAUSE, WAKE = Ask(0, InstanceAction.PAUSE), Ask(0, InstanceAction.WAKE)
+RESUME, HIBERNATE = Ask(0, InstanceAction.RESUME), Ask(0, InstanceAction.HIBERNATE)
+UP: list[Event] = [Create(0), Go(40)]
+PAUSED: list[Event] = [*UP, PAUSE, Go(40)]
+HIBERNATED: list[Event] = [*UP, HIBERNATE, Go(60)]
+LIFE: list[Event] = [*PAUSED, WAKE, Go(30), HIBERNATE, Go(60), WAKE, Go(60)]
+"""Once through all that it can be."""
+
+SLEEPING: dict[str, list[Event]] = {
+    "paused and woken": [*PAUSED, WAKE, Go(40)],
+    "paused and resumed": [*PAUSED, RESUME, Go(40)],
+    "hibernated and woken": [*HIBERNATED, WAKE, Go(60)],
+    "hibernated from a pause": [*PAUSED, HIBERNATE, Go(40), WAKE, Go(60)],
+    "woken by another machine": [*PAUSED, TakeGpu(0), WAKE, Go(90)],
+    "a queued start fires late": [*PAUSED, TakeGpu(0), WAKE, Go(4), TakeGpu(0, back=True), Go(90)],
+    "its start is taken and nothing comes of it": [*PAUSED, Trouble(Request.START, Fault.IGNORED, 1), WAKE, Go(90)],
+    "its machine is lost while it is paused": [*PAUSED, Lose(0), Go(60), WAKE, Go(60)],
+    "its machine is lost in use": [*UP, TakeSnapshot(0), Go(20), Lose(0), Go(60), WAKE, Go(60)],
+    "its machine is lost in use, and nothing was saved": [*UP, Lose(0), Go(60), WAKE, Go(60)],
+    "its machine is lost while it moves there": [*HIBERNATED, WAKE, Go(7), Lose(0), Go(90)],
+    "stopped in the console": [*UP, Touch(0, start=False), Go(60), WAKE, Go(60)],
+    "started in the console": [*PAUSED, Touch(0, start=True), Go(60)],
+    "nobody gets in when it shall pause": [*UP, CutOff(0), PAUSE, Go(120), WAKE, Go(60)],
+    "nobody gets in after its start": [*PAUSED, WAKE, Go(2), CutOff(0), Go(120)],
+    "the vault is away when it shall pause": [*UP, LoseVault(), PAUSE, Go(90), HIBERNATE, Go(60), WAKE, Go(60)],
+    "the vault is away when it is paused": [*PAUSED, LoseVault(), HIBERNATE, Go(90)],
+    "its snapshot put back": [*UP, TakeSnapshot(0), Go(30), PutBack(0, 0), Go(40), PAUSE, Go(40), WAKE, Go(40)],
+    "its snapshot put back while it sleeps": [*PAUSED, PutBack(0, 0), Go(60), HIBERNATE, Go(60), WAKE, Go(60)],
+    "its snapshot on a new instance": [*UP, TakeSnapshot(0), Go(30), PutBack(0, 0, anew=True), Go(60), Destroy(0)],
+    "no offer to wake on": [*HIBERNATED, Trouble(Request.RENT, Fault.OFFER_GONE, 6), WAKE, Go(60), WAKE, Go(60)],
+}
+
+
+@pytest.mark.parametrize("name", SLEEPING)
+def test_it_sleeps_and_wakes(stage: Stage, name: str) -> None:
+    assert stage.play(SLEEPING[name]) == GOOD
+
+
+@pytest.mark.parametrize("name", ["paused and woken", "hibernated and woken", "woken by another machine"])
+def test_what_is_woken_runs(stage: Stage, name: str) -> None:
+    assert stage.play(SLEEPING[name]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
+
+
+@pytest.mark.parametrize("since", [0, 1, 5, 9, 11, 30])
+def test_its_owner_changes_their_mind_in_the_middle(stage: Stage, since: int) -> None:
+    assert stage.play([*UP, HIBERNATE, Go(since), WAKE, Go(since), PAUSE, Go(since), WAKE, Go(60)]) == GOOD
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("since", range(0, 40, 2))
+@pytest.mark.parametrize("then", [PAUSE, HIBERNATE, Destroy(0), Lose(0), KillWorkers(), Touch(0, start=False)])
+def test_something_comes_between_at_each_moment(stage: Stage, since: int, then: Event) -> None:
+    assert stage.play([*UP, PAUSE, Go(since), then, Go(since), WAKE, Go(since), then, Go(60)]) == GOOD
+    assert stage.play([*HIBERNATED, WAKE, Go(since), then, Go(60), WAKE, Go(60)]) == GOOD
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", SLEEPING)
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_workers_die_and_flows_are_terminated_all_the_time(stage: Stage, name: str, every: int) -> None:
+    killed: list[Event] = [each for event in SLEEPING[name] for each in (event, KillWorkers(), Go(every))]
+    assert stage.play(killed) == GOOD
+    ended: list[Event] = [each for event in SLEEPING[name] for each in (event, Go(every), Terminate(every), Go(30))]
+    assert stage.play(ended) == GOOD
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("place", PLACES_OF_SLEEPERS)
+def test_killed_or_hanging_at_every_place(stage: Stage, place: str) -> None:
+    assert stage.play([Kill(place), *LIFE]) == GOOD
+    assert stage.world.gates.passed == {place}
+    assert stage.play([Hang(place), *LIFE, Resume(0), Go(60)]) == GOOD
