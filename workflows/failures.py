@@ -36,13 +36,25 @@ def final(fault: Fault, message: str) -> ApplicationError:
     return ApplicationError(message, type=fault.value, non_retryable=True)
 
 
+def is_out_of_time(error: BaseException) -> bool:
+    """Whether an activity was given up because no time was left for it, not because of what it said.
+
+    The server says so in two ways: by a timeout, and, when the next attempt would have come too late, by the last
+    attempt's own failure, which is then no more than what it was waiting for.
+    """
+    if not isinstance(error, ActivityError):
+        return False
+    return error.retry_state is RetryState.TIMEOUT or isinstance(error.cause, TimeoutError)
+
+
 def sentence_of(error: BaseException) -> str:
     """A sentence for the user: what the activity said, and after a deadline what it was waiting for."""
     root = _root(error)
     if isinstance(root, asyncio.CancelledError) or is_cancelled_exception(root):
         return "cancelled"
-    if isinstance(root, TimeoutError):
-        waiting_for = f": {root.cause.message}" if isinstance(root.cause, FailureError) else ""
+    if isinstance(root, TimeoutError) or is_out_of_time(error):
+        last = root.cause if isinstance(root, TimeoutError) else root
+        waiting_for = f": {last.message}" if isinstance(last, FailureError) else ""
         return f"it took longer than its deadline{waiting_for}"
     return root.message if isinstance(root, FailureError) else str(root)
 

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError
-from temporalio.exceptions import TimeoutError as DeadlinePassed
 
 with workflow.unsafe.imports_passed_through():
     from activities.errors import Fault
@@ -22,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.workflow_contracts import LeaseView, MachineInput
 
 from workflows.attributes import show_phase
-from workflows.failures import fault_of, final, sentence_of
+from workflows.failures import fault_of, final, is_out_of_time, sentence_of
 from workflows.options import BRING, CLOUD, RECORD, RELEASE, SHELL, within
 
 EVENTS_BEFORE_ROLLING_OVER = 2000
@@ -131,7 +130,7 @@ class MachineWorkflow:
                 **within(SHELL, deadline - workflow.now()),
             )
         except ActivityError as error:
-            if isinstance(error.cause, DeadlinePassed):
+            if is_out_of_time(error):
                 raise final(Fault.BOOT_FAILED, "SSH never let us in before the deadline") from error
             raise
 

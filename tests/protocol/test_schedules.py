@@ -1,12 +1,16 @@
 """Each thing that can go wrong, by itself: the schedules of the lease protocol, one after the other."""
 
 import pytest
+from sqlalchemy import select
 
+from db.machines.tables import Lease
+from domain.machines.phases import LeaseOutcome
 from tests.protocol.conftest import Stage
 from tests.protocol.events import (
     FAULTS,
     Backup,
     Cling,
+    CutOff,
     Deploy,
     Destroy,
     Event,
@@ -157,3 +161,8 @@ def test_killed_or_hanging_at_every_place(stage: Stage, place: str) -> None:
     assert stage.play([*also, Kill(place), *LIFE]) == GOOD
     assert stage.world.gates.passed == {place}
     assert stage.play([*also, Hang(place), *LIFE, Resume(0), *LIFE]) == GOOD
+
+
+def test_a_machine_that_never_lets_us_in_failed_to_start_and_its_host_is_left_alone(stage: Stage) -> None:
+    assert stage.play([Deploy(0), Go(1), CutOff(0), Go(120)]) == GOOD
+    assert stage.rows(select(Lease.outcome).order_by(Lease.created_at))[0] is LeaseOutcome.BOOT_FAILED

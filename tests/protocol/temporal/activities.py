@@ -149,7 +149,8 @@ class Activity(ABC):
             return
         self._attempt = None
         if self._deadline is not None and self._agenda.clock.after(pause) > self._deadline:
-            return await self.resolve(wire.failed(self.name, wire.out_of_time(self._last)))
+            last = self._last or wire.timeout(None)  # the server passes the last failure on as it is
+            return await self.resolve(wire.failed(self.name, last, out_of_time=True))
         self._agenda.after(pause, self.begin)
 
     @property
@@ -187,7 +188,7 @@ class Ordinary(Activity):
 
     async def _out_of_time(self) -> None:
         self.drop()
-        await self.resolve(wire.failed(self.name, wire.out_of_time(self._last)))
+        await self.resolve(wire.failed(self.name, wire.timeout(self._last), out_of_time=True))
 
     def drop(self) -> None:
         """Nobody waits for it any more: its workflow does not, or is over. What runs hears of it a little later."""

@@ -53,6 +53,7 @@ class Run:
         self._is_task_due = False
         self.task: Task | None = None
         self.is_over = False
+        self.result: Any = None
         self.is_cancelled = False
 
     def begin(self, delay: float) -> None:
@@ -218,6 +219,8 @@ class Run:
 
     async def _end(self, command: WorkflowCommand) -> None:
         await self.close()
+        if command.HasField("complete_workflow_execution"):
+            self.result = wire.values([command.complete_workflow_execution.result], None)[0]
         if command.HasField("continue_as_new_workflow_execution"):
             following = command.continue_as_new_workflow_execution
             self.server.start(self.kind, self.workflow_id, following.arguments)

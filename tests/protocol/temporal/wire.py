@@ -82,8 +82,11 @@ def completed(result: Any) -> ActivityResolution:
     return ActivityResolution(completed=Success(result=payloads([result])[0]))
 
 
-def failed(activity_type: str, cause: Failure) -> ActivityResolution:
-    return ActivityResolution(failed=Failed(failure=_of_activity(activity_type, cause)))
+def failed(activity_type: str, cause: Failure, *, out_of_time: bool = False) -> ActivityResolution:
+    failure = _of_activity(activity_type, cause)
+    if out_of_time:
+        failure.activity_failure_info.retry_state = RetryState.RETRY_STATE_TIMEOUT
+    return ActivityResolution(failed=Failed(failure=failure))
 
 
 def cancelled(activity_type: str) -> ActivityResolution:
@@ -92,9 +95,9 @@ def cancelled(activity_type: str) -> ActivityResolution:
     return ActivityResolution(cancelled=Cancellation(failure=_of_activity(activity_type, cause)))
 
 
-def out_of_time(last: Failure | None) -> Failure:
-    """No time is left for another attempt; the cause is what the last one said."""
-    failure = Failure(message="Not enough time to schedule next retry", cause=last)
+def timeout(last: Failure | None) -> Failure:
+    """Its time is over while it is under way; the cause is what the attempt before said."""
+    failure = Failure(message="activity ScheduleToClose timeout", cause=last)
     failure.timeout_failure_info.timeout_type = TimeoutType.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE
     return failure
 
