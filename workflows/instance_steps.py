@@ -375,7 +375,7 @@ def _lease_of(facts: InstanceFacts) -> LeaseFacts:
 
 
 def _words(lease: LeaseFacts) -> str:
-    return f"{lease.gpu_name} at {lease.dph_total:.3f} USD/h"
+    return f"{lease.gpu_name} at {lease.price_usd_per_hour:.3f} USD/h"
 
 
 def _why_failed(facts: InstanceFacts) -> str:

@@ -73,8 +73,8 @@ class ReapActivities:
     async def sweep_account(self, account_id: int) -> Sweep:
         """List the account completely, then read the ledger, and say what is to be done.
 
-        What is suspect is noted whatever comes of it; more than the safety limit allows is an alarm, and sentences only for
-        what a person has looked at (`dumont orphans --go-on`).
+        What is suspect is noted whatever comes of it. More than the safety limit allows is an alarm, and only what a
+        person has looked at is dealt with (`dumont orphans --go-on`).
 
         Raises:
             Final: KEY_REFUSED; a later sweep tries again.

@@ -66,7 +66,7 @@ def _facts(lease: Lease, snapshot: Snapshot | None) -> LeaseFacts:
         outcome=lease.outcome,
         reason=lease.reason,
         gpu_name=lease.gpu_name,
-        dph_total=float(lease.price_usd_per_hour),
+        price_usd_per_hour=float(lease.price_usd_per_hour),
         power=lease.power,
         start_refused=lease.start_refused,
         is_saved=holds_all(snapshot, lease),

@@ -50,7 +50,7 @@ async def idle_facts(session: AsyncSession, instance: Instance, defaults: IdleDe
         now=now,
         policy=await _policy(session, instance, defaults),
         running_since=latest(instance.running_at, instance.status_at, lease.running_at) or now,
-        dph_total=float(lease.price_usd_per_hour),
+        price_usd_per_hour=float(lease.price_usd_per_hour),
         keep_awake_until=instance.keep_awake_until,
         traffic_at=instance.traffic_at,
         others=others,

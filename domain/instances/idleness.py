@@ -56,7 +56,7 @@ class IdleFacts(BaseModel):
     now: datetime
     policy: IdlePolicy
     running_since: datetime
-    dph_total: float = 0.0
+    price_usd_per_hour: float = 0.0
     keep_awake_until: datetime | None = None
     traffic_at: datetime | None = None
     known_until: datetime | None = None
@@ -134,8 +134,8 @@ def _judge_unknown(facts: IdleFacts) -> IdleDecision:
         why = "Its agent cannot reach us; what it has to say is fetched."
         return IdleDecision(look_again=_wait(policy.asked_after), silent=True, repair=True, why=why)
     unattended = max(_known_until(facts), _last_use(facts).at, facts.keep_awake_until or facts.running_since)
-    cost = max(0.0, facts.dph_total * (facts.now - unattended).total_seconds() / 3600)
-    if facts.dph_total > 0 and facts.now > unattended and cost >= policy.unattended_usd:
+    cost = max(0.0, facts.price_usd_per_hour * (facts.now - unattended).total_seconds() / 3600)
+    if facts.price_usd_per_hour > 0 and facts.now > unattended and cost >= policy.unattended_usd:
         why = f"{facts.why_unknown} for {_span(silent)} and nobody used it: {cost:.2f} USD were spent unattended."
         return IdleDecision(pause=True, silent=True, alarm=True, why=why)
     left = _until_cap(facts, cost)
@@ -145,9 +145,9 @@ def _judge_unknown(facts: IdleFacts) -> IdleDecision:
 
 
 def _until_cap(facts: IdleFacts, cost: float) -> timedelta:
-    if facts.dph_total <= 0:
+    if facts.price_usd_per_hour <= 0:
         return timedelta(seconds=MOST_WAIT)
-    hours = (facts.policy.unattended_usd - cost) / facts.dph_total
+    hours = (facts.policy.unattended_usd - cost) / facts.price_usd_per_hour
     return timedelta(hours=min(max(hours, 0.0), 24.0))
 
 

@@ -18,7 +18,7 @@ class LeaseFacts(BaseModel):
     outcome: LeaseOutcome
     reason: str = ""
     gpu_name: str = ""
-    dph_total: float = 0.0
+    price_usd_per_hour: float = 0.0
     power: Power = Power.RUNNING
     start_refused: str | None = None
     is_saved: bool = False

@@ -78,7 +78,7 @@ async def test_what_is_known(ledger: Ledger) -> None:
     number, lease = await interactive(ledger)
     before = await facts_of(ledger, number)
     assert before is not None
-    assert (before.known_until, before.active_at, before.dph_total) == (None, None, 0.5)
+    assert (before.known_until, before.active_at, before.price_usd_per_hour) == (None, None, 0.5)
     async with ledger.database.begin() as session:
         said = AgentStatus.model_validate(IDLE | {"keep_awake_seconds": 3600})
         at = (await record_report(session, lease, said)).at

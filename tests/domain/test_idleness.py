@@ -29,7 +29,12 @@ def policy(**changes: Any) -> IdlePolicy:
 
 def facts(**changes: Any) -> IdleFacts:
     """Running for an hour, heard of 2 s ago, nothing ever done."""
-    values: dict[str, Any] = {"policy": policy(), "running_since": ago(3600), "known_until": ago(2), "dph_total": 0.5}
+    values: dict[str, Any] = {
+        "policy": policy(),
+        "running_since": ago(3600),
+        "known_until": ago(2),
+        "price_usd_per_hour": 0.5,
+    }
     return IdleFacts(now=NOW, **(values | changes))
 
 
@@ -50,16 +55,19 @@ def facts(**changes: Any) -> IdleFacts:
         ({"policy": policy(pause_after=None)}, False),
         ({"known_until": None}, False),  # no agent has ever said anything
         ({"known_until": ago(36)}, False),
-        ({"known_until": ago(900), "dph_total": 0.0}, False),
-        ({"known_until": ago(3600), "dph_total": 5.1}, True),  # the cap on unattended cost
-        ({"known_until": ago(3600), "dph_total": 4.9}, False),
-        ({"known_until": ago(3600), "dph_total": 5.1, "traffic_at": ago(600)}, False),
-        ({"known_until": ago(3600), "dph_total": 5.1, "active_at": ago(3600)}, True),
-        ({"known_until": ago(3600), "dph_total": 50, "keep_awake_until": ago(-60)}, False),
-        ({"known_until": ago(600), "dph_total": 500}, False),  # not before a repair was tried
-        ({"known_until": ago(3600), "dph_total": 50, "others": 2, "others_heard_at": ago(3000)}, False),  # we are deaf
-        ({"known_until": ago(3600), "dph_total": 50, "others": 2, "others_heard_at": ago(3)}, True),
-        ({"known_until": ago(3600), "dph_total": 50, "others": 1, "others_heard_at": ago(3000)}, True),
+        ({"known_until": ago(900), "price_usd_per_hour": 0.0}, False),
+        ({"known_until": ago(3600), "price_usd_per_hour": 5.1}, True),  # the cap on unattended cost
+        ({"known_until": ago(3600), "price_usd_per_hour": 4.9}, False),
+        ({"known_until": ago(3600), "price_usd_per_hour": 5.1, "traffic_at": ago(600)}, False),
+        ({"known_until": ago(3600), "price_usd_per_hour": 5.1, "active_at": ago(3600)}, True),
+        ({"known_until": ago(3600), "price_usd_per_hour": 50, "keep_awake_until": ago(-60)}, False),
+        ({"known_until": ago(600), "price_usd_per_hour": 500}, False),  # not before a repair was tried
+        (
+            {"known_until": ago(3600), "price_usd_per_hour": 50, "others": 2, "others_heard_at": ago(3000)},
+            False,
+        ),  # we are deaf
+        ({"known_until": ago(3600), "price_usd_per_hour": 50, "others": 2, "others_heard_at": ago(3)}, True),
+        ({"known_until": ago(3600), "price_usd_per_hour": 50, "others": 1, "others_heard_at": ago(3000)}, True),
     ],
 )
 def test_whether_to_pause(known: dict[str, Any], pauses: bool) -> None:
@@ -126,7 +134,7 @@ def test_the_words() -> None:
     assert busy.why == "In use: python train.py used 98 % of a core."
     assert judge(facts(active_at=ago(100))).why.endswith("it pauses at 12:01:20 UTC.")
     assert judge(facts(known_until=ago(1000))).why.startswith("No word from its agent for 17 minutes: the agent is rep")
-    assert judge(facts(known_until=ago(3600), dph_total=6)).why.endswith("6.00 USD were spent unattended.")
+    assert judge(facts(known_until=ago(3600), price_usd_per_hour=6)).why.endswith("6.00 USD were spent unattended.")
     assert "12:00:00 UTC" in warning(NOW)
 
 
@@ -153,7 +161,7 @@ def situations(draw: st.DrawFn) -> IdleFacts:
             fetched=draw(st.booleans()),
         ),
         running_since=draw(past),
-        dph_total=draw(st.floats(min_value=0, max_value=100)),
+        price_usd_per_hour=draw(st.floats(min_value=0, max_value=100)),
         keep_awake_until=draw(st.none() | moments),
         traffic_at=draw(st.none() | past),
         known_until=draw(st.none() | past),

@@ -28,14 +28,14 @@ async def test_no_history_holds_a_secret_and_each_replays(system: Running) -> No
     replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=SANDBOX)
     seen = 0
     ours = {
-        ready["id"],
-        failed["id"],
+        ready["endpoint_id"],
+        failed["endpoint_id"],
         *(str(each) for each in (ready["instance_id"], failed["instance_id"], slept["id"])),
     }
     async for history in all_histories(temporal):
         text = text_of(history)
         assert [name[:8] for name in secrets if name in text] == [], history.workflow_id
-        if history.workflow_id.split("-", 1)[1] in ours or history.workflow_id.startswith(("watch-", "reap-")):
+        if history.workflow_id.partition("-")[2] in ours or history.workflow_id.startswith(("watch-", "reap-")):
             await replayer.replay_workflow(history)
             seen += 1
     assert seen > 5

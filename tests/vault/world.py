@@ -162,6 +162,7 @@ class World:
             "num_gpus": 1,
             "price_usd_per_hour": 0.3,
             "offer": {},
+            "spec": {},
             "state": LeaseState.RUNNING,
             "power": Power.RUNNING,
             "cloud_id": str(rented),
