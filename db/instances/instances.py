@@ -101,4 +101,5 @@ async def reserve_machine(
     )
     lease = await reserve(session, request, offers, keys, limits)
     instance.lease_id = lease.id
+    await session.flush()  # a refresh of the row would forget it, and another machine would be rented
     return lease

@@ -7,9 +7,10 @@ import asyncssh
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from db.instances.tables import Instance
+from db.machines.tables import Lease
 from domain.instances.phases import Desired, InstanceStatus
 from tests.api.people import Cloud
 from tests.patience import becomes
@@ -53,6 +54,16 @@ async def test_an_instance_has_its_address_at_once_and_for_itself(rita: httpx.As
     assert {name: shown[name] for name in ("ssh_host", "ssh_port", "ssh_host_key")} == {
         name: made[name] for name in ("ssh_host", "ssh_port", "ssh_host_key")
     }
+
+
+async def test_an_instance_begins_with_the_one_machine_that_was_reserved_for_it(
+    app: FastAPI, rita: httpx.AsyncClient
+) -> None:
+    made = await make(rita)
+    async with app.state.app_state.database.begin() as session:
+        row = await session.get_one(Instance, made["id"])
+        reserved = (await session.scalars(select(Lease.id).where(Lease.holder_id == str(made["id"])))).all()
+    assert [row.lease_id] == reserved
 
 
 async def test_an_instance_without_any_key_says_so(rita: httpx.AsyncClient) -> None:
