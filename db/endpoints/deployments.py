@@ -7,13 +7,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.endpoints import endpoints
 from db.endpoints.tables import Deployment, Endpoint
+from db.instances.desired_state import set_desired
 from db.instances.tables import Instance
 from db.sealing import Sealer, hash_key
 from domain.endpoints.phases import AccessType, DeploymentStage, DeploymentStatus, EndpointState
 from domain.endpoints.plans import ServePlan
 from domain.ids import new_id
 from domain.instances.instances import InstanceSpec
-from domain.instances.phases import InstanceKind
+from domain.instances.phases import Desired, InstanceKind
 
 ENV_PURPOSE = "deployment-env"
 
@@ -74,10 +75,12 @@ def plan_of(deployment: Deployment, sealer: Sealer) -> ServePlan:
 
 
 async def stop(session: AsyncSession, endpoint_id: str, message: str) -> None:
-    """Its owner wants the endpoint no longer: the order is over and the address void, at once.
+    """Its owner wants the endpoint no longer: order, address and instance are over in the rows, at once.
 
-    The endpoint's workflow is to be told after the commit; it has the machine released.
+    The endpoint's workflow is to be told after the commit; it sees its machine released.
     """
+    served = await endpoints.read(session, endpoint_id)
+    instance = await session.get_one(Instance, served.instance.id, with_for_update=True, populate_existing=True)
     endpoint, deployment, _ = await endpoints.read(session, endpoint_id, lock=True)
     if deployment.status.is_over:
         return
@@ -85,6 +88,7 @@ async def stop(session: AsyncSession, endpoint_id: str, message: str) -> None:
     deployment.ended_at = func.clock_timestamp()
     if endpoint.state.is_open:
         await endpoints.become(session, endpoint, EndpointState.CLOSING, None)
+    await set_desired(session, instance, Desired.DESTROYED, by="its owner", why=message)
 
 
 async def mark_ready(session: AsyncSession, deployment: Deployment) -> None:
