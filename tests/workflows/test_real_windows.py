@@ -19,12 +19,15 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.errors import NotYet
+from activities.instances.idleness import IdleWatch
 from activities.instances.instances import StatusChange
 from activities.instances.power import IdlePause, PowerRequest
 from activities.snapshots.vault import SnapshotOrder, SnapshotTaken
 from domain.instances.idleness import IdleDecision, IdleFacts, IdlePolicy, judge
-from domain.instances.phases import Desired, InstanceStatus
+from domain.instances.phases import Desired, InstanceKind, InstanceStatus
 from domain.instances.steps import InstanceFacts, LeaseFacts, NewestSnapshot
+from domain.lifecycles import LIFECYCLES
 from domain.machines.phases import LeaseOutcome, LeaseState, Power
 from domain.workflow_contracts import INSTANCE_WORKFLOW, InstanceInput
 from worker import SANDBOX
@@ -69,16 +72,19 @@ class World:
             lease=lease,
             open_leases=int(self.lease is not LeaseState.CLOSED),
             was_running=True,
-            keeps_files=True,
+            lifecycle=LIFECYCLES[InstanceKind.INTERACTIVE],
             data_lease_id=LEASE,
             data_lease_is_open=self.lease is not LeaseState.CLOSED,
             snapshot=self.snapshot,
         )
 
     @activity.defn
-    async def judge_idle(self, _: int) -> IdleDecision:
+    async def await_idleness(self, watch: IdleWatch) -> IdleDecision:
         now = await self._now()
-        return judge(IdleFacts(now=now, policy=POLICY, running_since=self.used_at, known_until=now))
+        decision = judge(IdleFacts(now=now, policy=POLICY, running_since=self.used_at, known_until=now))
+        if decision.pause or (decision.warn and decision.idle_since != watch.warned_since):
+            return decision
+        raise NotYet(decision.why, decision.look_again or 60.0)
 
     @activity.defn
     async def pause_idle(self, _: IdlePause) -> None:
@@ -131,7 +137,7 @@ class World:
 
     def activities(self) -> list[Any]:
         return [
-            *(self.look_at_instance, self.judge_idle, self.pause_idle, self.record_instance, self.request_power),
+            *(self.look_at_instance, self.await_idleness, self.pause_idle, self.record_instance, self.request_power),
             *(self.hibernate_when_due, self.release_if_saved, self.begin_snapshot, self.take_snapshot),
             *(self.verify_snapshot, self.forget_snapshots, self.end_user_processes, self.warn_users),
         ]
