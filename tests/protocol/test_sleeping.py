@@ -18,6 +18,7 @@ from tests.protocol.events import (
     KillWorkers,
     Lose,
     LoseVault,
+    Outage,
     PutBack,
     Request,
     Resume,
@@ -59,6 +60,24 @@ SLEEPING: dict[str, list[Event]] = {
     "its snapshot put back": [*UP, TakeSnapshot(0), Go(30), PutBack(0, 0), Go(40), PAUSE, Go(40), WAKE, Go(40)],
     "its snapshot put back while it sleeps": [*PAUSED, PutBack(0, 0), Go(60), HIBERNATE, Go(60), WAKE, Go(60)],
     "its snapshot on a new instance": [*UP, TakeSnapshot(0), Go(30), PutBack(0, 0, anew=True), Go(60), Destroy(0)],
+    "the stop is not heard for long, and it is woken": [
+        *UP,
+        Trouble(Request.STOP, Fault.BAD_GATEWAY, 20),
+        PAUSE,
+        Go(20),
+        WAKE,
+        Go(100),
+    ],
+    "one odd look, then nobody of us looks for long": [
+        *UP,
+        Trouble(Request.LIST, Fault.EMPTY, 1),
+        Trouble(Request.SHOW, Fault.ABSENT, 1),
+        Go(41),
+        Outage(120),
+        Go(60),
+    ],
+    "nobody of us works while it boots": [Create(0), Go(3), Outage(90), Go(60)],
+    "nobody of us works while it falls asleep": [*UP, PAUSE, Go(6), Outage(90), Go(60), WAKE, Go(60)],
     "no offer to wake on": [*HIBERNATED, Trouble(Request.RENT, Fault.OFFER_GONE, 6), WAKE, Go(60), WAKE, Go(60)],
 }
 
