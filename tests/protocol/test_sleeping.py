@@ -52,6 +52,12 @@ SLEEPING: dict[str, list[Event]] = {
     "its machine is lost in use, and nothing was saved": [*UP, Lose(0), Go(60), WAKE, Go(60)],
     "its machine is lost while it moves there": [*HIBERNATED, WAKE, Go(7), Lose(0), Go(90)],
     "stopped in the console": [*UP, Touch(0, start=False), Go(60), WAKE, Go(60)],
+    "stopped in the console, with a snapshot of an earlier pause": [
+        *(*PAUSED, WAKE, Go(30), Touch(0, start=False), Go(60)),
+        *(HIBERNATE, Go(60), WAKE, Go(60)),
+    ],
+    "nobody gets in at its second pause": [*PAUSED, WAKE, Go(30), CutOff(0), HIBERNATE, Go(120)],
+    "the vault is away at its second pause": [*PAUSED, WAKE, Go(30), LoseVault(), HIBERNATE, Go(120)],
     "started in the console": [*PAUSED, Touch(0, start=True), Go(60)],
     "nobody gets in when it shall pause": [*UP, CutOff(0), PAUSE, Go(120), WAKE, Go(60)],
     "nobody gets in after its start": [*PAUSED, WAKE, Go(2), CutOff(0), Go(120)],
