@@ -42,13 +42,16 @@ async def mark_stopped(session: AsyncSession, lease_id: str, *, found: bool = Fa
 
 
 async def mark_starting(session: AsyncSession, lease_id: str) -> bool:
-    """Called right before the cloud is asked to start it. False: its holder wants it stopped by now."""
+    """Called right before the cloud is asked to start it. False: its holder wants it stopped by now.
+
+    From `stopping` too: a stop that never had an effect is called off so.
+    """
     starting = await session.execute(
         update(Lease)
         .where(
             Lease.id == lease_id,
             Lease.power == Power.RUNNING,
-            Lease.state.in_([LeaseState.STOPPED, LeaseState.STARTING]),
+            Lease.state.in_([LeaseState.STOPPING, LeaseState.STOPPED, LeaseState.STARTING]),
         )
         .values(state=LeaseState.STARTING)
         .returning(Lease.id)

@@ -53,9 +53,9 @@ def next_power_step(
     if state is LeaseState.STOPPING:
         if seen.state in _NOT_RUNNING:
             return PowerStep.RECORD_STOPPED
-        return (
-            PowerStep.SWITCH_OFF if seen.state is not Seen.STOPPING and now - moved_at >= patience else PowerStep.WAIT
-        )
+        if seen.state is Seen.STOPPING or now - moved_at < patience:
+            return PowerStep.WAIT
+        return _without_effect(power, start_refused)
     if state is LeaseState.STOPPED:
         return _stopped(power, seen, start_refused)
     if state is LeaseState.STARTING:
@@ -68,6 +68,11 @@ def _running(power: Power, seen: MachineSeen, now: datetime, patience: timedelta
         return PowerStep.SWITCH_OFF
     lasted = seen.since is not None and now - seen.since >= patience
     return PowerStep.FOUND_STOPPED if seen.state in _NOT_RUNNING and lasted else PowerStep.WAIT
+
+
+def _without_effect(power: Power, start_refused: bool) -> PowerStep:
+    """A stop that nothing came of: asked again, or called off by a start when its holder wants it running by now."""
+    return PowerStep.SWITCH_ON if power is Power.RUNNING and not start_refused else PowerStep.SWITCH_OFF
 
 
 def _stopped(power: Power, seen: MachineSeen, start_refused: bool) -> PowerStep:

@@ -82,6 +82,8 @@ class Cloud:
         if request is Request.SEARCH:
             return _said(offers=[offer(number) for number in OFFERS])
         machine = self._books.find(account, int(number))
+        if request is Request.SHOW and fault is Fault.ABSENT:
+            return _said(instances=None)
         if request is Request.SHOW:
             return _said(instances=None if machine is None else machine.row(self._clock.at))
         if machine is None:

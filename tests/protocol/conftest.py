@@ -36,6 +36,7 @@ class Stage:
             found = self._runner.run(Player(self.world).play(schedule))
         finally:
             print(schedule, *self.world.temporal.story, sep="\n")  # pytest shows it when the test fails
+        print(found)
         self._figures.count(found)
         return found
 

@@ -47,6 +47,7 @@ class Fault(StrEnum):
     DUPLICATED = "duplicated"
     DEPRECATED = "410"
     IGNORED = "ignored"
+    ABSENT = "absent"
 
 
 ANY = [
@@ -82,7 +83,9 @@ FAULTS: dict[Request, list[Fault]] = {
     Request.SEARCH: ANY,
     Request.KEY: ANY,
 }
-"""Every fault that a request can meet."""
+"""Every fault that a request can meet, but those of `GAPS`."""
+GAPS = {Request.SHOW: Fault.ABSENT, Request.STOP: Fault.LATE}
+"""What is played by `test_gaps.py` only: the page denies a machine that is there; a stop comes late."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,13 @@ class HandOver:
 
 
 @dataclass(frozen=True)
+class Outage:
+    """For so many seconds nobody of us does anything: a laptop sleeps. The cloud's machines live on."""
+
+    seconds: int
+
+
+@dataclass(frozen=True)
 class Terminate:
     """Somebody ends the n-th running flow in the Temporal UI. Its activity attempts do not notice."""
 
@@ -248,6 +258,13 @@ class CutOff:
 
 
 @dataclass(frozen=True)
+class WriteOn:
+    """A program on the n-th machine writes on, though it is told to end."""
+
+    machine: int
+
+
+@dataclass(frozen=True)
 class LoseVault:
     """The vault does not answer. Until the faults end."""
 
@@ -293,6 +310,7 @@ Event = (
     | PutBack
     | Destroy
     | HandOver
+    | Outage
     | Terminate
     | Cancel
     | KillWorkers
@@ -304,6 +322,7 @@ Event = (
     | Touch
     | TakeGpu
     | CutOff
+    | WriteOn
     | LoseVault
     | Cling
     | Orphan

@@ -45,6 +45,8 @@ class Machine:
     start_queued: bool = False
     is_cut_off: bool = False
     """The cloud says that it runs, and nobody gets in."""
+    writes_on: bool = False
+    """A program on it does not end when it is told to."""
     wrote: float = 0.0
     in_use_since: datetime | None = None
     jobs: dict[str, JobRun] = field(default_factory=dict)
@@ -92,15 +94,19 @@ class Machine:
             self.in_use_since = now
 
     def end_programs(self, now: datetime) -> None:
+        if not self.writes_on:
+            self._settle(now)
+
+    def _settle(self, now: datetime) -> None:
         self.wrote, self.in_use_since = self.version(now), None
 
     def put(self, version: float, now: datetime) -> None:
         """These files are on it instead."""
-        self.end_programs(now)
+        self._settle(now)
         self.wrote = version
 
     def stop(self, now: datetime) -> None:
-        self.end_programs(now)
+        self._settle(now)
         self.is_stopped, self.start_queued, self.serves_since = True, False, None
         self.copies.clear()
 

@@ -64,6 +64,8 @@ class Player:
         match event:
             case events.Go(seconds):
                 await self.world.go(seconds)
+            case events.Outage(seconds):
+                self.world.clock.move_to(self.world.clock.after(seconds))
             case events.Hang(place):
                 self.world.gates.order(place, kill=False)
             case events.Kill(place):
@@ -129,6 +131,8 @@ class Player:
                     machine.start(now)
             case events.CutOff(number) if machine := self._nth(number):
                 machine.is_cut_off = True
+            case events.WriteOn(number) if machine := self._nth(number):
+                machine.writes_on = True
             case events.HoldBack(times):
                 for each in books.alive():
                     each.holds_back_files = times
