@@ -14,11 +14,11 @@ with workflow.unsafe.imports_passed_through():
     from domain.jobs.steps import AttemptFacts, JobFacts, JobStep, waits_for_files
     from domain.workflow_contracts import JobInput
 
-from workflows.failures import fault_of, sentence_of
+from workflows.failures import fault_of, reason_of
 from workflows.options import COLLECT, RECORD
 
 
-class Job(Protocol):
+class CollectableJob(Protocol):
     """What is needed of the JobWorkflow."""
 
     input: JobInput
@@ -33,7 +33,7 @@ class Job(Protocol):
 class Collecting:
     """The steps from a script's end until its machine may go. Each may be begun again from its beginning."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: CollectableJob) -> None:
         self._job = job
         self.steps: dict[JobStep, Callable[[], Awaitable[None]]] = {
             JobStep.COLLECT: self._collect,
@@ -49,7 +49,7 @@ class Collecting:
                 ArtifactActivities.collect_artifacts, self._job.attempt.id, summary="fetch its files", **COLLECT
             )
         except ActivityError as error:
-            workflow.logger.info("not collected: %s", sentence_of(error))
+            workflow.logger.info("not collected: %s", reason_of(error))
             await self._not_collected(fault_of(error))
 
     async def _not_collected(self, fault: Fault | None) -> None:

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows.attributes import show_phase
 from workflows.options import RECORD
-from workflows.serving import Serving
+from workflows.serving import ServerSteps
 
 EVENTS_BEFORE_ROLLING_OVER = 2000
 UNTOLD = timedelta(minutes=1)
@@ -61,7 +61,7 @@ class EndpointWorkflow:
         steps = {
             EndpointStep.AWAIT_MACHINE: self._await_machine,
             EndpointStep.LEAVE_MACHINE: self._leave_machine,
-            **Serving(self).steps,
+            **ServerSteps(self).steps,
             EndpointStep.GIVE_UP: self._give_up,
             EndpointStep.RELEASE: self._release,
             EndpointStep.CLOSE: self._close,

@@ -47,7 +47,7 @@ def is_out_of_time(error: BaseException) -> bool:
     return error.retry_state is RetryState.TIMEOUT or isinstance(error.cause, TimeoutError)
 
 
-def sentence_of(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """A sentence for the user: what the activity said, and after a deadline what it was waiting for."""
     root = _root(error)
     if isinstance(root, asyncio.CancelledError) or is_cancelled_exception(root):

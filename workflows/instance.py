@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.instances.steps import InstanceFacts, Step
     from domain.workflow_contracts import InstanceInput
 
-from workflows.failures import sentence_of
+from workflows.failures import reason_of
 from workflows.instance_steps import InstanceSteps
 from workflows.interruptible import Interrupted, Rows
 from workflows.options import RECORD, SHELL, WATCH, within
@@ -103,7 +103,7 @@ class InstanceWorkflow:
                 )
                 await self._rows.wait(timedelta(seconds=decision.look_again or 0), "its agent is tried again then")
         except ActivityError as error:
-            workflow.logger.info("instance %s: %s", self._id, sentence_of(error))
+            workflow.logger.info("instance %s: %s", self._id, reason_of(error))
 
     async def _sleep(self, facts: InstanceFacts) -> None:
         """One timer for what is hibernated later, and none for what sleeps for good."""

@@ -30,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.workflow_contracts import InstanceInput
 
 from workflows.attributes import show_phase
-from workflows.failures import sentence_of
+from workflows.failures import reason_of
 from workflows.interruptible import Interrupted, Rows
 from workflows.options import CLOUD, COPY, RECORD, SHELL, VAULT, within
 
@@ -87,7 +87,7 @@ class InstanceSteps:
             )
         except ActivityError as error:
             before = "" if facts.lease is None else f" Before that: {facts.lease.reason}."
-            self._state.gave_up = f"{sentence_of(error)}{before}"
+            self._state.gave_up = f"{reason_of(error)}{before}"
 
     async def _tell_of_another_machine(self, facts: InstanceFacts) -> None:
         """Before another machine is rented for an instance that has been on one."""
@@ -182,7 +182,7 @@ class InstanceSteps:
             )
             raise
         except ActivityError as error:
-            self._state.why_unsaved = sentence_of(error).rstrip(".")
+            self._state.why_unsaved = reason_of(error).rstrip(".")
             await self._fail_snapshot(snapshot_id, self._state.why_unsaved)
             return None
         return snapshot_id
@@ -204,7 +204,7 @@ class InstanceSteps:
             )
             await self._rows.unless(ending, is_otherwise)
         except ActivityError as error:
-            workflow.logger.warning("instance %s: its programs were not ended: %s", self._id, sentence_of(error))
+            workflow.logger.warning("instance %s: its programs were not ended: %s", self._id, reason_of(error))
 
     async def _power_off(self, facts: InstanceFacts) -> None:
         lease = _lease_of(facts)
@@ -231,7 +231,7 @@ class InstanceSteps:
         try:
             await self._rows.unless(verifying, is_otherwise)
         except ActivityError as error:
-            await self._caution(f"The snapshot {facts.snapshot.id} could not be verified: {sentence_of(error)}.")
+            await self._caution(f"The snapshot {facts.snapshot.id} could not be verified: {reason_of(error)}.")
             return await self._rows.wait(VERIFY_AGAIN, "it is verified again then")
         await workflow.execute_activity_method(
             VaultActivities.forget_snapshots, self._id, summary="forget what is too old", **within(VAULT, VERIFYING)
@@ -289,7 +289,7 @@ class InstanceSteps:
         try:
             await self._rows.unless(restoring, is_otherwise)
         except ActivityError as error:
-            await self._restore_failed(sentence_of(error))
+            await self._restore_failed(reason_of(error))
             if not facts.is_on_data_machine:
                 await self._return_to_data_machine(facts)
             return

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows.attributes import show_phase
 from workflows.collecting import Collecting
-from workflows.failures import fault_of, sentence_of
+from workflows.failures import fault_of, reason_of
 from workflows.options import CLOUD, COPY, FOLLOW, RECORD, SHELL, within
 
 EVENTS_BEFORE_ROLLING_OVER = 2000
@@ -105,7 +105,7 @@ class JobWorkflow:
                 CheckpointActivities.note_restored, done, summary="its /workspace is back", **RECORD
             )
         elif isinstance(came, ActivityError) and next_job_step(self.facts) is JobStep.RESTORE:
-            failure = RestoreFailure(attempt_id=attempt.id, snapshot_id=order.snapshot_id, reason=sentence_of(came))
+            failure = RestoreFailure(attempt_id=attempt.id, snapshot_id=order.snapshot_id, reason=reason_of(came))
             await workflow.execute_local_activity_method(
                 CheckpointActivities.note_not_restored, failure, summary="its /workspace is not back", **RECORD
             )
@@ -121,7 +121,7 @@ class JobWorkflow:
                 **within(SHELL, START_PATIENCE),
             )
         except ActivityError as error:
-            workflow.logger.info("the script was not started: %s", sentence_of(error))
+            workflow.logger.info("the script was not started: %s", reason_of(error))
             await self._end_attempt()
 
     async def _follow(self) -> None:

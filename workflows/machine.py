@@ -21,7 +21,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.workflow_contracts import LeaseView, MachineInput
 
 from workflows.attributes import show_phase
-from workflows.failures import fault_of, final, is_out_of_time, sentence_of
+from workflows.failures import fault_of, final, is_out_of_time, reason_of
 from workflows.options import BRING, CLOUD, RECORD, RELEASE, SHELL, within
 
 EVENTS_BEFORE_ROLLING_OVER = 2000
@@ -111,7 +111,7 @@ class MachineWorkflow:
                 MachineActivities.attach_key, self._lease_id, summary="attach our SSH key", **CLOUD
             )
         except FailureError as error:
-            workflow.logger.info("the platform does not keep our key: %s", sentence_of(error))
+            workflow.logger.info("the platform does not keep our key: %s", reason_of(error))
 
     async def _await_up(self, deadline: datetime) -> None:
         while (decision := boot_decision(self._state.seen, workflow.now(), self._input.patience)) is BootDecision.WAIT:
@@ -203,7 +203,7 @@ class MachineWorkflow:
                 ShellActivities.bring_rsync, self._lease_id, summary="have rsync there", **within(BRING, BRINGING)
             )
         except FailureError as error:
-            workflow.logger.info("%s lacks an agent or rsync: %s", self._lease_id, sentence_of(error))
+            workflow.logger.info("%s lacks an agent or rsync: %s", self._lease_id, reason_of(error))
 
     async def _switch_on(self) -> None:
         try:
@@ -211,7 +211,7 @@ class MachineWorkflow:
         except ActivityError as error:
             if fault_of(error) is not Fault.START_REFUSED:
                 raise
-            await self._give_up_start(sentence_of(error))
+            await self._give_up_start(reason_of(error))
 
     async def _ask(self, switch: Callable[[PowerActivities, str], Awaitable[None]], summary: str) -> None:
         self._state.moved_at = workflow.now()
@@ -231,7 +231,7 @@ class MachineWorkflow:
         except FailureError as error:
             if fault_of(error) is Fault.NOT_WANTED:
                 raise
-            await self._give_up_start(sentence_of(error))
+            await self._give_up_start(reason_of(error))
 
     @property
     def _moved_at(self) -> datetime:
@@ -254,7 +254,7 @@ class MachineWorkflow:
         outcome = LeaseOutcome.SERVED if self._served else LeaseOutcome.CANCELLED
         if fault is not Fault.NOT_WANTED:
             outcome = LeaseOutcome.REFUSED if fault is None else OUTCOMES.get(fault, LeaseOutcome.REFUSED)
-        ending = LeaseEnding(lease_id=self._lease_id, outcome=outcome, reason=sentence_of(error))
+        ending = LeaseEnding(lease_id=self._lease_id, outcome=outcome, reason=reason_of(error))
         self._say(f"releasing: {ending.reason}", LeaseState.RELEASING)
         await workflow.execute_local_activity_method(
             LeaseActivities.record_ending, ending, summary="why it is released", **RECORD

@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.machines.pairing import PairingActivities
     from activities.machines.reaping import Execution, ReapActivities
 
-from workflows.failures import sentence_of
+from workflows.failures import reason_of
 from workflows.options import CLOUD, RECORD, within
 
 PATIENCE = timedelta(minutes=2)
@@ -43,7 +43,7 @@ class ReapWorkflow:
                 ]
             )
         except ActivityError as error:
-            workflow.logger.warning("account %s is left to the next sweep: %s", account_id, sentence_of(error))
+            workflow.logger.warning("account %s is left to the next sweep: %s", account_id, reason_of(error))
             return 0
 
     async def _carry_out(self, execution: Execution) -> bool:

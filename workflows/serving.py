@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.endpoints.phases import DeploymentStage, DeploymentStatus, ServerTrouble
     from domain.endpoints.steps import EndpointStep, next_endpoint_step
 
-from workflows.failures import fault_of, is_late, sentence_of
+from workflows.failures import fault_of, is_late, reason_of
 from workflows.options import RECORD, SHELL, within
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HUNG = "The model server runs, but did not say that it is well for a while."
 
 
-class Serving:
+class ServerSteps:
     """Each step does its one thing and leaves it to the rows to say what follows."""
 
     def __init__(self, endpoint: "EndpointWorkflow") -> None:
@@ -125,5 +125,5 @@ def _trouble_of(error: ActivityError) -> ServerTrouble:
 
 
 def _words(error: ActivityError) -> str:
-    said = sentence_of(error)
+    said = reason_of(error)
     return f"The model server was not ready in time: {said}." if is_late(error) else said

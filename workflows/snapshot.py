@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.workflow_contracts import SnapshotInput, TidyInput
 
 from workflows.attributes import show_phase
-from workflows.failures import fault_of, sentence_of
+from workflows.failures import fault_of, reason_of
 from workflows.options import COPY, RECORD, VAULT, within
 
 TIDY_PATIENCE = VAULT["start_to_close_timeout"] * 2
@@ -44,7 +44,7 @@ class SnapshotWorkflow:
         await tidy(input.instance_id)
 
     async def _fail(self, error: BaseException) -> None:
-        message = "cancelled" if fault_of(error) is Fault.NOT_WANTED else sentence_of(error)
+        message = "cancelled" if fault_of(error) is Fault.NOT_WANTED else reason_of(error)
         self._say(SnapshotStatus.FAILED, message)
         failure = SnapshotFailure(snapshot_id=self._id, message=message)
         await workflow.execute_local_activity_method(
@@ -74,4 +74,4 @@ async def tidy(instance_id: int) -> None:
             **within(VAULT, TIDY_PATIENCE),
         )
     except FailureError as error:
-        workflow.logger.warning("the vault of instance %s is not tidied: %s", instance_id, sentence_of(error))
+        workflow.logger.warning("the vault of instance %s is not tidied: %s", instance_id, reason_of(error))

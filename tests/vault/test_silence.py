@@ -19,7 +19,7 @@ from clients.ssh import SshTarget, generate_keypair
 from domain.snapshots.transfers import TransferKind, TransferOrder, TransferStatus
 from settings import Settings
 from tests.ports import free_port
-from workflows.failures import sentence_of
+from workflows.failures import reason_of
 from workflows.options import COPY
 
 NOBODY = SshTarget("127.0.0.1", free_port(), generate_keypair()[0])
@@ -65,5 +65,5 @@ async def test_a_machine_that_never_answers_is_given_up_after_many_attempts() ->
         with pytest.raises(WorkflowFailureError) as failed:
             await temporal.client.execute_workflow(Copying.run, id=queue, task_queue=queue)
     assert failed.value.cause is not None
-    assert "has not answered for" in sentence_of(failed.value.cause)
+    assert "has not answered for" in reason_of(failed.value.cause)
     assert len(ATTEMPTS) > 1

@@ -9,7 +9,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.errors import Fault, Final, NotYet
-    from workflows.failures import fault_of, is_out_of_time, sentence_of
+    from workflows.failures import fault_of, is_out_of_time, reason_of
     from workflows.options import CLOUD, RECORD, within
 
 PATIENCE = timedelta(seconds=1)
@@ -85,7 +85,7 @@ class Probe:
         try:
             await workflow.execute_activity(function, **within(CLOUD, PATIENCE))
         except ActivityError as error:
-            return f"{fault_of(error)}, {is_out_of_time(error)}: {sentence_of(error)}"
+            return f"{fault_of(error)}, {is_out_of_time(error)}: {reason_of(error)}"
         return "no failure"
 
     async def _cancelled(self) -> str:
