@@ -74,10 +74,10 @@ def check_sleeps(kind: InstanceKind) -> None:
 
 
 def wanted_by(action: InstanceAction, status: InstanceStatus, desired: Desired) -> Desired:
-    """What the instance shall be from now on; `desired` itself when that was wished already.
+    """What the instance shall be from now on; `desired` itself when that is wanted already.
 
     Raises:
-        WrongState: the wish makes no sense as things are, or a stronger one stands (it is being destroyed).
+        WrongState: the action makes no sense as things are, or a stronger one stands (it is being destroyed).
     """
     wanted = _WANTS[action]
     if desired is wanted:

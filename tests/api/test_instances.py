@@ -1,4 +1,4 @@
-"""Instances that somebody works on: made, wished otherwise, changed. No worker is about, so wishes stay wishes."""
+"""Instances that somebody works on: made, asked for something, changed. No worker is about to act on what is asked."""
 
 import asyncio
 from typing import Any
@@ -33,7 +33,7 @@ async def put(app: FastAPI, instance_id: int, status: InstanceStatus, desired: D
         await session.execute(update(Instance).where(Instance.id == instance_id).values(values))
 
 
-async def wished(app: FastAPI, instance_id: int) -> Desired:
+async def desired_of(app: FastAPI, instance_id: int) -> Desired:
     async with app.state.app_state.database.begin() as session:
         instance = await session.get_one(Instance, instance_id)
         return Desired(instance.desired)
@@ -124,7 +124,7 @@ async def test_an_environment_is_never_shown_nor_kept_readable(app: FastAPI, rit
         (InstanceStatus.PAUSED, "hibernate", "paused"),
     ],
 )
-async def test_a_wish_is_accepted_with_every_worker_down(
+async def test_an_action_is_accepted_with_every_worker_down(
     app: FastAPI, rita: httpx.AsyncClient, status: InstanceStatus, verb: str, shown: str
 ) -> None:
     made = await make(rita)
@@ -135,7 +135,7 @@ async def test_a_wish_is_accepted_with_every_worker_down(
     again = await rita.post(f"/api/instances/{made['id']}/{verb}")
     assert (again.status_code, again.json()["status"]) == (202, shown)
     kinds = [each["kind"] for each in (await rita.get(f"/api/instances/{made['id']}/events")).json()["events"]]
-    assert kinds.count(verb.partition("?")[0]) == 1  # said twice, wished once
+    assert kinds.count(verb.partition("?")[0]) == 1  # said twice, written once
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ async def test_a_wake_is_waited_for_and_many_wait_for_one(app: FastAPI, rita: ht
     made = await make(rita)
     await put(app, made["id"], InstanceStatus.PAUSED, Desired.PAUSED)
     waiting = [asyncio.create_task(rita.post(f"/api/instances/{made['id']}/wake")) for _ in range(5)]
-    await becomes(lambda: wished(app, made["id"]), Desired.RUNNING)
+    await becomes(lambda: desired_of(app, made["id"]), Desired.RUNNING)
     assert not any(each.done() for each in waiting)
     await put(app, made["id"], InstanceStatus.RUNNING, Desired.RUNNING)
     answers = await asyncio.gather(*waiting)
@@ -219,7 +219,7 @@ async def test_what_can_be_changed(rita: httpx.AsyncClient) -> None:
     assert (await rita.patch(path, json={"idle_pause_minutes": -1})).status_code == 422
 
 
-async def test_nobody_else_may_wish(ana: httpx.AsyncClient, rita: httpx.AsyncClient) -> None:
+async def test_nobody_else_may_act(ana: httpx.AsyncClient, rita: httpx.AsyncClient) -> None:
     made = await make(rita)
     for verb in ("pause", "resume", "wake", "hibernate"):
         assert (await ana.post(f"/api/instances/{made['id']}/{verb}")).status_code == 404

@@ -62,8 +62,8 @@ class Invariant:
             if LIFECYCLES[holder.kind].keeps_files:
                 return await self._unsaved(session, holder, lease, machine)
         request_release = lease.outcome in (LeaseOutcome.SERVED, LeaseOutcome.CANCELLED)
-        wishes = holder.lease_id == lease.id and holder.desired is Desired.RUNNING
-        return "its holder wants it" if request_release and wishes else None
+        is_wanted = holder.lease_id == lease.id and holder.desired is Desired.RUNNING
+        return "its holder wants it" if request_release and is_wanted else None
 
     async def _unsaved(self, session: AsyncSession, holder: Instance, lease: Lease, machine: Machine) -> str | None:
         over = holder.desired is Desired.DESTROYED or holder.status.is_over
