@@ -47,6 +47,7 @@ class RouteFeed:
         self._on_revoked = on_revoked
         self._one_at_a_time = asyncio.Lock()
         self._look_ups = Bucket(LOOK_UPS_PER_SECOND, LOOK_UPS_PER_SECOND)
+        self._second_looks = Bucket(LOOK_UPS_PER_SECOND, LOOK_UPS_PER_SECOND)
         self._looking: dict[str, asyncio.Task[Route | None]] = {}
         self._unknown: dict[str, float] = {}
         self._away = False
@@ -72,6 +73,22 @@ class RouteFeed:
             self._looking[path] = asyncio.create_task(self._look_up(path), name="route-look-up")
             self._looking[path].add_done_callback(_noted)
         return await asyncio.shield(self._looking[path])
+
+    async def look_again(self, route: Route) -> Route:
+        """The route as its row is now, or as it was known when the database is away or is asked too often.
+
+        For a caller who would be refused: another process has told them that the model is ready, and our NOTIFY of the
+        same may come later than they do.
+        """
+        if self._away or self._second_looks.take(time.monotonic()) > 0:
+            return route
+        try:
+            found = await self._read(Endpoint.id == route.id)
+        except DATABASE_ERRORS:
+            return route
+        for now in found:
+            self._table.put(now)
+        return self._table.find(route.path) or route
 
     async def _look_up(self, path: str) -> Route | None:
         try:

@@ -9,7 +9,7 @@ from gateway.http.access import Access
 from gateway.http.errors import Code, HttpRefusal
 from gateway.http.health import Health
 from gateway.http.meters import Meters
-from gateway.http.readiness import ready
+from gateway.http.readiness import is_ready, ready
 from gateway.http.relay import relay
 from gateway.http.upstream import Upstream
 from gateway.route_feed import DATABASE_ERRORS, RouteFeed, TooManyLookUps
@@ -35,6 +35,8 @@ class Endpoints:
         if request.method == "OPTIONS":  # a browser's preflight carries no credential
             return web.Response(status=204)
         await self._access.admit(route, request.headers.get("Authorization"), request.remote or "")
+        if not is_ready(route):
+            route = await self._feed.look_again(route)
         if tail == "health" and request.method == "GET":
             return await self._health.answer(route)
         path = runtime_of(route.model_type).upstream_path(request.method, tail)

@@ -21,11 +21,15 @@ class Serving:
     lease: LeaseAddress
 
 
+def is_ready(route: Route) -> bool:
+    return route.state is EndpointState.READY and route.lease is not None
+
+
 async def ready(route: Route) -> Serving:
     """
     Raises:
         HttpRefusal: 503 `starting`, with the time to come back.
     """
-    if route.state is not EndpointState.READY or route.lease is None:
+    if route.lease is None or not is_ready(route):
         raise HttpRefusal(503, Code.STARTING, "The model is still starting.", retry_after=STARTING_RETRY_SECONDS)
     return Serving(route, route.lease)

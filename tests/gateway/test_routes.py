@@ -63,6 +63,18 @@ async def test_a_change_without_a_notice_is_found(
         await becomes(lambda: ask(gateway, path), 404)
 
 
+async def test_who_asks_as_soon_as_the_row_says_ready_is_served(
+    database_url: str, rows: Rows, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The api has told the caller; the gateway has not heard of it yet."""
+    monkeypatch.setattr(route_feed, "REREAD_SECONDS", 3600)
+    async with gateway_on(database_url) as gateway:
+        path = await rows.published(machine, state=EndpointState.STARTING)
+        await becomes(lambda: ask(gateway, path), 503)
+        await rows.change(path, notify=False, state=EndpointState.READY)
+        assert await ask(gateway, path) == 200
+
+
 async def test_a_new_machine_behind_an_endpoint_is_taken_up(gateway: Gateway, rows: Rows, machine: Machine) -> None:
     path = await rows.published(machine)
     await becomes(lambda: ask(gateway, path), 200)
