@@ -231,7 +231,11 @@ def told(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
 
 
 def only_long(*values: object) -> list[Any]:
-    """Parameters that only `make test-long` tries; their like is tried by every run."""
+    """Parameters that only `make test-long` tries; their like is tried by every run.
+
+    Every run walks each flow once for real, and meets each kind of the cloud's lies and of our own deaths once. The
+    other points, faults and orders are met in the model by every run (tests/protocol), and here by the long ones.
+    """
     return [pytest.param(value, marks=pytest.mark.long) for value in values]
 
 

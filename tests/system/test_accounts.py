@@ -2,6 +2,8 @@
 
 import secrets
 
+import pytest
+
 from tests.system.running import CHECKLIST_BODY, Running, until
 
 
@@ -36,6 +38,7 @@ async def test_two_users_of_one_account_do_not_disturb_each_other(system: Runnin
     await other.close()
 
 
+@pytest.mark.long
 async def test_a_revoked_key_holds_the_release_up_until_the_accounts_new_key_is_saved(system: Running) -> None:
     account, old = await new_account(system)
     await use(system, old)

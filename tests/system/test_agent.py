@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from activities.errors import NotYet
@@ -37,6 +38,7 @@ async def test_an_idle_instance_is_found_idle_and_a_busy_one_is_not(machine: Wor
     assert await until(paused, 60, "the verdict to pause")
 
 
+@pytest.mark.long
 async def test_gpu_load_traffic_and_a_wish_keep_it_from_being_paused(machine: Worked) -> None:
     await machine.install()
     await machine.heard_after(None)
@@ -56,6 +58,7 @@ async def test_gpu_load_traffic_and_a_wish_keep_it_from_being_paused(machine: Wo
     assert (await machine.shown())["will_pause_at"] == (await machine.shown())["keep_awake_until"]
 
 
+@pytest.mark.long
 async def test_it_reports_again_after_a_restart_of_the_container(machine: Worked) -> None:
     await machine.install()
     before = await machine.heard_after(None)
@@ -72,6 +75,7 @@ async def _boots(machine: Worked, count: int) -> bool | None:
     return int(log or 0) >= count or None
 
 
+@pytest.mark.long
 async def test_a_silent_agent_is_told_of_and_repaired(machine: Worked) -> None:
     await machine.install()
     await machine.heard_after(None)
@@ -89,6 +93,7 @@ async def alarms(system: Running) -> list[str]:
     return [each["kind"] for each in (await system.api.get("/leases")).json()["alarms"]]
 
 
+@pytest.mark.long
 async def test_a_silent_instance_that_nobody_uses_costs_no_more_than_its_owner_said(machine: Worked) -> None:
     cap = {"settings": {"unattended_usd": 0.0001}}
     assert (await machine.system.api.put("/settings", json=cap)).status_code == 200
@@ -96,6 +101,7 @@ async def test_a_silent_instance_that_nobody_uses_costs_no_more_than_its_owner_s
     assert verdict.pause
 
 
+@pytest.mark.long
 async def test_without_an_address_of_ours_the_reports_are_fetched_and_judged(machine: Worked) -> None:
     """As a flow does: install where the verdict says repair, and judge again at once."""
     await machine.install(public_url=None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.system.running import Running
+from tests.system.running import Running, only_long
 
 RENT = "PUT /api/v0/asks/"
 
@@ -49,6 +49,7 @@ async def test_an_offer_that_went_is_passed_over(system: Running) -> None:
     await system.alive(1)
 
 
+@pytest.mark.long
 async def test_gpus_that_others_got_during_the_rent_leave_nothing_behind(system: Running) -> None:
     """We ask to fail rather than to be left with a machine that waits for its GPUs (`cancel_unavail`)."""
     await system.fault(RENT, "unavailable", delay_seconds=2)
@@ -58,7 +59,7 @@ async def test_gpus_that_others_got_during_the_rent_leave_nothing_behind(system:
     await system.alive(1)
 
 
-@pytest.mark.parametrize("fault", ["listed_late", "unlisted", "unfound"])
+@pytest.mark.parametrize("fault", ["unlisted", *only_long("listed_late", "unfound")])
 async def test_a_machine_that_is_shown_late_is_waited_for(system: Running, fault: str) -> None:
     await system.fault(RENT, fault, delay_seconds=2)
     deployment = await system.deploy()
@@ -90,6 +91,7 @@ async def test_a_machine_that_is_no_good_in_any_way_ends_with_one_that_is(
     await system.alive(1, seconds=30)
 
 
+@pytest.mark.long
 async def test_a_phantom_machine_is_given_up_and_the_next_offer_tried(system: Running) -> None:
     await system.fault(RENT, "phantom")
     deployment = await system.deploy()
@@ -98,6 +100,7 @@ async def test_a_phantom_machine_is_given_up_and_the_next_offer_tried(system: Ru
     await system.alive(1)
 
 
+@pytest.mark.long
 async def test_a_machine_that_never_boots_is_replaced(system: Running) -> None:
     await system.fault("machine:boot", "never_boots")
     deployment = await system.deploy()

@@ -6,14 +6,14 @@ from collections import Counter
 
 import pytest
 
-from tests.system.running import Running
+from tests.system.running import Running, only_long
 from tests.system.test_accounts import new_account, use
 from tests.system.test_reaper import closed_label
 
 MORE_THAN_TWO_PAGES = 62
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(12, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", only_long(3, 12))
 async def test_one_offer_sold_to_flows_of_many_accounts_at_once(system: Running, count: int) -> None:
     """Each account has its own ledger of offers, so all want the cheapest, and the cloud sells it to every one."""
     users = [system, *(Running(system.installation) for _ in range(count - 1))]
@@ -33,6 +33,7 @@ async def test_one_offer_sold_to_flows_of_many_accounts_at_once(system: Running,
         await user.close()
 
 
+@pytest.mark.long
 async def test_what_is_ours_is_found_on_the_last_page_and_what_is_not_is_left_on_every_page(system: Running) -> None:
     deployment = await system.deploy()
     await system.ready(deployment["id"])

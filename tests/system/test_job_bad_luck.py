@@ -28,7 +28,7 @@ async def its_machine(system: Running, job_id: str) -> int:
     return int(instance["provider_id"])
 
 
-@pytest.mark.parametrize("name", ["worker", "temporal", *only_long("api", "postgres", "gateway")])
+@pytest.mark.parametrize("name", ["worker", *only_long("temporal", "api", "postgres", "gateway")])
 async def test_kill_9_in_the_middle_of_a_script_misses_no_line_and_repeats_none(system: Running, name: str) -> None:
     job = await system.job(COUNTS)
     await prints(system, job["id"], "line 5\n")
@@ -42,6 +42,7 @@ async def test_kill_9_in_the_middle_of_a_script_misses_no_line_and_repeats_none(
     system.installation.await_new_pid(name, pid)
 
 
+@pytest.mark.long
 async def test_a_terminate_click_in_the_middle_of_a_script_costs_time_only(system: Running) -> None:
     temporal = await connect(Settings(temporal_address=system.addresses["temporal"]))
     job = await system.job(COUNTS)
@@ -69,7 +70,7 @@ async def test_a_machine_that_will_not_go_is_said_and_goes_later(system: Running
     await until(released, 60, "the record to say that it is gone")
 
 
-@pytest.mark.parametrize("how", ["restart", "outbid", *only_long("kill")])
+@pytest.mark.parametrize("how", ["outbid", *only_long("restart", "kill")])
 async def test_a_machine_that_is_lost_is_replaced_as_often_as_was_asked(system: Running, how: str) -> None:
     more: dict[str, Any] = {"use_spot": True} if how == "outbid" else {"max_retries": 1}
     job = await system.job("echo begun; sleep 3; echo ended", **more)
@@ -85,6 +86,7 @@ async def test_a_machine_that_is_lost_is_replaced_as_often_as_was_asked(system: 
     await system.alive(0)
 
 
+@pytest.mark.long
 async def test_a_lost_machine_without_a_retry_fails_the_job_and_keeps_what_was_printed(system: Running) -> None:
     job = await system.job("echo precious; sleep 60")
     await prints(system, job["id"], "precious")
@@ -96,6 +98,7 @@ async def test_a_lost_machine_without_a_retry_fails_the_job_and_keeps_what_was_p
     await system.alive(0)
 
 
+@pytest.mark.long
 async def test_cancelled_in_the_queue_it_is_over_at_once_with_every_worker_down(system: Running) -> None:
     await system.api.put("/settings", json={"settings": {"max_gpus": 1}})
     holding = await system.job("sleep 60")
@@ -111,7 +114,7 @@ async def test_cancelled_in_the_queue_it_is_over_at_once_with_every_worker_down(
     await system.alive(0)
 
 
-@pytest.mark.parametrize("moment", ["queued", "provisioning", "running", "collecting"])
+@pytest.mark.parametrize("moment", ["running", *only_long("queued", "provisioning", "collecting")])
 async def test_cancelled_at_any_moment_nothing_is_left(system: Running, moment: str) -> None:
     job = await system.job("echo begun; sleep 2")
     if moment != "queued":
@@ -123,6 +126,7 @@ async def test_cancelled_at_any_moment_nothing_is_left(system: Running, moment: 
     assert await system.machines() == []
 
 
+@pytest.mark.long
 async def test_what_ignores_sigterm_is_ended_and_its_output_kept(system: Running) -> None:
     job = await system.job(
         "trap '' TERM; mkdir -p output; echo saved > output/x; echo begun; while :; do sleep 1; done"
@@ -175,6 +179,7 @@ async def test_output_that_is_no_text_harms_nobody(system: Running) -> None:
     assert log.content == b"a\0b\xff\xfec"
 
 
+@pytest.mark.long
 async def test_a_script_that_wipes_what_we_brought_is_found_gone(system: Running) -> None:
     job = await system.job("echo begun; sleep 1; rm -rf /root/.dumont/jobs; sleep 60")
     done = await system.job_becomes(job["id"])
@@ -183,6 +188,7 @@ async def test_a_script_that_wipes_what_we_brought_is_found_gone(system: Running
     await system.alive(0)
 
 
+@pytest.mark.long
 async def test_an_owner_who_destroys_the_machine_cancels_the_job(system: Running) -> None:
     job = await system.job("echo begun; sleep 60", max_retries=3)
     await prints(system, job["id"], "begun")

@@ -88,6 +88,7 @@ async def test_fetched_at_its_owners_word(system: Running) -> None:
     assert (await system.job_becomes(job["id"]))["artifacts_count"] == 3
 
 
+@pytest.mark.long
 async def test_given_up_at_its_owners_word(system: Running) -> None:
     async with no_store(system):
         job = await system.job(LEAVES_A_FILE)
@@ -110,6 +111,7 @@ async def test_given_up_when_its_time_is_over(system: Running) -> None:
     await system.alive(0)
 
 
+@pytest.mark.long
 async def test_a_machine_lost_while_it_waits_costs_the_files_and_no_more(system: Running) -> None:
     async with no_store(system):
         job = await system.job(LEAVES_A_FILE)
@@ -134,6 +136,7 @@ async def checkpointed(system: Running) -> dict[str, Any]:
     return job
 
 
+@pytest.mark.long
 async def test_another_machine_begins_with_the_last_checkpoint(system: Running) -> None:
     job = await checkpointed(system)
     counted = int((await system.job_output(job["id"]))["stdout"].split()[-1])
@@ -147,6 +150,7 @@ async def test_another_machine_begins_with_the_last_checkpoint(system: Running) 
     await system.alive(0)
 
 
+@pytest.mark.long
 async def test_checkpoints_go_with_their_job(system: Running) -> None:
     job = await checkpointed(system)
     instance = (await system.job_now(job["id"]))["instance_id"]

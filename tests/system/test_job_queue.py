@@ -28,6 +28,7 @@ async def test_what_is_over_the_limit_waits_in_order_and_shows_its_place(system:
     await system.alive(0)
 
 
+@pytest.mark.long
 async def test_who_waits_for_another_gpu_holds_nobody_up(system: Running) -> None:
     offers = (await system.api.get("/instances/offers", params={"gpu_name": "H100", "num_gpus": 1})).json()["offers"]
     if not offers:

@@ -37,9 +37,9 @@ async def test_the_checklists_job_completes_and_nothing_is_left(system: Running)
     ("script", "code", "said"),
     [
         ("exit 1", 1, "exit code 1"),
-        ("exit 137", 137, "137"),
         ("kill -9 $$", 137, "SIGKILL"),
-        ("#!/no/such/program\n", 127, "127"),
+        pytest.param("exit 137", 137, "137", marks=pytest.mark.long),
+        pytest.param("#!/no/such/program\n", 127, "127", marks=pytest.mark.long),
     ],
 )
 async def test_a_script_that_fails_fails_the_job_with_its_exit_code(

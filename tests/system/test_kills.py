@@ -31,6 +31,7 @@ async def test_kill_9_in_the_middle_of_a_deploy_costs_time_only(system: Running,
     assert answers
 
 
+@pytest.mark.long
 async def test_a_terminate_click_on_every_flow_costs_time_only(system: Running) -> None:
     temporal = await connect(Settings(temporal_address=system.addresses["temporal"]))
     deployment = await system.deploy()
@@ -43,6 +44,7 @@ async def test_a_terminate_click_on_every_flow_costs_time_only(system: Running) 
     await system.alive(1)
 
 
+@pytest.mark.long
 async def test_a_terminate_click_on_whatever_runs_while_a_machine_is_held_costs_time_only(system: Running) -> None:
     """Also on the watch of the account and on both sweeps: the next loss is noticed, and the next orphan."""
     temporal = await connect(Settings(temporal_address=system.addresses["temporal"]))

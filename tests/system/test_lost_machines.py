@@ -1,9 +1,12 @@
 """Bad luck with a model fails its deploy, with a reason and nothing rented; with its machine, another one follows."""
 
+import pytest
+
 from tests.system.running import Running, at_stage, until
 from tests.system.servers import answers, serves_again, timeline
 
 
+@pytest.mark.long
 async def test_a_model_server_that_is_never_healthy_fails_the_deploy_and_releases_the_machine(system: Running) -> None:
     await system.fault("machine:model_server", "never_healthy")
     deployment = await system.deploy()
@@ -21,6 +24,7 @@ async def test_a_model_server_that_ends_fails_the_deploy_with_what_it_said_last(
     assert await system.machines() == []
 
 
+@pytest.mark.long
 async def test_a_machine_that_is_gone_in_the_middle_is_followed_by_another(system: Running) -> None:
     await system.fault("machine:model_server", "never_healthy", times=None)
     deployment = await system.deploy()

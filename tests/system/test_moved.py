@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from cli.up.ports import free_port
 from tests.system.conftest import prepared
 from tests.system.running import Running
 
 
+@pytest.mark.long
 async def test_machines_of_a_simulator_that_moved_are_served_and_given_back(tmp_path: Path) -> None:
     installation = prepared(tmp_path)
     installation.start()

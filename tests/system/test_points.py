@@ -10,7 +10,7 @@ from tests.system.figures import Figures
 from tests.system.kills import killed_at
 from tests.system.running import Running
 
-FOR_EVERY_RUN = [Failpoint.RENT_MARKED, Failpoint.RELEASE_ASKED]
+FOR_EVERY_RUN = [Failpoint.RENT_MARKED]
 TIMES = int(os.environ.get("DRILL_TIMES", "11"))
 
 

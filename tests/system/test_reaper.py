@@ -6,6 +6,7 @@ import sys
 from functools import partial
 
 import psycopg
+import pytest
 
 from cli.places import ROOT
 from tests.system.running import Running, until
@@ -31,6 +32,7 @@ async def closed_label(system: Running) -> str:
     return await until(closed, 20, "a closed lease")
 
 
+@pytest.mark.long
 async def test_a_rent_that_is_committed_after_we_gave_up_on_it_is_given_back(system: Running) -> None:
     await system.fault(RENT, "late_commit", delay_seconds=4)
     deployment = await system.deploy()
@@ -64,6 +66,7 @@ async def test_a_machine_of_ours_whose_lease_is_closed_is_given_back(system: Run
     await system.alive(0, seconds=20)
 
 
+@pytest.mark.long
 async def test_a_machine_of_ours_without_a_row_is_stopped_told_of_and_given_back_later(system: Running) -> None:
     cloud_id = await system.rent_by_hand(f"dumont/{installation_id(system)}/lease_nobodyknowsthis1")
 
@@ -100,6 +103,7 @@ async def test_what_does_not_carry_our_exact_label_is_never_touched(system: Runn
         await until(partial(_destroy, system, cloud_id, key), 20, "the test's own clean-up")
 
 
+@pytest.mark.long
 async def test_too_many_strays_wait_until_a_person_who_has_looked_lets_just_those_go(system: Running) -> None:
     deployment = await system.deploy()
     await system.ready(deployment["id"])

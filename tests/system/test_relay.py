@@ -7,6 +7,7 @@ from tests.system.running import MODEL, Running, told
 from tests.system.test_sleep import READ, at_work
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["unreachable", "missing"])
 async def test_a_model_is_served_through_the_relay(system: Running, fault: str) -> None:
     """`missing`: the direct port is not even listed."""
@@ -33,6 +34,7 @@ async def test_an_instance_is_worked_on_paused_and_woken_through_the_relay(syste
     assert (await system.events(running["id"])).count("ssh_way") == 1  # it is known by now, and not waited for again
 
 
+@pytest.mark.long
 async def test_a_job_runs_through_the_relay(system: Running) -> None:
     await system.fault("machine:ports", "unreachable")
     job = await system.job("mkdir -p /workspace/output; echo done | tee /workspace/output/file")

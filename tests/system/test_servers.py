@@ -36,6 +36,7 @@ async def test_a_server_that_dies_is_started_again_and_answers_at_the_same_addre
     await system.alive(1)
 
 
+@pytest.mark.long
 async def test_a_server_that_dies_while_nobody_asks_is_started_again_too(system: Running) -> None:
     deployment = await ready(system)
     before = await server_of(system, deployment)
@@ -50,6 +51,7 @@ async def test_a_server_that_dies_while_nobody_asks_is_started_again_too(system:
     assert await answers(system, deployment) == "served"
 
 
+@pytest.mark.long
 async def test_a_server_that_hangs_is_ended_and_started_again(system: Running) -> None:
     deployment = await ready(system)
     before = await server_of(system, deployment)
@@ -59,6 +61,7 @@ async def test_a_server_that_hangs_is_ended_and_started_again(system: Running) -
     assert await server_of(system, deployment) != before
 
 
+@pytest.mark.long
 async def test_a_machine_that_its_host_restarts_has_its_server_up_again(system: Running) -> None:
     deployment = await ready(system)
     (machine,) = await system.machines()
@@ -77,6 +80,7 @@ async def test_a_machine_that_its_host_restarts_has_its_server_up_again(system: 
     assert [row["id"] for row in await system.alive(1)] == [machine["id"]]
 
 
+@pytest.mark.long
 async def test_a_server_that_dies_again_and_again_is_given_up_with_the_reason(system: Running) -> None:
     deployment = await ready(system)
     await system.fault("machine:model_server", "crashes", times=None)
@@ -95,6 +99,7 @@ async def test_a_server_that_dies_again_and_again_is_given_up_with_the_reason(sy
     assert (await timeline(system, deployment))[-1] == "failed"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", [Failpoint.SERVER_DOWN, Failpoint.SERVER_STARTED, Failpoint.PUBLISHED])
 async def test_kill_9_of_the_worker_in_the_middle_of_a_restart_costs_time_only(
     system: Running, point: Failpoint
@@ -109,6 +114,7 @@ async def test_kill_9_of_the_worker_in_the_middle_of_a_restart_costs_time_only(
     await system.alive(1)
 
 
+@pytest.mark.long
 async def test_a_cancel_and_a_terminate_click_on_the_endpoint_lose_nothing(system: Running) -> None:
     temporal = await connect(Settings(temporal_address=system.addresses["temporal"]))
     deployment = await ready(system)

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from tests.system.running import Running, until
 
 WORK = "mkdir -p /workspace/deep && echo mine > '/workspace/deep/a file' && ln -s deep/'a file' /workspace/link"
@@ -56,6 +58,7 @@ async def test_a_hibernated_instance_rents_nothing_and_comes_back_on_another_mac
     await system.alive(1)
 
 
+@pytest.mark.long
 async def test_a_gpu_that_was_rented_away_is_replaced_by_another_and_the_old_machine_released(system: Running) -> None:
     running = await at_work(system)
     await system.ask(running["id"], "pause", 202)
@@ -88,6 +91,7 @@ async def test_idle_it_is_paused_and_paused_for_long_it_is_hibernated(system: Ru
     ]
 
 
+@pytest.mark.long
 async def test_work_on_the_machine_keeps_it_awake(system: Running) -> None:
     running = await at_work(system, idle_pause_minutes=0.1)
     busy = "nohup python3 -c 'while True: pass' > /dev/null 2>&1 & echo $!"

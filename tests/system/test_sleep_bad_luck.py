@@ -32,6 +32,7 @@ async def by_hand(system: Running, cloud_id: int, state: str) -> None:
     assert answer.json()["success"], answer.text
 
 
+@pytest.mark.long
 async def test_a_stop_that_answers_well_and_does_nothing_is_asked_again(system: Running) -> None:
     made = await system.create()
     running = await system.becomes(made["id"], "running")
@@ -41,6 +42,7 @@ async def test_a_stop_that_answers_well_and_does_nothing_is_asked_again(system: 
     assert await status_of(system, running["provider_id"]) in ("exited", "stopped")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["drop_after_commit", *only_long("drop_before_commit", "garbage")])
 async def test_lost_answers_to_stops_and_starts_cost_time_only(system: Running, fault: str) -> None:
     made = await system.create()
@@ -61,6 +63,7 @@ async def test_started_in_the_clouds_console_it_runs(system: Running) -> None:
     assert "resume" not in await system.events(asleep["id"])
 
 
+@pytest.mark.long
 async def test_stopped_in_the_clouds_console_it_is_paused_and_keeps_its_machine(system: Running) -> None:
     made = await system.create()
     running = await system.becomes(made["id"], "running")
@@ -82,6 +85,7 @@ async def test_kill_9_on_the_way_to_sleep(system: Running, point: Failpoint) -> 
     await system.alive(1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "point", [Failpoint.START_ASKED, *only_long(Failpoint.POWER_REQUESTED, Failpoint.START_MARKED)]
 )
@@ -93,6 +97,7 @@ async def test_kill_9_on_the_way_back(system: Running, point: Failpoint) -> None
     await system.alive(1)
 
 
+@pytest.mark.long
 async def test_a_terminate_click_on_every_flow_of_a_sleeper(system: Running) -> None:
     from settings import Settings
     from workflow_client.client import connect

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from failpoints import Failpoint
-from tests.system.running import Running, only_long, until
+from tests.system.running import Running, until
 from tests.system.test_sleep import READ, at_work
+
+pytestmark = pytest.mark.long
 
 
 async def hibernated(system: Running) -> dict[str, Any]:
@@ -48,7 +50,6 @@ async def test_with_the_vault_away_it_is_paused_unprotected_and_never_hibernated
     assert (await system.becomes(running["id"], "paused"))["warnings"] == []
 
 
-@pytest.mark.long
 async def test_a_queued_start_that_fires_after_it_was_given_up_is_stopped_again(system: Running) -> None:
     running = await at_work(system)
     vault = int(system.installation.read()["pids"]["vault"])
@@ -82,7 +83,6 @@ async def _refused(system: Running, instance_id: int) -> bool | None:
     return (shown["status"] == "paused" and any("Not hibernated" in each for each in shown["warnings"])) or None
 
 
-@pytest.mark.long
 async def test_a_machine_that_dies_while_it_is_saved_for_the_first_time(system: Running) -> None:
     running = await at_work(system)
     await system.ssh(running, "head -c 60000000 /dev/urandom > /workspace/large")
@@ -110,7 +110,6 @@ async def test_a_machine_that_dies_while_it_is_used_comes_back_as_it_was_saved(s
     await system.alive(1)
 
 
-@pytest.mark.long
 async def test_a_machine_that_dies_while_files_are_restored_is_replaced(system: Running) -> None:
     asleep = await hibernated(system)
     waking = asyncio.create_task(system.ssh(asleep, READ))
@@ -121,7 +120,6 @@ async def test_a_machine_that_dies_while_files_are_restored_is_replaced(system: 
     await system.alive(1)
 
 
-@pytest.mark.long
 async def test_destroyed_in_the_middle_of_a_restore(system: Running) -> None:
     asleep = await hibernated(system)
     await system.api.post(f"/instances/{asleep['id']}/wake?wait=false")
@@ -139,11 +137,8 @@ async def paused(system: Running) -> dict[str, Any]:
 
 STARTS_THAT_FAIL = [
     ("machine:start", "never_starts"),
-    *[
-        pytest.param("machine:start", fault, marks=pytest.mark.long)
-        for fault in ("half_started", "exits", "oci_error", "stays_null")
-    ],
-    pytest.param("machine:gpu", "missing", marks=pytest.mark.long),
+    *[("machine:start", fault) for fault in ("half_started", "exits", "oci_error", "stays_null")],
+    ("machine:gpu", "missing"),
 ]
 
 
@@ -165,7 +160,7 @@ async def _moves(system: Running, asleep: dict[str, Any]) -> bool | None:
     return (await system.instance(asleep["id"]))["provider_id"] not in (None, asleep["provider_id"]) or None
 
 
-@pytest.mark.parametrize("moves", ["ports", *only_long("address")])
+@pytest.mark.parametrize("moves", ["ports", "address"])
 async def test_ports_and_addresses_that_change_at_a_start_change_nothing_for_users(system: Running, moves: str) -> None:
     asleep = await paused(system)
     await system.simulator.patch("/simulator/settings", json={"toggles": {"moves_on_start": moves}})
@@ -178,7 +173,6 @@ async def test_ports_and_addresses_that_change_at_a_start_change_nothing_for_use
         await system.simulator.patch("/simulator/settings", json={"toggles": {"moves_on_start": "no"}})
 
 
-@pytest.mark.long
 async def test_a_row_that_lags_behind_our_stops_and_starts(system: Running) -> None:
     running = await at_work(system)
     await system.fault("PUT /api/v0/instances/", "reads_lag", times=None, delay_seconds=2)
@@ -191,7 +185,7 @@ async def test_a_row_that_lags_behind_our_stops_and_starts(system: Running) -> N
 ASLEEP = [Failpoint.SNAPSHOT_BEGUN, Failpoint.SNAPSHOT_SENT, Failpoint.SNAPSHOT_RECORDED, Failpoint.SNAPSHOT_VERIFIED]
 
 
-@pytest.mark.parametrize("point", [Failpoint.REQUEST_RELEASE, *only_long(*ASLEEP)])
+@pytest.mark.parametrize("point", [Failpoint.REQUEST_RELEASE, *ASLEEP])
 async def test_kill_9_on_the_way_to_hibernation(system: Running, point: Failpoint) -> None:
     running = await at_work(system)
     reached = system.order(point, "kill")
@@ -202,9 +196,7 @@ async def test_kill_9_on_the_way_to_hibernation(system: Running, point: Failpoin
     assert await system.ssh(running, READ) == "mine\n"
 
 
-@pytest.mark.parametrize(
-    "point", only_long(Failpoint.RESTORED, Failpoint.RESERVED_AGAIN, Failpoint.DATA_MACHINE_RECORDED)
-)
+@pytest.mark.parametrize("point", [Failpoint.RESTORED, Failpoint.RESERVED_AGAIN, Failpoint.DATA_MACHINE_RECORDED])
 async def test_kill_9_on_the_way_back_from_hibernation(system: Running, point: Failpoint) -> None:
     asleep = await hibernated(system)
     reached = system.order(point, "kill")
@@ -213,7 +205,7 @@ async def test_kill_9_on_the_way_back_from_hibernation(system: Running, point: F
     await system.alive(1)
 
 
-@pytest.mark.parametrize("name", ["worker", *only_long("gateway", "api", "vault", "temporal", "postgres")])
+@pytest.mark.parametrize("name", ["worker", "gateway", "api", "vault", "temporal", "postgres"])
 async def test_kill_9_in_the_middle_of_a_wake(system: Running, name: str) -> None:
     asleep = await hibernated(system)
     await system.api.post(f"/instances/{asleep['id']}/wake?wait=false")

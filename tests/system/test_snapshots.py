@@ -51,6 +51,7 @@ async def test_a_snapshot_is_taken_verified_listed_and_deleted(system: Running) 
     assert (await system.api.get("/snapshots")).json()["total"] == 0
 
 
+@pytest.mark.long
 async def test_pages_hold_what_is_there(system: Running) -> None:
     instance_id = await running_instance(system)
     made = [await taken(system, instance_id) for _ in range(3)]
@@ -63,6 +64,7 @@ async def test_pages_hold_what_is_there(system: Running) -> None:
     assert (await system.api.get("/snapshots?cursor=nonsense")).status_code == 422
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "point", [Failpoint.SNAPSHOT_SENT, *only_long(Failpoint.SNAPSHOT_RECORDED, Failpoint.SNAPSHOT_VERIFIED)]
 )
@@ -74,7 +76,7 @@ async def test_kill_9_of_the_worker_at_a_point_of_a_snapshot_costs_time_only(sys
     assert reached.exists()
 
 
-@pytest.mark.parametrize("name", ["vault", *only_long("worker", "temporal", "postgres")])
+@pytest.mark.parametrize("name", only_long("vault", "worker", "temporal", "postgres"))
 async def test_kill_9_in_the_middle_of_a_snapshot_costs_time_only(system: Running, name: str) -> None:
     instance_id = await running_instance(system)
     snapshot_id = await taken(system, instance_id)
@@ -118,6 +120,7 @@ async def test_what_cannot_be_is_refused_with_the_reason(system: Running) -> Non
     assert over.status_code == 409
 
 
+@pytest.mark.long
 async def test_a_restore_is_wished_and_kept_for_the_instances_workflow(system: Running) -> None:
     instance_id = int((await system.create())["id"])
     await system.becomes(instance_id, "running")
@@ -132,6 +135,7 @@ async def test_a_restore_is_wished_and_kept_for_the_instances_workflow(system: R
     assert "restore" in kinds
 
 
+@pytest.mark.long
 async def test_nothing_is_restored_into_an_instance_that_serves_a_model(system: Running) -> None:
     instance_id = await running_instance(system)
     snapshot_id = await taken(system, instance_id)
