@@ -107,6 +107,9 @@ class Plan:
         return (
             *(*PYTHON, "-m", "uvicorn", "api.main:app", "--app-dir", str(ROOT), *listen),
             *("--no-access-log", "--timeout-graceful-shutdown", "2"),
+            # Longer than clients and proxies keep an idle connection (uvicorn's own 5 s are what httpx keeps it too):
+            # a request on a connection that we are just closing is lost without an answer.
+            *("--timeout-keep-alive", "75"),
         )
 
     def _api_health(self) -> str:
