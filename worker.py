@@ -222,10 +222,14 @@ async def keep_schedules(temporal: Client, settings: Settings) -> None:
 
 async def send_heartbeats(database: Database, name: str) -> None:
     """For `/health`: Temporal itself takes over a minute to miss a worker that was killed."""
+    first = True
     while True:
         try:
             async with database.begin() as session:
+                if first:
+                    await process_heartbeats.forget_dead(session)
                 await process_heartbeats.beat(session, name)
+            first = False
         except SQLAlchemyError as error:
             log.warning("no sign of life for now: %s", type(error).__name__)
         await asyncio.sleep(process_heartbeats.EVERY.total_seconds())

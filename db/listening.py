@@ -27,8 +27,20 @@ async def heard(database: Database, *channels: str) -> AsyncIterator[Notify | No
     async with await psycopg.AsyncConnection.connect(address, autocommit=True, **options) as connection:
         await connection.execute("; ".join(f"LISTEN {channel}" for channel in channels))
         yield None
-        async for notice in connection.notifies():
-            yield notice
+        while True:
+            async for notice in connection.notifies(timeout=0):
+                yield notice
+            await _readable(connection.fileno())
+
+
+async def _readable(fileno: int) -> None:
+    """Until there is something to read. psycopg itself looks ten times a second, in every process, all day."""
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(fileno, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(fileno)
 
 
 class ChangeListener:

@@ -8,20 +8,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.tables import ProcessHeartbeat
 
-EVERY = timedelta(seconds=2)
+EVERY = timedelta(seconds=3)
 MISSED_AFTER = timedelta(seconds=10)
 FORGOTTEN = timedelta(days=1)
 
 
 async def beat(session: AsyncSession, process: str) -> None:
-    """Record that `process` is alive now, and delete the rows of those dead for long."""
+    """Record that `process` is alive now."""
     now = func.clock_timestamp()
-    await session.execute(delete(ProcessHeartbeat).where(ProcessHeartbeat.at < now - FORGOTTEN))
     await session.execute(
         insert(ProcessHeartbeat)
         .values(process=process, at=now)
         .on_conflict_do_update(index_elements=[ProcessHeartbeat.process], set_={"at": now})
     )
+
+
+async def forget_dead(session: AsyncSession) -> None:
+    """Delete the rows of those dead for long."""
+    await session.execute(delete(ProcessHeartbeat).where(ProcessHeartbeat.at < func.clock_timestamp() - FORGOTTEN))
 
 
 async def is_alive(session: AsyncSession, kind: str) -> bool:

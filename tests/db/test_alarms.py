@@ -89,6 +89,7 @@ async def test_the_long_dead_are_forgotten(ledger: Ledger, kind: str) -> None:
         await session.flush()
         mine = update(ProcessHeartbeat).where(ProcessHeartbeat.process == f"{kind}-old")
         await session.execute(mine.values(at=ProcessHeartbeat.at - 2 * process_heartbeats.FORGOTTEN))
+        await process_heartbeats.forget_dead(session)
         await process_heartbeats.beat(session, f"{kind}-new")
     async with ledger.database.begin() as session:
         assert await session.get(ProcessHeartbeat, f"{kind}-old") is None
