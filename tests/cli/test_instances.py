@@ -91,6 +91,7 @@ def test_pause_wake_and_resume_until_it_is_so(dumont: Dumont, name: str) -> None
     assert [after[each] for each in same] == [before[each] for each in same]
 
 
+@pytest.mark.long
 def test_detached_it_goes_on_and_events_tell_the_rest(dumont: Dumont, name: str) -> None:
     left = dumont("pause", name, "--detach")
     assert (left.returncode, "--follow" in left.stderr) == (0, True), left.stderr
@@ -103,6 +104,7 @@ def test_detached_it_goes_on_and_events_tell_the_rest(dumont: Dumont, name: str)
     assert [line.split()[2] for line in dumont("events", name, "--last", "1").stdout.splitlines()] == ["paused"]
 
 
+@pytest.mark.long
 def test_a_new_label_is_the_name_from_then_on(dumont: Dumont, name: str) -> None:
     assert dumont("rename", name, "renamed").returncode == 0
     gone = dumont("events", name)

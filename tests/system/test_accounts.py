@@ -60,6 +60,7 @@ async def test_a_revoked_key_holds_the_release_up_until_the_accounts_new_key_is_
     await system.alive(0, seconds=30)
 
 
+@pytest.mark.long
 async def test_another_accounts_key_is_refused_while_a_machine_is_open(system: Running) -> None:
     (_, first), (_, second) = await new_account(system), await new_account(system)
     await use(system, first)

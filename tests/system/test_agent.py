@@ -118,6 +118,7 @@ async def test_without_an_address_of_ours_the_reports_are_fetched_and_judged(mac
     assert (await machine.agent())["last_seen"] is not None
 
 
+@pytest.mark.long
 async def test_whoever_sits_at_a_terminal_is_warned_once(machine: Worked) -> None:
     await machine.shell("tmux new-session -d -s here -x 250 -y 50")
     await machine.install()
@@ -130,6 +131,7 @@ async def test_whoever_sits_at_a_terminal_is_warned_once(machine: Worked) -> Non
     assert said.count("Dumont Cloud: this machine is idle and pauses at") == 1
 
 
+@pytest.mark.long
 async def test_the_token_ends_with_the_machine(machine: Worked) -> None:
     token = lease_token(machine.sealer, machine.lease_id, AGENT)
     assert await post_status(machine.system, token) == 200

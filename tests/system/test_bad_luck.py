@@ -59,6 +59,7 @@ async def test_gpus_that_others_got_during_the_rent_leave_nothing_behind(system:
     await system.alive(1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["unlisted", *only_long("listed_late", "unfound")])
 async def test_a_machine_that_is_shown_late_is_waited_for(system: Running, fault: str) -> None:
     await system.fault(RENT, fault, delay_seconds=2)

@@ -11,15 +11,9 @@ from tests.system.running import Running, until
 
 OF_JOBS = [point for point in Failpoint if point.name.startswith("JOB_")]
 OF_MACHINES = [Failpoint.RENT_MARKED, Failpoint.RENT_ANSWERED, Failpoint.RELEASE_ASKED, Failpoint.RELEASE_CONFIRMED]
-FOR_EVERY_RUN = [Failpoint.JOB_STARTED]
 ROUNDS = 4
 SCRIPT = "echo ran; sleep 0.5; echo again; mkdir -p output; date > output/when"
 ANY = {"gpu_type": "RTX", "max_price": 5.0}
-
-
-@pytest.mark.parametrize("point", FOR_EVERY_RUN)
-async def test_kill_9_at_a_point_of_a_job_costs_time_only(system: Running, point: Failpoint) -> None:
-    await killed_at(system, point)
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ import pytest
 from tests.system.running import Running, until
 
 
+@pytest.mark.long
 async def test_what_is_over_the_limit_waits_in_order_and_shows_its_place(system: Running) -> None:
     await system.api.put("/settings", json={"settings": {"max_gpus": 1}})
     jobs = [await system.job("sleep 0.5") for _ in range(4)]

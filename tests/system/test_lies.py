@@ -126,6 +126,7 @@ async def _refused(system: Running, method: str) -> bool | None:
     return next(fault["fired"] for fault in faults if fault["endpoint"].startswith(method)) > 0 or None
 
 
+@pytest.mark.long
 async def test_a_bad_key_read_as_404_is_not_taken_for_gone(system: Running) -> None:
     deployment = await system.deploy()
     await system.ready(deployment["id"])

@@ -37,6 +37,7 @@ async def test_a_machine_that_is_gone_in_the_middle_is_followed_by_another(syste
     await system.alive(1)
 
 
+@pytest.mark.long
 async def test_a_machine_that_is_lost_later_is_followed_by_another_at_the_same_address(system: Running) -> None:
     deployment = await system.ready((await system.deploy())["id"])
     assert await answers(system, deployment) == "served"

@@ -10,13 +10,7 @@ from tests.system.figures import Figures
 from tests.system.kills import killed_at
 from tests.system.running import Running
 
-FOR_EVERY_RUN = [Failpoint.RENT_MARKED]
 TIMES = int(os.environ.get("DRILL_TIMES", "11"))
-
-
-@pytest.mark.parametrize("point", FOR_EVERY_RUN)
-async def test_kill_9_at_a_point_costs_time_only(system: Running, figures: Figures, point: Failpoint) -> None:
-    await drill(system, figures, point, 1)
 
 
 @pytest.mark.long

@@ -58,6 +58,7 @@ def lost_label(system: Running, instance_id: int) -> str:
     return str(row[0])
 
 
+@pytest.mark.long
 async def test_a_machine_of_ours_whose_lease_is_closed_is_given_back(system: Running) -> None:
     deployment = await system.deploy()
     await system.ready(deployment["id"])

@@ -109,6 +109,7 @@ async def test_work_on_the_machine_keeps_it_awake(system: Running) -> None:
     await system.becomes(running["id"], "paused", 60)
 
 
+@pytest.mark.long
 async def test_a_snapshot_is_restored_in_place_and_on_a_new_instance(system: Running) -> None:
     running = await at_work(system)
     taken = (await system.api.post("/snapshots", json={"instance_id": running["id"], "label": "good"})).json()

@@ -90,6 +90,7 @@ async def test_a_worker_that_dies_in_a_restore_leaves_it_to_the_next(world: Worl
     )
 
 
+@pytest.mark.long
 async def test_a_vault_that_dies_in_a_restore_costs_time_only(world: World, the_door: Door) -> None:
     machine, snapshot_id = await snapshotted(world, BIG)
     await world.say(machine, "sha256sum /workspace/big > /tmp/sum; rm /workspace/big")
@@ -103,6 +104,7 @@ async def test_a_vault_that_dies_in_a_restore_costs_time_only(world: World, the_
     await world.say(machine, "sha256sum -c /tmp/sum")
 
 
+@pytest.mark.long
 async def test_a_machine_that_is_gone_fails_the_restore(world: World) -> None:
     patient = world.changed(snapshot_stall_seconds=3.0)
     machine, snapshot_id = await snapshotted(world, BIG)

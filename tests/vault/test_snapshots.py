@@ -80,6 +80,7 @@ async def test_a_worker_that_dies_leaves_the_copy_to_the_next(world: World) -> N
     assert await world.say(machine, f"cat /var/lib/dumont/jobs/{snapshot_id}/starts") == "."
 
 
+@pytest.mark.long
 async def test_a_copy_that_is_killed_is_started_again(world: World) -> None:
     machine = await world.machine()
     await world.say(machine, SLOW)
@@ -93,6 +94,7 @@ async def test_a_copy_that_is_killed_is_started_again(world: World) -> None:
     assert await world.say(machine, f"cat /var/lib/dumont/jobs/{snapshot_id}/starts") == ".."
 
 
+@pytest.mark.long
 async def test_the_vault_that_dies_in_the_middle_costs_time_only(world: World, the_door: Door) -> None:
     machine = await world.machine()
     await world.say(machine, SLOW)
@@ -117,6 +119,7 @@ async def test_a_vault_that_is_away_fails_the_snapshot_when_nothing_moves(world:
         await perform(nowhere.vault.take_snapshot, snapshot_id)
 
 
+@pytest.mark.long
 async def test_a_machine_that_is_gone_fails_the_snapshot(world: World) -> None:
     patient = world.changed(snapshot_stall_seconds=3.0)
     machine = await world.machine()
@@ -265,6 +268,7 @@ async def test_a_lock_left_behind_is_in_nobodys_way(world: World) -> None:
     assert (await world.row(snapshot_id)).verified
 
 
+@pytest.mark.long
 async def test_old_ones_are_forgotten_and_what_is_nobodys_stays_a_day(world: World) -> None:
     few = world.changed(snapshots_kept=2)
     machine = await world.machine()
@@ -344,6 +348,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.long
 async def test_a_vault_without_room_fails_the_snapshot_and_says_so(
     world: World, small_disk: Path, spare_ports: list[int]
 ) -> None:
