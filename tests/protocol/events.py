@@ -265,6 +265,13 @@ class WriteOn:
 
 
 @dataclass(frozen=True)
+class Work:
+    """Somebody works on the n-th machine, at its own address, which no gateway sees."""
+
+    machine: int
+
+
+@dataclass(frozen=True)
 class LoseVault:
     """The vault does not answer. Until the faults end."""
 
@@ -323,6 +330,7 @@ Event = (
     | TakeGpu
     | CutOff
     | WriteOn
+    | Work
     | LoseVault
     | Cling
     | Orphan

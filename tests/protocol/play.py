@@ -133,6 +133,8 @@ class Player:
                 machine.is_cut_off = True
             case events.WriteOn(number) if machine := self._nth(number):
                 machine.writes_on = True
+            case events.Work(number) if machine := self._nth(number):
+                machine.use(now)
             case events.HoldBack(times):
                 for each in books.alive():
                     each.holds_back_files = times

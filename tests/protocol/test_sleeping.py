@@ -1,7 +1,9 @@
 """Instances that somebody works on: asleep, woken, moved, restored, with everybody's hands in the middle of it."""
 
 import pytest
+from sqlalchemy import select
 
+from db.instances.tables import Instance
 from domain.instances.actions import InstanceAction
 from domain.instances.phases import InstanceStatus
 from tests.protocol.conftest import Stage
@@ -27,6 +29,8 @@ from tests.protocol.events import (
     Terminate,
     Touch,
     Trouble,
+    Work,
+    WriteOn,
 )
 from tests.protocol.random_schedules import PLACES_OF_SLEEPERS
 from tests.protocol.verdict import GOOD
@@ -86,6 +90,38 @@ SLEEPING: dict[str, list[Event]] = {
     "nobody of us works while it falls asleep": [*UP, PAUSE, Go(6), Outage(90), Go(60), WAKE, Go(60)],
     "no offer to wake on": [*HIBERNATED, Trouble(Request.RENT, Fault.OFFER_GONE, 6), WAKE, Go(60), WAKE, Go(60)],
 }
+
+
+UNHEARD_STOPS = Trouble(Request.STOP, Fault.BAD_GATEWAY, 40)
+WRITTEN_ON: dict[str, list[Event]] = {
+    "a program does not end": [*UP, WriteOn(0), HIBERNATE, Go(90)],
+    "a program does not end, and the stop comes late": [
+        *(*UP, WriteOn(0), Trouble(Request.STOP, Fault.LATE, 3)),
+        *(HIBERNATE, Go(150)),
+    ],
+    "somebody works on it, for the stop is not heard": [*UP, UNHEARD_STOPS, HIBERNATE, Go(30), Work(0), Go(200)],
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN_ON)
+def test_what_may_have_written_after_its_last_snapshot_keeps_its_disk(stage: Stage, name: str) -> None:
+    """A hibernation that is asked for all the same is refused with the reason, and it wakes with all its files."""
+    assert stage.play([*WRITTEN_ON[name], HIBERNATE, Go(40)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.PAUSED]
+    assert "its machine's disk is kept" in str(stage.rows(select(Instance.warnings)))
+    assert stage.play([*WRITTEN_ON[name], WAKE, Go(60)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
+    assert len(stage.world.books.machines) == 1
+
+
+def test_a_machine_whose_programs_nobody_can_end_keeps_its_disk(stage: Stage) -> None:
+    assert stage.play([*UP, HIBERNATE, Go(4), CutOff(0), Go(150)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.PAUSED]
+
+
+def test_a_stop_that_comes_late_alone_is_waited_for_and_its_files_are_saved(stage: Stage) -> None:
+    assert stage.play([*UP, Trouble(Request.STOP, Fault.LATE, 3), HIBERNATE, Go(150)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.HIBERNATED]
 
 
 @pytest.mark.parametrize("name", SLEEPING)
