@@ -15,7 +15,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.machines.power import PowerActivities, StartFailure
     from activities.machines.probing import ProbeActivities
     from activities.machines.shell import ShellActivities
-    from domain.machines.machines import BootDecision, MachineSeen, boot_decision
+    from activities.machines.witness import Suspicion, WitnessActivities
+    from domain.machines.machines import BootDecision, MachineSeen, Seen, boot_decision
     from domain.machines.phases import LeaseOutcome, LeaseState
     from domain.machines.power import PowerStep, next_power_step
     from domain.workflow_contracts import LeaseView, MachineInput
@@ -26,6 +27,7 @@ from workflows.options import BRING, CLOUD, RECORD, RELEASE, SHELL, within
 
 EVENTS_BEFORE_ROLLING_OVER = 2000
 INSTALLING, BRINGING = timedelta(minutes=5), timedelta(minutes=30)
+ASKING_WITNESSES = timedelta(minutes=2)
 LEAST_WAIT = timedelta(milliseconds=200)
 OUTCOMES = {
     Fault.OFFER_GONE: LeaseOutcome.OFFER_GONE,
@@ -149,13 +151,31 @@ class MachineWorkflow:
         await self._watch()
         if self._lease.has_agent and self._lease.state is LeaseState.RUNNING:
             self._beside = asyncio.create_task(self._equip())  # nobody waits for it
-        while (step := self._next_power_step()) is not PowerStep.LOST:
+        while (step := self._next_power_step()) is not PowerStep.LOST or not await self._is_surely_lost():
             if step is PowerStep.WAIT:
                 await self._await_change(self._decide_again_at(), "what was seen has lasted long enough by then")
                 self._continue_as_new_if_long()
-            else:
+            elif step is not PowerStep.LOST:
                 await self._carry_out(step)
         raise final(Fault.MACHINE_LOST, f"the machine was lost: {self._seen_words()}")
+
+    async def _is_surely_lost(self) -> bool:
+        """Whether no witness speaks against it. After one that does, or that cannot be heard, its count begins again."""
+        suspicion = Suspicion(lease_id=self._lease_id, is_denied=self._state.seen.state is Seen.ABSENT)
+        try:
+            witness = await workflow.execute_activity_method(
+                WitnessActivities.ask_witnesses,
+                suspicion,
+                summary="does anybody still know it",
+                **within(CLOUD, ASKING_WITNESSES),
+            )
+        except ActivityError as error:
+            witness = f"no witness could be asked: {reason_of(error)}"
+        if witness is None:
+            return self._next_power_step() is PowerStep.LOST  # it may have been seen again meanwhile
+        workflow.logger.warning("%s: %s, but %s", self._lease_id, self._seen_words(), witness)
+        self._state.seen.since = workflow.now()
+        return False
 
     def _next_power_step(self) -> PowerStep:
         return next_power_step(

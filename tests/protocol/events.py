@@ -76,16 +76,14 @@ LISTS = [Fault.EMPTY, Fault.TRUNCATED, Fault.STALE, Fault.DUPLICATED, Fault.DEPR
 FAULTS: dict[Request, list[Fault]] = {
     Request.RENT: ANY + AFTER + SALES,
     Request.LIST: ANY + LISTS,
-    Request.SHOW: ANY,
+    Request.SHOW: [*ANY, Fault.ABSENT],
     Request.DESTROY: [*ANY, *AFTER, Fault.IGNORED],
-    Request.STOP: [*ANY, *AFTER, Fault.IGNORED],
+    Request.STOP: [*ANY, *AFTER, Fault.IGNORED, Fault.LATE],
     Request.START: [*ANY, *AFTER, Fault.IGNORED],
     Request.SEARCH: ANY,
     Request.KEY: ANY,
 }
-"""Every fault that a request can meet, but those of `GAPS`."""
-GAPS = {Request.SHOW: Fault.ABSENT, Request.STOP: Fault.LATE}
-"""What is played by `test_gaps.py` only: the page denies a machine that is there; a stop comes late."""
+"""Every fault that a request can meet."""
 
 
 @dataclass(frozen=True)

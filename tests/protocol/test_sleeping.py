@@ -92,6 +92,25 @@ SLEEPING: dict[str, list[Event]] = {
 }
 
 
+DENIED = [Trouble(Request.LIST, Fault.EMPTY, 40), Trouble(Request.SHOW, Fault.ABSENT, 40)]
+KEPT: dict[str, tuple[list[Event], InstanceStatus]] = {
+    "while it runs": ([*UP, TakeSnapshot(0), Go(20), *DENIED, Go(60)], InstanceStatus.RUNNING),
+    "while it runs and nobody gets in": ([*UP, CutOff(0), *DENIED, Go(100)], InstanceStatus.RUNNING),
+    "while it falls asleep": ([*UP, PAUSE, Go(3), *DENIED, Go(100)], InstanceStatus.PAUSED),
+    "while it is paused": ([*UP, LoseVault(), PAUSE, Go(60), *DENIED, Go(100)], InstanceStatus.PAUSED),
+    "while it wakes": ([*PAUSED, *DENIED, WAKE, Go(60)], InstanceStatus.RUNNING),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_machine_that_its_cloud_denies_is_not_lost_while_a_witness_knows_it(stage: Stage, name: str) -> None:
+    """The listing and the page lie together: the machine answers us, or the cloud still takes a key for it."""
+    schedule, status = KEPT[name]
+    assert stage.play(schedule) == GOOD
+    assert stage.statuses_at_rest == [status]
+    assert len(stage.world.books.machines) == 1
+
+
 UNHEARD_STOPS = Trouble(Request.STOP, Fault.BAD_GATEWAY, 40)
 WRITTEN_ON: dict[str, list[Event]] = {
     "a program does not end": [*UP, WriteOn(0), HIBERNATE, Go(90)],
