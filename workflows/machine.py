@@ -23,12 +23,14 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows.attributes import show_phase
 from workflows.failures import fault_of, final, is_out_of_time, reason_of
+from workflows.interruptible import through_cancels
 from workflows.options import BRING, CLOUD, RECORD, RELEASE, SHELL, within
 
 EVENTS_BEFORE_ROLLING_OVER = 2000
 INSTALLING, BRINGING = timedelta(minutes=5), timedelta(minutes=30)
 ASKING_WITNESSES = timedelta(minutes=2)
 LEAST_WAIT = timedelta(milliseconds=200)
+GO_ON_AFTER = timedelta(seconds=5)
 OUTCOMES = {
     Fault.OFFER_GONE: LeaseOutcome.OFFER_GONE,
     Fault.ANSWER_LOST: LeaseOutcome.ANSWER_LOST,
@@ -70,15 +72,31 @@ class MachineWorkflow:
 
     @workflow.run
     async def run(self, input: MachineInput) -> None:
+        await through_cancels(self._live(), self.changed)
+
+    async def _live(self) -> None:
+        while (error := await self._serve()) is not None and not self._is_to_end(error):
+            workflow.logger.error("%s goes on, in spite of: %s", self._lease_id, reason_of(error))
+            await workflow.sleep(GO_ON_AFTER, summary="look again then")
+        if error is not None:
+            await self._end(error)
+        await self._release()
+
+    async def _serve(self) -> FailureError | None:
+        """From where its rows are to its end; why it is released. None: it is being released already."""
         try:
             await self._rent()
             if self._lease.state not in (LeaseState.RELEASING, LeaseState.CLOSED):
                 await self._boot()
                 await self._hold()
-        except (FailureError, asyncio.CancelledError) as error:
+        except FailureError as error:
             await self._look()
-            await self._end(error)
-        await self._release()
+            return error
+        return None
+
+    def _is_to_end(self, error: FailureError) -> bool:
+        """Once handed over, a machine goes when its row says so, or it is lost: never because a step of ours failed."""
+        return not (self._served and self._lease.wanted) or fault_of(error) is Fault.MACHINE_LOST
 
     # From nothing to a machine that works
 
@@ -160,7 +178,7 @@ class MachineWorkflow:
         raise final(Fault.MACHINE_LOST, f"the machine was lost: {self._seen_words()}")
 
     async def _is_surely_lost(self) -> bool:
-        """Whether no witness speaks against it. After one that does, or that cannot be heard, its count begins again."""
+        """Whether no witness speaks against it. After one that does, or cannot be heard, its count begins again."""
         suspicion = Suspicion(lease_id=self._lease_id, is_denied=self._state.seen.state is Seen.ABSENT)
         try:
             witness = await workflow.execute_activity_method(

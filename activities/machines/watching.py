@@ -81,7 +81,7 @@ class WatchActivities:
             await mark_seen(session, lease.id, lease.seen)
 
     async def _surely_absent(self, provider: Provider, lease: Lease, cloud_id: str) -> bool:
-        """A listing without it is a hint; its own page is asked too. Before it is given up, a witness is (witness.py)."""
+        """A listing without it is a hint, so its own page is asked; before it is given up, a witness (witness.py)."""
         try:
             await self._providers.take_turn(lease.account_id, Verb.GET)
         except NotOurTurn:

@@ -1,4 +1,4 @@
-"""Does anybody still know a machine that its cloud calls lost? A listing and a page come from one mouth (design 5.6)."""
+"""Does anybody still know a machine that its cloud calls lost? Its listing and its page may lie together."""
 
 from pydantic import BaseModel
 from temporalio import activity

@@ -9,6 +9,7 @@ from domain.instances.phases import InstanceStatus
 from tests.protocol.conftest import Stage
 from tests.protocol.events import (
     Ask,
+    Cancel,
     Create,
     CutOff,
     Destroy,
@@ -90,6 +91,23 @@ SLEEPING: dict[str, list[Event]] = {
     "nobody of us works while it falls asleep": [*UP, PAUSE, Go(6), Outage(90), Go(60), WAKE, Go(60)],
     "no offer to wake on": [*HIBERNATED, Trouble(Request.RENT, Fault.OFFER_GONE, 6), WAKE, Go(60), WAKE, Go(60)],
 }
+
+
+@pytest.mark.parametrize("flow", range(3))
+@pytest.mark.parametrize("since", [0, 2, 6])
+def test_a_cancel_click_ends_nothing(stage: Stage, flow: int, since: int) -> None:
+    """On the flow of the instance, of its machine, of the account's watch: while it runs, falls asleep, and wakes."""
+    assert stage.play([*UP, Cancel(flow), Go(60)]) == GOOD
+    assert stage.play([*UP, PAUSE, Go(since), Cancel(flow), Go(60), WAKE, Go(since), Cancel(flow), Go(60)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
+    assert len(stage.world.books.machines) == 1
+
+
+def test_a_pause_goes_on_protected_though_both_its_flows_are_cancelled(stage: Stage) -> None:
+    assert stage.play([*UP, PAUSE, Go(2), Cancel(0), Cancel(1), Go(60)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.PAUSED]
+    assert stage.rows(select(Instance.warnings)) == [[]]
+    assert stage.play([*UP, PAUSE, Go(2), Cancel(0), Cancel(1), Go(60), WAKE, Go(60)]) == GOOD
 
 
 DENIED = [Trouble(Request.LIST, Fault.EMPTY, 40), Trouble(Request.SHOW, Fault.ABSENT, 40)]
