@@ -133,10 +133,14 @@ class HoldBack:
 
 @dataclass(frozen=True)
 class Ask:
-    """The owner of the n-th instance asks something of it; what makes no sense as it is, is refused."""
+    """The owner of the n-th instance asks something of it; what makes no sense as it is, is refused.
+
+    `told` False: the api died between its commit and its word to the flow.
+    """
 
     instance: int
     action: InstanceAction
+    told: bool = True
 
 
 @dataclass(frozen=True)

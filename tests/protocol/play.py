@@ -102,8 +102,8 @@ class Player:
                 await owners.start_job(event)
             case events.CancelJob(number) if owners.jobs:
                 await owners.cancel_job(number)
-            case events.Ask(number, action) if owners.instances:
-                await owners.ask(owners.instance(number), action)
+            case events.Ask(number, action, told) if owners.instances:
+                await owners.ask(owners.instance(number), action, told=told)
             case events.TakeSnapshot(number) if owners.instances:
                 await owners.take_snapshot(owners.instance(number))
             case events.PutBack(number) if owners.instances:

@@ -73,7 +73,7 @@ orders: st.SearchStrategy[Event] = st.one_of(
 )
 wishes: st.SearchStrategy[Event] = st.one_of(
     st.builds(Ask, small, actions),
-    st.builds(Ask, small, actions),
+    st.builds(Ask, small, actions, st.booleans()),
     st.builds(Destroy, small),
     st.builds(TakeSnapshot, small),
     st.builds(PutBack, small, small, st.booleans()),

@@ -93,6 +93,13 @@ SLEEPING: dict[str, list[Event]] = {
 }
 
 
+@pytest.mark.parametrize("since", [1, 3, 4, 5, 7])
+def test_a_wish_that_no_flow_was_told_of_is_read_before_the_machine_is_told_to_stop(stage: Stage, since: int) -> None:
+    untold = Ask(0, InstanceAction.WAKE, told=False)
+    assert stage.play([*UP, PAUSE, Go(since), untold, Go(60)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
+
+
 @pytest.mark.parametrize("flow", range(3))
 @pytest.mark.parametrize("since", [0, 2, 6])
 def test_a_cancel_click_ends_nothing(stage: Stage, flow: int, since: int) -> None:
