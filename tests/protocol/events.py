@@ -160,6 +160,14 @@ class PutBack:
 
 
 @dataclass(frozen=True)
+class Persist:
+    """The owner of the n-th instance wants another path to outlive its machines."""
+
+    instance: int
+    path: str
+
+
+@dataclass(frozen=True)
 class Destroy:
     """The owner of the n-th instance wants it no longer."""
 
@@ -317,6 +325,7 @@ Event = (
     | Ask
     | TakeSnapshot
     | PutBack
+    | Persist
     | Destroy
     | HandOver
     | Outage

@@ -85,6 +85,12 @@ class Owners:
         if news and told:
             await self._world.workflows.tell_instance(instance_id)
 
+    async def persist(self, instance_id: int, path: str) -> None:
+        async with self._world.database.begin() as session:
+            instance = await session.get_one(Instance, instance_id, with_for_update=True)
+            instance.persist = [*instance.persist, path]
+        await self._world.workflows.tell_instance(instance_id)
+
     async def destroy(self, instance_id: int) -> None:
         """As `DELETE /instances` does: models on it stop."""
         async with self._world.database.begin() as session:

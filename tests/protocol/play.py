@@ -108,6 +108,8 @@ class Player:
                 await owners.take_snapshot(owners.instance(number))
             case events.PutBack(number) if owners.instances:
                 await owners.put_back(owners.instance(number), event)
+            case events.Persist(number, path) if owners.instances:
+                await owners.persist(owners.instance(number), path)
             case events.Destroy(number) if owners.instances:
                 await owners.destroy(owners.instance(number))
             case events.HandOver(number) if owners.instances:

@@ -27,6 +27,7 @@ from tests.protocol.events import (
     Lose,
     LoseVault,
     Orphan,
+    Persist,
     PutBack,
     Request,
     Restore,
@@ -77,6 +78,7 @@ wishes: st.SearchStrategy[Event] = st.one_of(
     st.builds(Destroy, small),
     st.builds(TakeSnapshot, small),
     st.builds(PutBack, small, small, st.booleans()),
+    st.builds(Persist, small, st.just("/data")),
     st.builds(CancelJob, small),
     st.builds(HandOver, small),
 )

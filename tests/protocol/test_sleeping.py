@@ -22,6 +22,7 @@ from tests.protocol.events import (
     Lose,
     LoseVault,
     Outage,
+    Persist,
     PutBack,
     Request,
     Resume,
@@ -161,6 +162,13 @@ def test_what_may_have_written_after_its_last_snapshot_keeps_its_disk(stage: Sta
 def test_a_machine_whose_programs_nobody_can_end_keeps_its_disk(stage: Stage) -> None:
     assert stage.play([*UP, HIBERNATE, Go(4), CutOff(0), Go(150)]) == GOOD
     assert stage.statuses_at_rest == [InstanceStatus.PAUSED]
+
+
+def test_what_persists_only_since_its_last_snapshot_keeps_its_disk_until_it_is_saved(stage: Stage) -> None:
+    assert stage.play([*PAUSED, Persist(0, "/data"), HIBERNATE, Go(40)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.PAUSED]
+    assert stage.play([*PAUSED, Persist(0, "/data"), WAKE, Go(30), HIBERNATE, Go(60)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.HIBERNATED]
 
 
 def test_a_stop_that_comes_late_alone_is_waited_for_and_its_files_are_saved(stage: Stage) -> None:
