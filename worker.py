@@ -38,6 +38,7 @@ from activities.machines.probing import ProbeActivities
 from activities.machines.reaping import ReapActivities
 from activities.machines.shell import ShellActivities
 from activities.machines.watching import WatchActivities
+from activities.machines.witness import WitnessActivities
 from activities.reconciling import ReconcileActivities
 from activities.snapshots.restores import RestoreActivities
 from activities.snapshots.vault import VaultActivities
@@ -87,6 +88,7 @@ def build_activities(
     workflows = WorkflowClient(temporal, settings)
     machines = MachineActivities(providers)
     probes = ProbeActivities(providers, machines)
+    witnesses = WitnessActivities(providers, machines)
     leases = LeaseActivities(database, workflows)
     market = Market(database, providers)
     instances = InstanceActivities(providers, market, workflows)
@@ -111,6 +113,7 @@ def build_activities(
         machines.rent_machine,
         machines.attach_key,
         probes.probe_machine,
+        witnesses.ask_witnesses,
         machines.release_machine,
         instance_power.request_power,
         instance_power.change_desired,

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.workflow_contracts import EndpointInput, EndpointProgress, instance_workflow_id
 
 from workflows.attributes import show_phase
+from workflows.interruptible import through_cancels
 from workflows.options import RECORD
 from workflows.serving import ServerSteps
 
@@ -32,7 +33,7 @@ RELEASE_PATIENCE = timedelta(seconds=60)
 class EndpointWorkflow:
     """Read the endpoint's rows, do the one thing that comes next, and begin again, until it is closed.
 
-    What its owner wants is in the rows: a run that is cancelled or terminated ends nothing, and another one is started.
+    What its owner wants is in the rows: a run that is terminated ends nothing, and another one is started.
     """
 
     @workflow.init
@@ -58,6 +59,9 @@ class EndpointWorkflow:
 
     @workflow.run
     async def run(self, input: EndpointInput) -> EndpointProgress:
+        return await through_cancels(self._live(input), self.changed)
+
+    async def _live(self, input: EndpointInput) -> EndpointProgress:
         steps = {
             EndpointStep.AWAIT_MACHINE: self._await_machine,
             EndpointStep.LEAVE_MACHINE: self._leave_machine,

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows.failures import reason_of
 from workflows.instance_steps import InstanceSteps
-from workflows.interruptible import Interrupted, Rows
+from workflows.interruptible import Interrupted, Rows, through_cancels
 from workflows.options import RECORD, SHELL, WATCH, within
 
 EVENTS_BEFORE_ROLLING_OVER = 2000
@@ -43,6 +43,9 @@ class InstanceWorkflow:
 
     @workflow.run
     async def run(self, input: InstanceInput) -> None:
+        await through_cancels(self._live(input), self.changed)
+
+    async def _live(self, input: InstanceInput) -> None:
         while (step := decide(await self._rows.look())) is not Step.NOTHING:
             try:
                 await self._take(step, self._rows.facts)

@@ -10,6 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.errors import Fault
     from activities.instances.instances import InstanceActivities, ReleaseRequest, StatusChange
     from activities.instances.power import (
         Caution,
@@ -30,13 +31,17 @@ with workflow.unsafe.imports_passed_through():
     from domain.workflow_contracts import InstanceInput
 
 from workflows.attributes import show_phase
-from workflows.failures import reason_of
+from workflows.failures import fault_of, reason_of
 from workflows.interruptible import Interrupted, Rows
 from workflows.options import CLOUD, COPY, RECORD, SHELL, VAULT, within
 
 ENDING_PROGRAMS = timedelta(seconds=60)
 VERIFYING = timedelta(minutes=10)
 VERIFY_AGAIN = timedelta(minutes=5)
+WRITTEN_ON = (
+    "Paused unprotected: its programs could not all be ended, so what they wrote last may be in no snapshot. Its "
+    "newest files are on its machine's disk, which is kept."
+)
 Handler = Callable[[InstanceFacts], Awaitable[None]]
 
 
@@ -145,16 +150,17 @@ class InstanceSteps:
         lease = _lease_of(facts)
         await self._record(InstanceStatus.PAUSING, "saving its files before its machine is stopped")
         snapshot_id = await self._save(tags=[PAUSE_TAG])
-        await self._end_programs(lease)
+        ended = await self._end_programs(lease)
         if snapshot_id is not None:
-            snapshot_id = await self._save(tags=[PAUSE_TAG], final=True)
+            snapshot_id = await self._save(tags=[PAUSE_TAG], final=ended)
         if snapshot_id is None:
             why = self._state.why_unsaved
             await self._caution(f"Paused unprotected: {why}. Its files are on its machine's disk and nowhere else.")
+        elif not ended:
+            await self._caution(WRITTEN_ON)
+        saved = snapshot_id if ended else None
         await self._request_power(
-            PowerRequest(
-                instance_id=self._id, lease_id=lease.id, power=Power.STOPPED, ran=True, snapshot_id=snapshot_id
-            )
+            PowerRequest(instance_id=self._id, lease_id=lease.id, power=Power.STOPPED, ran=True, snapshot_id=saved)
         )
 
     async def _save(self, *, tags: list[str], final: bool = False) -> str | None:
@@ -193,8 +199,12 @@ class InstanceSteps:
             VaultActivities.fail_snapshot, failure, summary="say why there is no snapshot", **RECORD
         )
 
-    async def _end_programs(self, lease: LeaseFacts) -> None:
-        """Best effort: a machine that does not let us in any more is stopped all the same."""
+    async def _end_programs(self, lease: LeaseFacts) -> bool:
+        """Whether none is left. A machine that keeps some, or does not let us in any more, is stopped all the same.
+
+        Raises:
+            Interrupted
+        """
         try:
             ending = workflow.start_activity_method(
                 ShellActivities.end_user_processes,
@@ -202,9 +212,12 @@ class InstanceSteps:
                 summary="end its user's programs",
                 **within(SHELL, ENDING_PROGRAMS),
             )
-            await self._rows.unless(ending, is_otherwise)
+            return (await self._rows.unless(ending, is_otherwise)).left == 0
         except ActivityError as error:
+            if fault_of(error) is Fault.NOT_WANTED:
+                raise Interrupted from error
             workflow.logger.warning("instance %s: its programs were not ended: %s", self._id, reason_of(error))
+            return False
 
     async def _power_off(self, facts: InstanceFacts) -> None:
         lease = _lease_of(facts)
@@ -244,7 +257,7 @@ class InstanceSteps:
         )
 
     async def _keep_paused(self, facts: InstanceFacts) -> None:
-        why = "Not hibernated: its files are in no verified snapshot, and its machine's disk is all there is of them."
+        why = "Not hibernated: no verified snapshot holds all its files, so its machine's disk is kept."
         await self._change_desired(facts, Desired.PAUSED, why)
 
     async def _record_hibernated(self, facts: InstanceFacts) -> None:

@@ -1,15 +1,31 @@
-"""The rows that a workflow lives by: heard of while something long is under way."""
+"""The rows that a workflow lives by: heard of while something long is under way, read again after a Cancel click."""
 
+import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 Facts = TypeVar("Facts")
 Result = TypeVar("Result")
+
+
+async def through_cancels(flow: Coroutine[Any, Any, Result], look_again: Callable[[], object]) -> Result:
+    """The flow to its end, whatever is clicked. Every flow that lives by rows runs in this.
+
+    What is wanted stands in the rows, and a Cancel click does not change them: it only has them read again. The flow
+    never hears of it, so that nothing under way is cut off, and no step takes it for a failure.
+    """
+    going = asyncio.create_task(flow)
+    while not going.done():
+        try:
+            await workflow.wait_condition(going.done)
+        except asyncio.CancelledError:
+            look_again()
+    return going.result()
 
 
 class Interrupted(Exception):

@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
 from workflows.attributes import show_phase
 from workflows.collecting import Collecting
 from workflows.failures import fault_of, reason_of
+from workflows.interruptible import through_cancels
 from workflows.options import CLOUD, COPY, FOLLOW, RECORD, SHELL, within
 
 EVENTS_BEFORE_ROLLING_OVER = 2000
@@ -49,6 +50,9 @@ class JobWorkflow:
 
     @workflow.run
     async def run(self, input: JobInput) -> None:
+        await through_cancels(self._live(input), self.changed)
+
+    async def _live(self, input: JobInput) -> None:
         steps = {
             JobStep.ADMIT: self._admit,
             JobStep.WAIT_FOR_MACHINE: self.await_news,

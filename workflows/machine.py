@@ -15,18 +15,22 @@ with workflow.unsafe.imports_passed_through():
     from activities.machines.power import PowerActivities, StartFailure
     from activities.machines.probing import ProbeActivities
     from activities.machines.shell import ShellActivities
-    from domain.machines.machines import BootDecision, MachineSeen, boot_decision
+    from activities.machines.witness import Suspicion, WitnessActivities
+    from domain.machines.machines import BootDecision, MachineSeen, Seen, boot_decision
     from domain.machines.phases import LeaseOutcome, LeaseState
     from domain.machines.power import PowerStep, next_power_step
     from domain.workflow_contracts import LeaseView, MachineInput
 
 from workflows.attributes import show_phase
 from workflows.failures import fault_of, final, is_out_of_time, reason_of
+from workflows.interruptible import through_cancels
 from workflows.options import BRING, CLOUD, RECORD, RELEASE, SHELL, within
 
 EVENTS_BEFORE_ROLLING_OVER = 2000
 INSTALLING, BRINGING = timedelta(minutes=5), timedelta(minutes=30)
+ASKING_WITNESSES = timedelta(minutes=2)
 LEAST_WAIT = timedelta(milliseconds=200)
+GO_ON_AFTER = timedelta(seconds=5)
 OUTCOMES = {
     Fault.OFFER_GONE: LeaseOutcome.OFFER_GONE,
     Fault.ANSWER_LOST: LeaseOutcome.ANSWER_LOST,
@@ -68,15 +72,31 @@ class MachineWorkflow:
 
     @workflow.run
     async def run(self, input: MachineInput) -> None:
+        await through_cancels(self._live(), self.changed)
+
+    async def _live(self) -> None:
+        while (error := await self._serve()) is not None and not self._is_to_end(error):
+            workflow.logger.error("%s goes on, in spite of: %s", self._lease_id, reason_of(error))
+            await workflow.sleep(GO_ON_AFTER, summary="look again then")
+        if error is not None:
+            await self._end(error)
+        await self._release()
+
+    async def _serve(self) -> FailureError | None:
+        """From where its rows are to its end; why it is released. None: it is being released already."""
         try:
             await self._rent()
             if self._lease.state not in (LeaseState.RELEASING, LeaseState.CLOSED):
                 await self._boot()
                 await self._hold()
-        except (FailureError, asyncio.CancelledError) as error:
+        except FailureError as error:
             await self._look()
-            await self._end(error)
-        await self._release()
+            return error
+        return None
+
+    def _is_to_end(self, error: FailureError) -> bool:
+        """Once handed over, a machine goes when its row says so, or it is lost: never because a step of ours failed."""
+        return not (self._served and self._lease.wanted) or fault_of(error) is Fault.MACHINE_LOST
 
     # From nothing to a machine that works
 
@@ -149,13 +169,31 @@ class MachineWorkflow:
         await self._watch()
         if self._lease.has_agent and self._lease.state is LeaseState.RUNNING:
             self._beside = asyncio.create_task(self._equip())  # nobody waits for it
-        while (step := self._next_power_step()) is not PowerStep.LOST:
+        while (step := self._next_power_step()) is not PowerStep.LOST or not await self._is_surely_lost():
             if step is PowerStep.WAIT:
                 await self._await_change(self._decide_again_at(), "what was seen has lasted long enough by then")
                 self._continue_as_new_if_long()
-            else:
+            elif step is not PowerStep.LOST:
                 await self._carry_out(step)
         raise final(Fault.MACHINE_LOST, f"the machine was lost: {self._seen_words()}")
+
+    async def _is_surely_lost(self) -> bool:
+        """Whether no witness speaks against it. After one that does, or cannot be heard, its count begins again."""
+        suspicion = Suspicion(lease_id=self._lease_id, is_denied=self._state.seen.state is Seen.ABSENT)
+        try:
+            witness = await workflow.execute_activity_method(
+                WitnessActivities.ask_witnesses,
+                suspicion,
+                summary="does anybody still know it",
+                **within(CLOUD, ASKING_WITNESSES),
+            )
+        except ActivityError as error:
+            witness = f"no witness could be asked: {reason_of(error)}"
+        if witness is None:
+            return self._next_power_step() is PowerStep.LOST  # it may have been seen again meanwhile
+        workflow.logger.warning("%s: %s, but %s", self._lease_id, self._seen_words(), witness)
+        self._state.seen.since = workflow.now()
+        return False
 
     def _next_power_step(self) -> PowerStep:
         return next_power_step(

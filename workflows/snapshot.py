@@ -1,7 +1,5 @@
 """A snapshot that somebody asked for: taken, verified, and the old ones forgotten. And tidying alone."""
 
-import asyncio
-
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
@@ -13,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
 
 from workflows.attributes import show_phase
 from workflows.failures import fault_of, reason_of
+from workflows.interruptible import through_cancels
 from workflows.options import COPY, RECORD, VAULT, within
 
 TIDY_PATIENCE = VAULT["start_to_close_timeout"] * 2
@@ -29,6 +28,9 @@ class SnapshotWorkflow:
 
     @workflow.run
     async def run(self, input: SnapshotInput) -> None:
+        await through_cancels(self._live(input), lambda: None)  # who wants it no longer deletes its row
+
+    async def _live(self, input: SnapshotInput) -> None:
         try:
             self._say(SnapshotStatus.CREATING, "sending its files to the vault")
             await workflow.execute_activity_method(
@@ -38,7 +40,7 @@ class SnapshotWorkflow:
             await workflow.execute_activity_method(
                 VaultActivities.verify_snapshot, self._id, summary="read it on our side, compare", **VAULT
             )
-        except (FailureError, asyncio.CancelledError) as error:
+        except FailureError as error:
             return await self._fail(error)
         self._say(SnapshotStatus.READY, "ready and verified")
         await tidy(input.instance_id)

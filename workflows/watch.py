@@ -9,6 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.machines.watching import WatchActivities
     from domain.workflow_contracts import WatchInput
 
+from workflows.interruptible import through_cancels
 from workflows.options import CLOUD
 
 EVENTS_BEFORE_ROLLING_OVER = 1000
@@ -28,6 +29,9 @@ class WatchWorkflow:
 
     @workflow.run
     async def run(self, input: WatchInput) -> None:
+        await through_cancels(self._live(input), self.changed)
+
+    async def _live(self, input: WatchInput) -> None:
         while not await self._watched_to_the_end(input.account_id):
             if workflow.info().get_current_history_length() > EVENTS_BEFORE_ROLLING_OVER:
                 workflow.continue_as_new(input)

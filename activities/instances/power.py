@@ -41,7 +41,7 @@ class PowerRequest(BaseModel):
     lease_id: str
     power: Power
     ran: bool = False
-    """It was in use until now, so nothing holds all its files but `snapshot_id`, taken right before."""
+    """It was in use until now, so nothing holds all its files but `snapshot_id`, taken after its programs had ended."""
     snapshot_id: str | None = None
 
 
@@ -170,7 +170,7 @@ class InstancePowerActivities:
             lease = await session.get_one(Lease, instance.lease_id or "", with_for_update=True)
             snapshot = await newest(session, instance)
             asleep = lease.state is LeaseState.STOPPED and lease.power is Power.STOPPED
-            safe = snapshot is not None and snapshot.verified and holds_all(snapshot, lease)
+            safe = snapshot is not None and snapshot.verified and holds_all(snapshot, lease, instance)
             if instance.desired is not Desired.HIBERNATED or not asleep or not safe:
                 return
             await leases.request_release(session, lease.id, instance_holder(instance_id))
@@ -198,7 +198,7 @@ class InstancePowerActivities:
                 instance.will_hibernate_at = None
                 return None
             lease = await session.get_one(Lease, instance.lease_id or "")
-            if not holds_all(await newest(session, instance), lease):
+            if not holds_all(await newest(session, instance), lease, instance):
                 instance.will_hibernate_at = None
                 return None
             instance.will_hibernate_at = instance.status_at + window

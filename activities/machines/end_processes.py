@@ -2,7 +2,8 @@
 
 It runs on the machine, reads /proc and nothing else, and spares what keeps the machine reachable: PID 1 and the
 children that it began with, every sshd, what lies under /root/.dumont (our agent, a snapshot that runs), and itself.
-Where PID 1 is not that of a rented machine (its cloud's mark is not in its environment) it touches nothing.
+Where PID 1 is not that of a rented machine (its cloud's mark is not in its environment) it touches nothing. It says how
+many it asked, and how many are there all the same: what does not end, or is begun again and again by something.
 """
 
 import shlex
@@ -32,9 +33,12 @@ users() { for entry in /proc/[0-9]*; do id=${entry#/proc/}; is_users "$id" && ec
 named=$(users); [ -n "$named" ] && kill -TERM $named 2>/dev/null
 waited=0
 while [ "$waited" -lt GRACE ] && [ -n "$(users)" ]; do sleep 0.2; waited=$((waited + 1)); done
-left=$(users); [ -n "$left" ] && kill -KILL $left 2>/dev/null
+left=$(users); tried=0
+while [ -n "$left" ] && [ "$tried" -lt 10 ]; do
+    kill -KILL $left 2>/dev/null; sleep 0.2; left=$(users); tried=$((tried + 1))
+done
 sync
-set -- $named; echo "$#"
+set -- $named; asked=$#; set -- $left; echo "$asked $#"
 """.replace("GRACE", str(GRACE_SECONDS * 5))
 
 

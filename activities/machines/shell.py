@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from asyncssh import SSHClientConnection
+from pydantic import BaseModel
 from temporalio import activity
 
 from activities.errors import Fault, Final, NotYet, ssh_errors
@@ -12,12 +13,22 @@ from activities.machines.machines import MachineActivities
 from activities.machines.tools import ToolMissing, put_rsync
 from clients.ssh import CommandTimedOut, run
 from clouds.provider import Cloud
+from db.instances.tables import Instance
+from db.machines.leases import holder_of
 from db.machines.tables import Lease
 from db.session import Database
+from domain.instances.phases import Desired
 from domain.machines.phases import LeaseState
 
 SSH_DEADLINE = 15.0
 PAUSE = 1.0
+
+
+class ProgramsEnded(BaseModel):
+    """How many programs were asked to end, and how many run all the same; `left` None: nobody knows."""
+
+    asked: int = 0
+    left: int | None = None
 
 
 class ShellActivities:
@@ -26,15 +37,21 @@ class ShellActivities:
         self._machines = machines
 
     @activity.defn
-    async def end_user_processes(self, lease_id: str) -> int:
-        """End what a user left running: asked first, then made to. Returns how many programs were asked.
+    async def end_user_processes(self, lease_id: str) -> ProgramsEnded:
+        """End what a user left running: asked first, then made to.
 
         Raises:
-            Final: MACHINE_LOST
+            Final: MACHINE_LOST; NOT_WANTED, its owner wants the instance running by now.
         """
+        async with self._database.begin() as session:
+            holder = holder_of(await session.get_one(Lease, lease_id)).instance_id
+            instance = None if holder is None else await session.get(Instance, holder)
+        if instance is not None and instance.desired is Desired.RUNNING:
+            raise Final(Fault.NOT_WANTED, "it shall run by now")
         async with self._on_machine(lease_id) as (connection, cloud):
             ended = await run(connection, ending(cloud.in_machine.id), timeout=GRACE_SECONDS + SSH_DEADLINE)
-        return int(ended.stdout.strip() or 0) if ended.exit_code == 0 else 0
+        said = ended.stdout.split() if ended.exit_code == 0 else []
+        return ProgramsEnded(asked=int(said[0]), left=int(said[1])) if len(said) == 2 else ProgramsEnded()
 
     @activity.defn
     async def bring_rsync(self, lease_id: str) -> str:

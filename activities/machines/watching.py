@@ -70,7 +70,7 @@ class WatchActivities:
         if machine is None and not await self._surely_absent(provider, lease, lease.cloud_id):
             return
         old = MachineSeen.model_validate(lease.seen)
-        new = MachineSeen(state=Seen.ABSENT) if machine is None else machine.seen
+        new = _denied(old) if machine is None else machine.seen
         if new.same_as(old):
             return
         new.since = datetime.now(UTC) if new.state is not old.state else old.since
@@ -81,12 +81,17 @@ class WatchActivities:
             await mark_seen(session, lease.id, lease.seen)
 
     async def _surely_absent(self, provider: Provider, lease: Lease, cloud_id: str) -> bool:
-        """A listing without it is a hint; its own page without it is the second, independent word."""
+        """A listing without it is a hint, so its own page is asked; before it is given up, a witness (witness.py)."""
         try:
             await self._providers.take_turn(lease.account_id, Verb.GET)
         except NotOurTurn:
             return False
         return await provider.get(cloud_id) is None
+
+
+def _denied(old: MachineSeen) -> MachineSeen:
+    """Where it answered last stays known: whether it still does decides whether it is lost."""
+    return old.model_copy(update={"state": Seen.ABSENT, "actual_status": None, "message": ""})
 
 
 def _unsettled(lease: Lease) -> bool:

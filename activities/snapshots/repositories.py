@@ -105,7 +105,8 @@ class Repositories:
     ) -> None:
         if spared:
             return
-        old = set(to_forget([snapshots.facts(row) for row in rows], instance.epoch, self._kept, spared))
+        known, persist = [snapshots.facts(row) for row in rows], snapshots.persisting(instance)
+        old = set(to_forget(known, instance.epoch, self._kept, spared, persist))
         async with self._database.begin() as session:
             for row in await snapshots.of_instance(session, instance.id):
                 if row.id in old:

@@ -7,11 +7,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.instances.tables import Instance
 from db.machines.leases import leases_of_instance
 from db.machines.tables import Lease
+from db.snapshots import snapshots
 from db.snapshots.snapshots import newest
 from db.snapshots.tables import Snapshot
 from domain.instances.steps import WORTHLESS, InstanceFacts, LeaseFacts, NewestSnapshot
 from domain.lifecycles import LIFECYCLES
 from domain.machines.phases import LeaseOutcome, LeaseState
+from domain.snapshots import snapshots as rules
+from domain.snapshots.snapshots import Disk
 
 _WORKED = (LeaseOutcome.WORKING, LeaseOutcome.SERVED)
 
@@ -27,7 +30,7 @@ async def instance_facts(
     return InstanceFacts(
         desired=instance.desired,
         status=instance.status,
-        lease=None if present is None else _facts(present, snapshot),
+        lease=None if present is None else _facts(present, holds_all(snapshot, present, instance)),
         attempts=_failed_lately(tried),
         attempts_allowed=attempts_allowed,
         open_leases=sum(each.state.is_open for each in tried),
@@ -42,11 +45,16 @@ async def instance_facts(
     )
 
 
-def holds_all(snapshot: Snapshot | None, lease: Lease) -> bool:
-    """Whether nothing was written on the machine since the snapshot was taken."""
-    if snapshot is None or snapshot.taken_at is None or snapshot.lease_id != lease.id:
-        return False
-    return lease.state is LeaseState.STOPPED and lease.ran_until is not None and snapshot.taken_at >= lease.ran_until
+def holds_all(snapshot: Snapshot | None, lease: Lease, instance: Instance) -> bool:
+    """Whether the snapshot has all that must outlive the lease's machine: the one predicate, asked of the rows."""
+    disk = Disk(
+        lease_id=lease.id,
+        is_stopped=lease.state is LeaseState.STOPPED,
+        ran_until=lease.ran_until,
+        stopped_at=lease.stopped_at,
+    )
+    persist = snapshots.persisting(instance)
+    return snapshot is not None and rules.holds_all(snapshots.facts(snapshot), persist, disk)
 
 
 def _failed_lately(tried: Sequence[Lease]) -> int:
@@ -58,7 +66,7 @@ def _failed_lately(tried: Sequence[Lease]) -> int:
     return failed
 
 
-def _facts(lease: Lease, snapshot: Snapshot | None) -> LeaseFacts:
+def _facts(lease: Lease, is_saved: bool) -> LeaseFacts:
     return LeaseFacts(
         id=lease.id,
         state=lease.state,
@@ -69,5 +77,5 @@ def _facts(lease: Lease, snapshot: Snapshot | None) -> LeaseFacts:
         price_usd_per_hour=float(lease.price_usd_per_hour),
         power=lease.power,
         start_refused=lease.start_refused,
-        is_saved=holds_all(snapshot, lease),
+        is_saved=is_saved,
     )

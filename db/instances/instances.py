@@ -97,9 +97,8 @@ async def reserve_machine(
         provider_key_id=instance.provider_key_id,
         spec=InstanceSpec.model_validate(instance.spec).machine(has_agent=lifecycle.has_agent),
         keeps_files=lifecycle.keeps_files,
-        present_lease_id=instance.lease_id,
     )
     lease = await reserve(session, request, offers, keys, limits)
     instance.lease_id = lease.id
-    await session.flush()  # a refresh of the row would forget it, and another machine would be rented
+    await session.flush()  # a refresh of the row would forget it
     return lease

@@ -27,6 +27,13 @@ TRIED_LATELY = timedelta(hours=3)
 """An instance does not take an offer again that failed it, for as long as one search for a machine may last."""
 
 OPEN = Lease.state != LeaseState.CLOSED
+GOOD = and_(
+    Lease.wanted,
+    Lease.state.not_in([LeaseState.RELEASING, LeaseState.CLOSED]),
+    Lease.start_refused.is_(None),
+)
+"""A holder has one of these at most. A machine that cannot be started again is still held, for its files, but it is no
+reason not to take another."""
 
 
 async def installation_id(session: AsyncSession) -> str:
@@ -57,10 +64,7 @@ class LeaseKeys(NamedTuple):
 
 
 class LeaseRequest(NamedTuple):
-    """Who needs a machine, on which account, and what it shall be.
-
-    `keeps_files`: its disk holds a user's work. `present_lease_id`: what the holder has now; kept while it is good.
-    """
+    """Who needs a machine, on which account, and what it shall be. `keeps_files`: its disk holds a user's work."""
 
     holder: Holder
     user_id: int
@@ -68,7 +72,6 @@ class LeaseRequest(NamedTuple):
     provider_key_id: int
     spec: MachineSpec
     keeps_files: bool = False
-    present_lease_id: str | None = None
 
 
 async def reserve(
@@ -76,15 +79,14 @@ async def reserve(
 ) -> Lease:
     """Write the lease for the best free offer, or for none. One at a time per account, so no offer is taken twice.
 
-    A holder whose lease is still good keeps it: a repeated call never makes a second one beside it. The caller holds
-    the holder's row. `offers`: best first.
+    A holder whose lease is still good keeps it: a repeated call never makes a second one beside it, whatever the
+    holder's own row says it has. The caller holds that row. `offers`: best first.
 
     Raises:
         SpendingCapReached, GpuLimitReached: the user's limits would be passed.
         NoOfferFree: every offer is reserved by another flow, was tried for this holder, or its host failed lately.
     """
-    present = None if request.present_lease_id is None else await session.get(Lease, request.present_lease_id)
-    if present is not None and _is_good(present):
+    if (present := await session.scalar(select(Lease).where(of_holder(request.holder), GOOD))) is not None:
         return present
     await session.execute(select(Account.id).where(Account.id == request.account_id).with_for_update())
     shunned_offers, shunned_hosts = await _shunned(session, request.account_id, request.holder)
@@ -96,12 +98,6 @@ async def reserve(
     session.add(lease)
     await session.flush()
     return lease
-
-
-def _is_good(lease: Lease) -> bool:
-    """One whose machine cannot be started again is still held, for its files, but no reason not to take another."""
-    over = not lease.wanted or lease.state in (LeaseState.RELEASING, LeaseState.CLOSED)
-    return not over and lease.start_refused is None
 
 
 async def _shunned(session: AsyncSession, account_id: int, holder: Holder) -> tuple[set[str], set[str]]:

@@ -21,12 +21,20 @@ def facts(row: Snapshot) -> SnapshotFacts:
     return SnapshotFacts(
         id=row.id,
         epoch=row.epoch,
+        lease_id=row.lease_id,
+        paths=row.paths,
         status=row.status,
         verified=row.verified,
         final=row.final,
         label=row.label,
         taken_at=row.taken_at,
+        ended_at=row.ended_at,
     )
+
+
+def persisting(instance: Instance) -> list[str]:
+    """The paths that must outlive its machine, as of today."""
+    return list(instance.persist or DEFAULT_PERSIST)
 
 
 async def of_instance(session: AsyncSession, instance_id: int) -> Sequence[Snapshot]:
@@ -36,9 +44,9 @@ async def of_instance(session: AsyncSession, instance_id: int) -> Sequence[Snaps
 
 
 async def newest(session: AsyncSession, instance: Instance) -> Snapshot | None:
-    """The newest state of the instance's files: the last ready one of its epoch."""
+    """The newest state of the instance's files: the last ready one of its epoch, if possible of all that persists."""
     rows = {row.id: row for row in await of_instance(session, instance.id)}
-    found = rules.newest([facts(row) for row in rows.values()], instance.epoch)
+    found = rules.newest([facts(row) for row in rows.values()], instance.epoch, persisting(instance))
     return None if found is None else rows[found.id]
 
 
@@ -71,7 +79,7 @@ async def begin(
         lease_id=lease_id,
         epoch=instance.epoch,
         label=label,
-        paths=list(paths or instance.persist or DEFAULT_PERSIST),
+        paths=list(paths) or persisting(instance),
         tags=list(tags),
         final=final,
     )
@@ -157,7 +165,7 @@ async def delete(session: AsyncSession, row: Snapshot, instance: Instance, *, fo
     """
     if instance.status in (InstanceStatus.HIBERNATED, InstanceStatus.HIBERNATING) and not force:
         alive = [facts(each) for each in await of_instance(session, instance.id)]
-        if rules.is_last(row.id, alive, instance.epoch):
+        if rules.is_last(row.id, alive, instance.epoch, persisting(instance)):
             raise SnapshotInUse
     if row.status is SnapshotStatus.CREATING:
         row.status, row.message, row.ended_at = SnapshotStatus.FAILED, "cancelled by its owner", func.clock_timestamp()

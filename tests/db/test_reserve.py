@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from db.instances.tables import Instance
 from db.machines.tables import Lease
 from db.usage.costs import committed_usd
 from db.usage.spending import Limits
@@ -32,6 +33,24 @@ async def test_two_attempts_for_one_instance_reserve_once(ledger: Ledger) -> Non
     found = await at_once([ledger.reserve(offers, instance_id) for _ in range(5)])
     assert len({each.id for each in found if isinstance(each, Lease)}) == 1
     assert (await ledger.reserve(offers, instance_id)).offer_id == "0"
+
+
+async def test_an_instance_whose_row_forgot_its_lease_gets_that_one_and_no_second(ledger: Ledger) -> None:
+    offers, instance_id = [offer(1), offer(2)], await ledger.instance()
+    lease = await ledger.reserve(offers, instance_id)
+    async with ledger.database.begin() as session:
+        (await session.get_one(Instance, instance_id)).lease_id = None
+    assert (await ledger.reserve(offers, instance_id)).id == lease.id
+    async with ledger.database.begin() as session:
+        assert (await session.get_one(Instance, instance_id)).lease_id == lease.id
+
+
+async def test_a_machine_that_does_not_start_again_is_no_reason_not_to_take_another(ledger: Ledger) -> None:
+    offers, instance_id = [offer(1), offer(2)], await ledger.instance()
+    lease = await ledger.reserve(offers, instance_id)
+    async with ledger.database.begin() as session:
+        (await session.get_one(Lease, lease.id)).start_refused = "its GPU is gone"
+    assert (await ledger.reserve(offers, instance_id)).offer_id == "2"
 
 
 async def test_what_was_tried_for_this_instance_is_passed_over_and_free_for_others(ledger: Ledger) -> None:

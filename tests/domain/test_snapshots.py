@@ -2,11 +2,22 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.snapshots.phases import SnapshotStatus
-from domain.snapshots.snapshots import SnapshotFacts, is_last, newest, prune_is_due, to_forget
+from domain.snapshots.snapshots import (
+    STOP_LANDS_WITHIN,
+    Disk,
+    SnapshotFacts,
+    covers,
+    holds_all,
+    is_last,
+    newest,
+    prune_is_due,
+    to_forget,
+)
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -27,6 +38,58 @@ def test_the_newest_state_is_the_last_ready_one_of_the_epoch() -> None:
     assert newest(rows, 1) == rows[1]
     assert newest(rows, 2) is None
     assert newest([], 1) is None
+
+
+def test_one_of_all_that_persists_goes_before_a_later_one_of_less() -> None:
+    whole, part = snapshot(1, paths=["/"]), snapshot(2, paths=["/workspace/a"])
+    assert newest([whole, part], 1, ["/workspace"]) == whole
+    assert newest([part], 1, ["/workspace"]) == part
+    assert to_forget([whole, part], 1, 0, frozenset(), ["/workspace"]) == ["snap_2"]
+    assert is_last("snap_1", [whole, part], 1, ["/workspace"])
+
+
+@pytest.mark.parametrize(
+    ("paths", "persist", "all_of_it"),
+    [
+        (["/workspace", "/root"], ["/root", "/workspace"], True),
+        (["/"], ["/workspace"], True),
+        (["/workspace"], ["/workspace/a"], True),
+        (["/workspace/a"], ["/workspace"], False),
+        (["/work"], ["/workspace"], False),
+        ([], ["/workspace"], False),
+    ],
+)
+def test_what_it_covers(paths: list[str], persist: list[str], all_of_it: bool) -> None:
+    assert covers(paths, persist) is all_of_it
+
+
+SAVED = snapshot(0, lease_id="lease_1", paths=["/workspace"], ended_at=NOON + timedelta(minutes=1))
+DISK = Disk(lease_id="lease_1", is_stopped=True, ran_until=NOON, stopped_at=NOON + timedelta(minutes=1, seconds=9))
+LATE = NOON + timedelta(minutes=1, seconds=1) + STOP_LANDS_WITHIN
+
+
+def test_what_holds_all_is_final_and_whole_and_of_the_machine_as_it_was_stopped() -> None:
+    assert holds_all(SAVED, ["/workspace"], DISK)
+
+
+@pytest.mark.parametrize(
+    ("of_snapshot", "of_disk"),
+    [
+        ({"final": False}, {}),
+        ({"paths": ["/workspace/a"]}, {}),
+        ({"lease_id": "lease_0"}, {}),
+        ({"status": SnapshotStatus.FAILED}, {}),
+        ({"ended_at": None}, {}),
+        ({}, {"is_stopped": False}),
+        ({}, {"ran_until": NOON + timedelta(seconds=1)}),
+        ({}, {"ran_until": None}),
+        ({}, {"stopped_at": None}),
+        ({}, {"stopped_at": LATE}),
+    ],
+)
+def test_less_than_that_holds_not_all(of_snapshot: dict[str, object], of_disk: dict[str, object]) -> None:
+    saved, disk = SAVED.model_copy(update=of_snapshot), DISK.model_copy(update=of_disk)
+    assert not holds_all(saved, ["/workspace"], disk)
 
 
 def test_the_oldest_unlabelled_ones_are_forgotten() -> None:

@@ -38,6 +38,9 @@ class Books:
         self.sold: Counter[str] = Counter()
         """How often something was sold under each label."""
         self.judge: Judge
+        self.sold_twice: list[str] = []
+        self.judge_of_sales: Callable[[str], Awaitable[str | None]]
+        """Why nothing may be sold under this label now; None when it may."""
 
     def alive(self, account: int | None = None) -> list[Machine]:
         return [each for each in self.machines if not each.is_gone and account in (None, each.account)]
@@ -57,6 +60,11 @@ class Books:
         """A machine that is there from when it is put into the books."""
         number = 1000 + len(self.machines) + len(self.late)
         return Machine(number, account, offer, label, self._clock.at)
+
+    async def note_sale(self, label: str) -> None:
+        """Something is about to be sold, whatever comes of it later."""
+        if (why := await self.judge_of_sales(label)) is not None:
+            self.sold_twice.append(f"{label} was rented: {why}")
 
     async def carry_out_late_ones(self) -> None:
         for late in [each for each in self.late if each.at <= self._clock.at]:

@@ -76,6 +76,7 @@ class Cloud:
         self, request: Request, account: int, number: str, http: httpx.Request, fault: Fault | None
     ) -> Answer:
         if request is Request.RENT:
+            await self._books.note_sale(json.loads(http.content)["label"])
             return self._rent(account, int(number), json.loads(http.content), fault)
         if request is Request.LIST:
             return self._list(account, json.loads(http.url.params["select_filters"]), fault)

@@ -76,16 +76,14 @@ LISTS = [Fault.EMPTY, Fault.TRUNCATED, Fault.STALE, Fault.DUPLICATED, Fault.DEPR
 FAULTS: dict[Request, list[Fault]] = {
     Request.RENT: ANY + AFTER + SALES,
     Request.LIST: ANY + LISTS,
-    Request.SHOW: ANY,
+    Request.SHOW: [*ANY, Fault.ABSENT],
     Request.DESTROY: [*ANY, *AFTER, Fault.IGNORED],
-    Request.STOP: [*ANY, *AFTER, Fault.IGNORED],
+    Request.STOP: [*ANY, *AFTER, Fault.IGNORED, Fault.LATE],
     Request.START: [*ANY, *AFTER, Fault.IGNORED],
     Request.SEARCH: ANY,
     Request.KEY: ANY,
 }
-"""Every fault that a request can meet, but those of `GAPS`."""
-GAPS = {Request.SHOW: Fault.ABSENT, Request.STOP: Fault.LATE}
-"""What is played by `test_gaps.py` only: the page denies a machine that is there; a stop comes late."""
+"""Every fault that a request can meet."""
 
 
 @dataclass(frozen=True)
@@ -135,10 +133,14 @@ class HoldBack:
 
 @dataclass(frozen=True)
 class Ask:
-    """The owner of the n-th instance asks something of it; what makes no sense as it is, is refused."""
+    """The owner of the n-th instance asks something of it; what makes no sense as it is, is refused.
+
+    `told` False: the api died between its commit and its word to the flow.
+    """
 
     instance: int
     action: InstanceAction
+    told: bool = True
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,14 @@ class PutBack:
     instance: int
     snapshot: int
     anew: bool = False
+
+
+@dataclass(frozen=True)
+class Persist:
+    """The owner of the n-th instance wants another path to outlive its machines."""
+
+    instance: int
+    path: str
 
 
 @dataclass(frozen=True)
@@ -265,6 +275,13 @@ class WriteOn:
 
 
 @dataclass(frozen=True)
+class Work:
+    """Somebody works on the n-th machine, at its own address, which no gateway sees."""
+
+    machine: int
+
+
+@dataclass(frozen=True)
 class LoseVault:
     """The vault does not answer. Until the faults end."""
 
@@ -308,6 +325,7 @@ Event = (
     | Ask
     | TakeSnapshot
     | PutBack
+    | Persist
     | Destroy
     | HandOver
     | Outage
@@ -323,6 +341,7 @@ Event = (
     | TakeGpu
     | CutOff
     | WriteOn
+    | Work
     | LoseVault
     | Cling
     | Orphan

@@ -1,7 +1,8 @@
 """What no schedule may break, as one predicate over what is done to machines and what instances wake up with.
 
-No machine is destroyed or stopped while its holder wants it, and no machine that has an instance's files as they are
-now goes before the vault has files as new as these; what is woken has files as new as those that a pause kept.
+No holder rents twice. No machine is destroyed or stopped while its holder wants it, and no machine that has an
+instance's files as they are now goes before the vault has files as new as these; what is woken has files as new as
+those that a pause kept.
 """
 
 import re
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.instances.instances import StatusChange
+from activities.instances.power import PowerRequest
 from db.instances.tables import Instance
 from db.machines import leases
 from db.machines.tables import Lease
@@ -64,6 +66,32 @@ class Invariant:
         request_release = lease.outcome in (LeaseOutcome.SERVED, LeaseOutcome.CANCELLED)
         is_wanted = holder.lease_id == lease.id and holder.desired is Desired.RUNNING
         return "its holder wants it" if request_release and is_wanted else None
+
+    async def why_twice(self, label: str) -> str | None:
+        """Why nothing may be rented for this label's lease now: its holder has a good one already."""
+        async with self._database.begin() as session:
+            lease = await session.scalar(leases.open_leases().where(Lease.label == label))
+            if lease is None or not lease.wanted:
+                return None
+            mine = leases.of_holder(leases.holder_of(lease)), leases.GOOD, Lease.id != lease.id
+            others = (await session.scalars(select(Lease.id).where(*mine))).all()
+        return f"its holder has {', '.join(others)} too" if others else None
+
+    async def judge_power(self, request: PowerRequest) -> None:
+        """Right after it was written what a machine shall be: none is told to stop that its owner wants to run."""
+        async with self._database.begin() as session:
+            holder = await session.get_one(Instance, request.instance_id)
+            lease = await session.get_one(Lease, request.lease_id)
+        if request.power is Power.STOPPED is lease.power and holder.desired is Desired.RUNNING:
+            self._books.wrongs.append(f"{lease.id} was told to stop: instance {holder.id} is wanted running")
+
+    async def judge_ended_programs(self, lease_id: str) -> None:
+        """Right after a machine's programs were ended: not those of an instance that its owner wants to run."""
+        async with self._database.begin() as session:
+            lease = await session.get_one(Lease, lease_id)
+            holder = await session.get_one(Instance, int(lease.holder_id))
+        if holder.desired is Desired.RUNNING:
+            self._books.wrongs.append(f"the programs of instance {holder.id} were ended: it is wanted running")
 
     async def _unsaved(self, session: AsyncSession, holder: Instance, lease: Lease, machine: Machine) -> str | None:
         over = holder.desired is Desired.DESTROYED or holder.status.is_over

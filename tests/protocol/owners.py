@@ -75,15 +75,21 @@ class Owners:
             await cancel_job(session, job)
         await self._world.workflows.changed(job_workflow_id(job_id), "its owner cancelled it")
 
-    async def ask(self, instance_id: int, action: InstanceAction) -> None:
+    async def ask(self, instance_id: int, action: InstanceAction, *, told: bool) -> None:
         try:
             async with self._world.database.begin() as session:
                 instance = await session.get_one(Instance, instance_id, with_for_update=True)
                 news = await request_action(session, instance, action, by=OWNER)
         except Refusal:
             return
-        if news:
+        if news and told:
             await self._world.workflows.tell_instance(instance_id)
+
+    async def persist(self, instance_id: int, path: str) -> None:
+        async with self._world.database.begin() as session:
+            instance = await session.get_one(Instance, instance_id, with_for_update=True)
+            instance.persist = [*instance.persist, path]
+        await self._world.workflows.tell_instance(instance_id)
 
     async def destroy(self, instance_id: int) -> None:
         """As `DELETE /instances` does: models on it stop."""

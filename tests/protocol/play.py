@@ -102,12 +102,14 @@ class Player:
                 await owners.start_job(event)
             case events.CancelJob(number) if owners.jobs:
                 await owners.cancel_job(number)
-            case events.Ask(number, action) if owners.instances:
-                await owners.ask(owners.instance(number), action)
+            case events.Ask(number, action, told) if owners.instances:
+                await owners.ask(owners.instance(number), action, told=told)
             case events.TakeSnapshot(number) if owners.instances:
                 await owners.take_snapshot(owners.instance(number))
             case events.PutBack(number) if owners.instances:
                 await owners.put_back(owners.instance(number), event)
+            case events.Persist(number, path) if owners.instances:
+                await owners.persist(owners.instance(number), path)
             case events.Destroy(number) if owners.instances:
                 await owners.destroy(owners.instance(number))
             case events.HandOver(number) if owners.instances:
@@ -133,6 +135,8 @@ class Player:
                 machine.is_cut_off = True
             case events.WriteOn(number) if machine := self._nth(number):
                 machine.writes_on = True
+            case events.Work(number) if machine := self._nth(number):
+                machine.use(now)
             case events.HoldBack(times):
                 for each in books.alive():
                     each.holds_back_files = times

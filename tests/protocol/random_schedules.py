@@ -9,6 +9,7 @@ from tests.protocol.events import (
     FAULTS,
     Ask,
     Backup,
+    Cancel,
     CancelJob,
     Cling,
     Create,
@@ -26,6 +27,7 @@ from tests.protocol.events import (
     Lose,
     LoseVault,
     Orphan,
+    Persist,
     PutBack,
     Request,
     Restore,
@@ -72,10 +74,11 @@ orders: st.SearchStrategy[Event] = st.one_of(
 )
 wishes: st.SearchStrategy[Event] = st.one_of(
     st.builds(Ask, small, actions),
-    st.builds(Ask, small, actions),
+    st.builds(Ask, small, actions, st.booleans()),
     st.builds(Destroy, small),
     st.builds(TakeSnapshot, small),
     st.builds(PutBack, small, small, st.booleans()),
+    st.builds(Persist, small, st.just("/data")),
     st.builds(CancelJob, small),
     st.builds(HandOver, small),
 )
@@ -85,6 +88,7 @@ disturbances: st.SearchStrategy[Event] = st.one_of(
     st.builds(Kill, st.sampled_from(PLACES)),
     st.builds(Resume, small),
     st.builds(Terminate, st.integers(0, 9)),
+    st.builds(Cancel, st.integers(0, 9)),
     st.just(KillWorkers()),
     st.builds(Lose, small),
     st.builds(Touch, small, st.booleans()),

@@ -13,7 +13,7 @@ from unittest.mock import patch
 from activities.endpoints import model_server
 from activities.jobs import artifacts
 from activities.jobs import shell as job_shell
-from activities.machines import agents, end_processes, probing, renting, shell, tools, watching
+from activities.machines import agents, end_processes, probing, renting, shell, tools, watching, witness
 from activities.snapshots import repositories, transfer_progress, transfers, vault
 from clients.ssh_pool import SshPool
 from clouds import connections, offers
@@ -30,6 +30,7 @@ from tests.protocol.vault import Vault
 
 ON_MACHINES: dict[ModuleType, list[str]] = {
     probing: ["connect", "run", "host_key_of"],
+    witness: ["connect"],
     agents: ["run"],
     shell: ["run"],
     tools: ["run"],

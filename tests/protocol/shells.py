@@ -72,7 +72,7 @@ class Shells:
         login.check()
         if command == self._ending_programs:
             login.machine.end_programs(self._clock.at)
-            return Completed(0, "1", "")
+            return Completed(0, f"1 {login.machine.writes_on:d}", "")
         if command.endswith("/serve start"):
             login.machine.serves_since = login.machine.serves_since or self._clock.at
         if command.endswith("/serve restart"):

@@ -7,6 +7,7 @@ from db.jobs.tables import Job, JobArtifact
 from domain.jobs.phases import JobStatus
 from tests.protocol.conftest import Stage
 from tests.protocol.events import (
+    Cancel,
     CancelJob,
     CutOff,
     Destroy,
@@ -62,6 +63,15 @@ JOBS: dict[str, list[Event]] = {
 def test_a_job(stage: Stage, name: str) -> None:
     assert stage.play(JOBS[name]) == GOOD
     assert set(stage.world.shells.starts.values()) <= {1}
+
+
+@pytest.mark.parametrize("since", [2, 8, 20])
+def test_a_cancel_click_on_any_of_its_flows_ends_nothing(stage: Stage, since: int) -> None:
+    clicks: list[Event] = [Cancel(flow) for flow in range(4)]
+    assert stage.play([StartJob(0, 20), Go(since), *clicks, Go(60)]) == GOOD
+    assert stage.rows(select(Job.status)) == [JobStatus.COMPLETED]
+    assert set(stage.world.shells.starts.values()) == {1}
+    assert len(stage.world.books.machines) == 1
 
 
 @pytest.mark.parametrize("name", ["it runs to its end", "its files wait, and are fetched"])

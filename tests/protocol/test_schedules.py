@@ -9,6 +9,7 @@ from tests.protocol.conftest import Stage
 from tests.protocol.events import (
     FAULTS,
     Backup,
+    Cancel,
     Cling,
     CutOff,
     Deploy,
@@ -124,6 +125,13 @@ def test_a_word_for_some_does_not_count_for_those_that_came_later(stage: Stage) 
 
 def test_machines_that_are_lost_and_flows_that_are_terminated(stage: Stage) -> None:
     assert stage.play([Deploy(0), Deploy(1), Go(20), Lose(0), *[Terminate(n) for n in range(6)], Go(60)]) == GOOD
+
+
+@pytest.mark.parametrize("since", [0, 2, 6, 20])
+def test_a_cancel_click_on_any_flow_of_a_model_ends_nothing(stage: Stage, since: int) -> None:
+    clicks: list[Event] = [Cancel(flow) for flow in range(4)]
+    assert stage.play([Deploy(0), Go(since), *clicks, Go(60)]) == GOOD
+    assert len(stage.world.books.machines) == 1
 
 
 @pytest.mark.parametrize("order", [Hang, Kill])

@@ -1,12 +1,15 @@
 """Instances that somebody works on: asleep, woken, moved, restored, with everybody's hands in the middle of it."""
 
 import pytest
+from sqlalchemy import select
 
+from db.instances.tables import Instance
 from domain.instances.actions import InstanceAction
 from domain.instances.phases import InstanceStatus
 from tests.protocol.conftest import Stage
 from tests.protocol.events import (
     Ask,
+    Cancel,
     Create,
     CutOff,
     Destroy,
@@ -19,6 +22,7 @@ from tests.protocol.events import (
     Lose,
     LoseVault,
     Outage,
+    Persist,
     PutBack,
     Request,
     Resume,
@@ -27,6 +31,8 @@ from tests.protocol.events import (
     Terminate,
     Touch,
     Trouble,
+    Work,
+    WriteOn,
 )
 from tests.protocol.random_schedules import PLACES_OF_SLEEPERS
 from tests.protocol.verdict import GOOD
@@ -86,6 +92,88 @@ SLEEPING: dict[str, list[Event]] = {
     "nobody of us works while it falls asleep": [*UP, PAUSE, Go(6), Outage(90), Go(60), WAKE, Go(60)],
     "no offer to wake on": [*HIBERNATED, Trouble(Request.RENT, Fault.OFFER_GONE, 6), WAKE, Go(60), WAKE, Go(60)],
 }
+
+
+@pytest.mark.parametrize("since", [1, 3, 4, 5, 7])
+def test_a_wish_that_no_flow_was_told_of_is_read_before_the_machine_is_told_to_stop(stage: Stage, since: int) -> None:
+    untold = Ask(0, InstanceAction.WAKE, told=False)
+    assert stage.play([*UP, PAUSE, Go(since), untold, Go(60)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
+
+
+@pytest.mark.parametrize("flow", range(3))
+@pytest.mark.parametrize("since", [0, 2, 6])
+def test_a_cancel_click_ends_nothing(stage: Stage, flow: int, since: int) -> None:
+    """On the flow of the instance, of its machine, of the account's watch: while it runs, falls asleep, and wakes."""
+    assert stage.play([*UP, Cancel(flow), Go(60)]) == GOOD
+    assert stage.play([*UP, PAUSE, Go(since), Cancel(flow), Go(60), WAKE, Go(since), Cancel(flow), Go(60)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
+    assert len(stage.world.books.machines) == 1
+
+
+def test_a_pause_goes_on_protected_though_both_its_flows_are_cancelled(stage: Stage) -> None:
+    assert stage.play([*UP, PAUSE, Go(2), Cancel(0), Cancel(1), Go(60)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.PAUSED]
+    assert stage.rows(select(Instance.warnings)) == [[]]
+    assert stage.play([*UP, PAUSE, Go(2), Cancel(0), Cancel(1), Go(60), WAKE, Go(60)]) == GOOD
+
+
+DENIED = [Trouble(Request.LIST, Fault.EMPTY, 40), Trouble(Request.SHOW, Fault.ABSENT, 40)]
+KEPT: dict[str, tuple[list[Event], InstanceStatus]] = {
+    "while it runs": ([*UP, TakeSnapshot(0), Go(20), *DENIED, Go(60)], InstanceStatus.RUNNING),
+    "while it runs and nobody gets in": ([*UP, CutOff(0), *DENIED, Go(100)], InstanceStatus.RUNNING),
+    "while it falls asleep": ([*UP, PAUSE, Go(3), *DENIED, Go(100)], InstanceStatus.PAUSED),
+    "while it is paused": ([*UP, LoseVault(), PAUSE, Go(60), *DENIED, Go(100)], InstanceStatus.PAUSED),
+    "while it wakes": ([*PAUSED, *DENIED, WAKE, Go(60)], InstanceStatus.RUNNING),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_machine_that_its_cloud_denies_is_not_lost_while_a_witness_knows_it(stage: Stage, name: str) -> None:
+    """The listing and the page lie together: the machine answers us, or the cloud still takes a key for it."""
+    schedule, status = KEPT[name]
+    assert stage.play(schedule) == GOOD
+    assert stage.statuses_at_rest == [status]
+    assert len(stage.world.books.machines) == 1
+
+
+UNHEARD_STOPS = Trouble(Request.STOP, Fault.BAD_GATEWAY, 40)
+WRITTEN_ON: dict[str, list[Event]] = {
+    "a program does not end": [*UP, WriteOn(0), HIBERNATE, Go(90)],
+    "a program does not end, and the stop comes late": [
+        *(*UP, WriteOn(0), Trouble(Request.STOP, Fault.LATE, 3)),
+        *(HIBERNATE, Go(150)),
+    ],
+    "somebody works on it, for the stop is not heard": [*UP, UNHEARD_STOPS, HIBERNATE, Go(30), Work(0), Go(200)],
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN_ON)
+def test_what_may_have_written_after_its_last_snapshot_keeps_its_disk(stage: Stage, name: str) -> None:
+    """A hibernation that is asked for all the same is refused with the reason, and it wakes with all its files."""
+    assert stage.play([*WRITTEN_ON[name], HIBERNATE, Go(40)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.PAUSED]
+    assert "its machine's disk is kept" in str(stage.rows(select(Instance.warnings)))
+    assert stage.play([*WRITTEN_ON[name], WAKE, Go(60)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
+    assert len(stage.world.books.machines) == 1
+
+
+def test_a_machine_whose_programs_nobody_can_end_keeps_its_disk(stage: Stage) -> None:
+    assert stage.play([*UP, HIBERNATE, Go(4), CutOff(0), Go(150)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.PAUSED]
+
+
+def test_what_persists_only_since_its_last_snapshot_keeps_its_disk_until_it_is_saved(stage: Stage) -> None:
+    assert stage.play([*PAUSED, Persist(0, "/data"), HIBERNATE, Go(40)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.PAUSED]
+    assert stage.play([*PAUSED, Persist(0, "/data"), WAKE, Go(30), HIBERNATE, Go(60)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.HIBERNATED]
+
+
+def test_a_stop_that_comes_late_alone_is_waited_for_and_its_files_are_saved(stage: Stage) -> None:
+    assert stage.play([*UP, Trouble(Request.STOP, Fault.LATE, 3), HIBERNATE, Go(150)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.HIBERNATED]
 
 
 @pytest.mark.parametrize("name", SLEEPING)

@@ -38,7 +38,7 @@ class Verdict:
     def __add__(self, other: "Verdict") -> "Verdict":
         return Verdict(
             leaks=self.leaks + other.leaks,
-            double_rents=self.double_rents + other.double_rents,
+            double_rents=list(dict.fromkeys(self.double_rents + other.double_rents)),
             wrong_kills=other.wrong_kills,  # these three are counted on
             lost_files=other.lost_files,
             stuck=self.stuck + other.stuck,
@@ -73,6 +73,7 @@ async def judge(world: World, *, at_rest: bool, was_restored: bool) -> Verdict:
         late = await _not_as_wanted(session)
     alive = [each for each in world.books.alive() if OURS.fullmatch(each.label)]
     found = Verdict(wrong_kills=list(world.books.wrongs), lost_files=list(await world.invariant.present()))
+    found.double_rents = [] if was_restored else list(world.books.sold_twice)
     found.unforeseen = [
         repr(each) for each in world.temporal.unforeseen if not (was_restored and isinstance(each, NoResultFound))
     ]
@@ -82,7 +83,7 @@ async def judge(world: World, *, at_rest: bool, was_restored: bool) -> Verdict:
         found.stuck = [f"{row.id} {row.state}" for row in rows if not at_rest or not _serves(world, row)] + late
         holders = Counter(str(row.holder_id) for row in rows if row.wanted)
         sold = Counter() if was_restored else world.books.sold  # a lease that was put back to an hour ago asks again
-        found.double_rents = [key for key, count in (sold + holders).items() if count > 1]
+        found.double_rents += [key for key, count in (sold + holders).items() if count > 1]
     return found
 
 

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 import failpoints
 import worker
+from activities.instances.power import PowerRequest
 from activities.machines.pairing import PairingActivities
 from clouds.connections import Providers
 from db.sealing import Sealer
@@ -31,7 +32,7 @@ from tests.protocol.invariant import Invariant
 from tests.protocol.rows import begin
 from tests.protocol.seams import outside, shells_on
 from tests.protocol.temporal.agenda import Agenda
-from tests.protocol.temporal.attempts import Gates
+from tests.protocol.temporal.attempts import Gates, given
 from tests.protocol.temporal.client import client_of
 from tests.protocol.temporal.runs import Run
 from tests.protocol.temporal.server import ModelTemporal
@@ -93,7 +94,9 @@ class World:
         self.pairing = PairingActivities(database, client, settings)
         self.invariant = Invariant(database, self.books, self.vault, clock)
         self.books.judge = self.invariant.why_wrong
+        self.books.judge_of_sales = self.invariant.why_twice
         self.temporal.listeners["record_instance"] = self.invariant.heard
+        self.temporal.listeners["end_user_processes"] = self.invariant.judge_ended_programs
         with self.outside():
             activities = worker.build_activities(client, database, clouds, settings)
         self.temporal.activities = {each.__name__: each for each in activities}
@@ -128,6 +131,10 @@ class World:
         self.agenda.after(RECONCILE_EVERY, self._reconcile)
 
     async def _hit(self, point: Failpoint) -> None:
+        """What was just committed is judged first: who hangs here is overtaken."""
+        for each in given():
+            if point is Failpoint.POWER_REQUESTED and isinstance(each, PowerRequest):
+                await self.invariant.judge_power(each)
         await self.gates.hit(point.value)
 
     async def go(self, seconds: float) -> None:

@@ -1,5 +1,6 @@
 """One running system for all of these tests: what one test breaks, the system has to mend before the next."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -93,7 +94,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest_asyncio.fixture
 async def system(installation: Installation) -> AsyncIterator[Running]:
-    """A new user of the running system; afterwards no fault is left, and no machine."""
+    """A new user of the running system; afterwards nothing was rented twice, and no fault and no machine is left."""
     async with user_of(installation) as running:
         yield running
 
@@ -110,6 +111,7 @@ async def user_of(installation: Installation) -> AsyncIterator[Running]:
     running = Running(installation)
     await running.register()
     yield running
+    assert await asyncio.to_thread(running.rented_twice) == []
     await running.simulator.delete("/simulator/faults")
     for job in (await running.api.get("/jobs", params={"limit": 500})).json()["jobs"]:
         await running.api.post(f"/jobs/{job['id']}/cancel")

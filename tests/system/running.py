@@ -191,6 +191,13 @@ class Running:
         with psycopg.connect(self.addresses["database"].replace("+psycopg", "")) as database:
             return database.execute(f"SELECT id, state FROM leases WHERE {coming_or_going}").fetchall()  # noqa: S608
 
+    def rented_twice(self) -> list[Any]:
+        """Holders with more than one good lease at once: nobody may have that, at any moment."""
+        good = "wanted AND start_refused IS NULL AND state NOT IN ('releasing', 'closed')"
+        counted = f"SELECT holder_kind, holder_id FROM leases WHERE {good} GROUP BY 1, 2 HAVING count(*) > 1"  # noqa: S608
+        with psycopg.connect(self.addresses["database"].replace("+psycopg", "")) as database:
+            return database.execute(counted).fetchall()
+
     def order(self, point: Failpoint, word: str) -> Path:
         """Have the next process of ours that gets to this point do so: `kill` or `stop`. The file that tells it did."""
         folder = self.installation.folder.parent / "points"

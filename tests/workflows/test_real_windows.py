@@ -23,6 +23,7 @@ from activities.errors import NotYet
 from activities.instances.idleness import IdleWatch
 from activities.instances.instances import StatusChange
 from activities.instances.power import IdlePause, PowerRequest
+from activities.machines.shell import ProgramsEnded
 from activities.snapshots.vault import SnapshotOrder, SnapshotTaken
 from domain.instances.idleness import IdleDecision, IdleFacts, IdlePolicy, judge
 from domain.instances.phases import Desired, InstanceKind, InstanceStatus
@@ -128,8 +129,8 @@ class World:
         return
 
     @activity.defn
-    async def end_user_processes(self, _: str) -> int:
-        return 0
+    async def end_user_processes(self, _: str) -> ProgramsEnded:
+        return ProgramsEnded(left=0)
 
     @activity.defn
     async def warn_users(self, _: int) -> bool:

@@ -101,6 +101,12 @@ async def rest(seconds: float) -> None:
     await attempt.rest(seconds)
 
 
+def given() -> list[Any]:
+    """What the running attempt was given; nothing where none runs."""
+    attempt = _running.get()
+    return [] if attempt is None else attempt.arguments
+
+
 class Gates:
     """The orders for places where attempts pass: the points of our own code, and the requests to the cloud."""
 

@@ -1,0 +1,71 @@
+"""Does anybody still know a machine that its cloud calls lost? Its listing and its page may lie together."""
+
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.errors import provider_errors
+from activities.machines.machines import MachineActivities
+from clients.ssh import SshError, connect
+from clouds.connections import Providers
+from clouds.errors import MachineNotFound, Refused
+from clouds.provider import Verb
+from db.machines.tables import Lease
+
+SSH_DEADLINE = 5.0
+
+
+class Suspicion(BaseModel):
+    """`is_denied`: its cloud says that there is no such machine, and not only that it does not run."""
+
+    lease_id: str
+    is_denied: bool
+
+
+class WitnessActivities:
+    def __init__(self, providers: Providers, machines: MachineActivities) -> None:
+        self._providers = providers
+        self._database = providers.database
+        self._machines = machines
+
+    @activity.defn
+    async def ask_witnesses(self, suspicion: Suspicion) -> str | None:
+        """What speaks against the loss, in words. None: nothing, so the machine is lost.
+
+        The machine itself, over SSH and with its own host key. Where that is silent, as every stopped one is, its cloud
+        again, but where it writes: told to keep our key there, it has to know the machine. That changes nothing.
+        """
+        async with self._database.begin() as session:
+            lease = await session.get_one(Lease, suspicion.lease_id)
+        if await self._answers(lease):
+            return "it answers over SSH"
+        if suspicion.is_denied and await self._takes_our_key(lease):
+            return "its cloud takes our key for it"
+        return None
+
+    async def _answers(self, lease: Lease) -> bool:
+        """Whether a machine with the lease's host key lets us in; another one at its address is no witness."""
+        if lease.host_key is None:
+            return False
+        for target in self._machines.targets(lease).values():
+            try:
+                connection = await connect(target, timeout=SSH_DEADLINE)
+            except (SshError, TimeoutError):
+                continue
+            connection.close()
+            return True
+        return False
+
+    async def _takes_our_key(self, lease: Lease) -> bool:
+        """Whether the cloud knows the machine; what it cannot say now is asked again."""
+        if lease.cloud_id is None:
+            return False
+        with provider_errors():
+            await self._providers.take_turn(lease.account_id, Verb.ATTACH_KEY)
+            async with self._providers.calling(lease.provider_key_id, Verb.ATTACH_KEY) as provider:
+                try:
+                    await provider.attach_key(lease.cloud_id, lease.public_key)
+                except MachineNotFound:
+                    return False
+                except Refused:
+                    return True
+        return True
