@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def recorded(name: str) -> list[tuple[list[str], str, int]]:
 
 
 class Simulated:
-    def __init__(self, root: Path, state: dict[str, object]) -> None:
+    def __init__(self, root: Path, state: Mapping[str, object]) -> None:
         self._root = root
         (root / "run/simulator").mkdir(parents=True)
         (root / "run/simulator/gpu.json").write_text(json.dumps({**H200, "host": 1, **state}))
