@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from db.jobs.tables import Job, JobArtifact
 from domain.jobs.phases import JobStatus
+from tests.long_runs import sampled
 from tests.protocol.conftest import Stage
 from tests.protocol.events import (
     Cancel,
@@ -59,13 +60,13 @@ JOBS: dict[str, list[Event]] = {
 }
 
 
-@pytest.mark.parametrize("name", JOBS)
+@pytest.mark.parametrize("name", sampled(JOBS, 2))
 def test_a_job(stage: Stage, name: str) -> None:
     assert stage.play(JOBS[name]) == GOOD
     assert set(stage.world.shells.starts.values()) <= {1}
 
 
-@pytest.mark.parametrize("since", [2, 8, 20])
+@pytest.mark.parametrize("since", sampled([8, 2, 20], 3))
 def test_a_cancel_click_on_any_of_its_flows_ends_nothing(stage: Stage, since: int) -> None:
     clicks: list[Event] = [Cancel(flow) for flow in range(4)]
     assert stage.play([StartJob(0, 20), Go(since), *clicks, Go(60)]) == GOOD

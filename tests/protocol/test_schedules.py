@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from db.machines.tables import Lease
 from domain.machines.phases import LeaseOutcome
+from tests.long_runs import sampled
 from tests.protocol.conftest import Stage
 from tests.protocol.events import (
     FAULTS,
@@ -106,6 +107,7 @@ def test_a_stray_that_the_cloud_clings_to_is_told_of_and_keeps_no_other(stage: S
     assert stage.world.books.ended == [second, first]
 
 
+@pytest.mark.long
 def test_more_strays_than_the_brake_allows_wait_for_a_persons_word_before_each_step(stage: Stage) -> None:
     many: list[Event] = [Orphan(7)] * 5
     assert stage.play([*many, Go(300)]) == GOOD
@@ -118,6 +120,7 @@ def test_more_strays_than_the_brake_allows_wait_for_a_persons_word_before_each_s
     assert stage.world.books.alive() == []
 
 
+@pytest.mark.long
 def test_a_word_for_some_does_not_count_for_those_that_came_later(stage: Stage) -> None:
     assert stage.play([*[Orphan(7)] * 4, Go(60), GoOn(), *[Orphan(7)] * 4, Go(60)]) == GOOD
     assert [each.is_stopped for each in stage.world.books.machines] == [True] * 4 + [False] * 4
@@ -127,7 +130,7 @@ def test_machines_that_are_lost_and_flows_that_are_terminated(stage: Stage) -> N
     assert stage.play([Deploy(0), Deploy(1), Go(20), Lose(0), *[Terminate(n) for n in range(6)], Go(60)]) == GOOD
 
 
-@pytest.mark.parametrize("since", [0, 2, 6, 20])
+@pytest.mark.parametrize("since", sampled([2, 0, 6, 20], 4))
 def test_a_cancel_click_on_any_flow_of_a_model_ends_nothing(stage: Stage, since: int) -> None:
     clicks: list[Event] = [Cancel(flow) for flow in range(4)]
     assert stage.play([Deploy(0), Go(since), *clicks, Go(60)]) == GOOD
@@ -146,7 +149,7 @@ def test_a_reservation_that_comes_when_the_instance_was_given_up(stage: Stage) -
     assert stage.play([gone, Hang("search-answers"), Deploy(0), Go(60), Resume(0), Go(60)]) == GOOD
 
 
-@pytest.mark.parametrize("since", [1, 20])
+@pytest.mark.parametrize("since", sampled([20, 1], 2))
 def test_the_ledger_of_an_hour_ago(stage: Stage, since: int) -> None:
     assert stage.play([Deploy(0), Go(since), Backup(), Deploy(0), Deploy(1), Go(60), Restore(), Go(90)]) == GOOD
 

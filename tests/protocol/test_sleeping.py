@@ -1,11 +1,14 @@
 """Instances that somebody works on: asleep, woken, moved, restored, with everybody's hands in the middle of it."""
 
+from itertools import product
+
 import pytest
 from sqlalchemy import select
 
 from db.instances.tables import Instance
 from domain.instances.actions import InstanceAction
 from domain.instances.phases import InstanceStatus
+from tests.long_runs import sampled
 from tests.protocol.conftest import Stage
 from tests.protocol.events import (
     Ask,
@@ -94,15 +97,14 @@ SLEEPING: dict[str, list[Event]] = {
 }
 
 
-@pytest.mark.parametrize("since", [1, 3, 4, 5, 7])
+@pytest.mark.parametrize("since", sampled([3, 1, 4, 5, 7], 3))
 def test_a_wish_that_no_flow_was_told_of_is_read_before_the_machine_is_told_to_stop(stage: Stage, since: int) -> None:
     untold = Ask(0, InstanceAction.WAKE, told=False)
     assert stage.play([*UP, PAUSE, Go(since), untold, Go(60)]) == GOOD
     assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
 
 
-@pytest.mark.parametrize("flow", range(3))
-@pytest.mark.parametrize("since", [0, 2, 6])
+@pytest.mark.parametrize(("flow", "since"), sampled(product(range(3), [0, 2, 6]), 5))
 def test_a_cancel_click_ends_nothing(stage: Stage, flow: int, since: int) -> None:
     """On the flow of the instance, of its machine, of the account's watch: while it runs, falls asleep, and wakes."""
     assert stage.play([*UP, Cancel(flow), Go(60)]) == GOOD
@@ -128,7 +130,7 @@ KEPT: dict[str, tuple[list[Event], InstanceStatus]] = {
 }
 
 
-@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("name", sampled(KEPT, 2))
 def test_a_machine_that_its_cloud_denies_is_not_lost_while_a_witness_knows_it(stage: Stage, name: str) -> None:
     """The listing and the page lie together: the machine answers us, or the cloud still takes a key for it."""
     schedule, status = KEPT[name]
@@ -148,7 +150,7 @@ WRITTEN_ON: dict[str, list[Event]] = {
 }
 
 
-@pytest.mark.parametrize("name", WRITTEN_ON)
+@pytest.mark.parametrize("name", sampled(WRITTEN_ON, 2))
 def test_what_may_have_written_after_its_last_snapshot_keeps_its_disk(stage: Stage, name: str) -> None:
     """A hibernation that is asked for all the same is refused with the reason, and it wakes with all its files."""
     assert stage.play([*WRITTEN_ON[name], HIBERNATE, Go(40)]) == GOOD
@@ -176,18 +178,18 @@ def test_a_stop_that_comes_late_alone_is_waited_for_and_its_files_are_saved(stag
     assert stage.statuses_at_rest == [InstanceStatus.HIBERNATED]
 
 
-@pytest.mark.parametrize("name", SLEEPING)
+@pytest.mark.parametrize("name", sampled(SLEEPING, 2))
 def test_it_sleeps_and_wakes(stage: Stage, name: str) -> None:
     assert stage.play(SLEEPING[name]) == GOOD
 
 
-@pytest.mark.parametrize("name", ["paused and woken", "hibernated and woken", "woken by another machine"])
+@pytest.mark.parametrize("name", sampled(["woken by another machine", "paused and woken", "hibernated and woken"], 3))
 def test_what_is_woken_runs(stage: Stage, name: str) -> None:
     assert stage.play(SLEEPING[name]) == GOOD
     assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
 
 
-@pytest.mark.parametrize("since", [0, 1, 5, 9, 11, 30])
+@pytest.mark.parametrize("since", sampled([5, 0, 1, 9, 11, 30], 3))
 def test_its_owner_changes_their_mind_in_the_middle(stage: Stage, since: int) -> None:
     assert stage.play([*UP, HIBERNATE, Go(since), WAKE, Go(since), PAUSE, Go(since), WAKE, Go(60)]) == GOOD
 

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import asyncssh
 import httpx
 import psycopg
-import pytest
 
 from failpoints import Failpoint
 from tests.cli.installation import Installation
@@ -235,15 +234,6 @@ def told(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
     assert answer.status_code in statuses, answer.text
     body: dict[str, Any] = answer.json()
     return body
-
-
-def only_long(*values: object) -> list[Any]:
-    """Parameters that only `make test-long` tries; their like is tried by every run.
-
-    Every run walks each flow once for real, and meets each kind of the cloud's lies and of our own deaths once. The
-    other points, faults and orders are met in the model by every run (tests/protocol), and here by the long ones.
-    """
-    return [pytest.param(value, marks=pytest.mark.long) for value in values]
 
 
 async def until(ask: Callable[[], Awaitable[Answer | None]], seconds: float, what: str) -> Answer:

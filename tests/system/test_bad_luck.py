@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.system.running import Running, only_long
+from tests.long_runs import only_long
+from tests.system.running import Running
 
 RENT = "PUT /api/v0/asks/"
 

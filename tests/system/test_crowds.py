@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from tests.system.running import Running, only_long
+from tests.long_runs import only_long
+from tests.system.running import Running
 from tests.system.test_accounts import new_account, use
 from tests.system.test_reaper import closed_label
 

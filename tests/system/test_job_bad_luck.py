@@ -6,7 +6,8 @@ import pytest
 
 from domain.workflow_contracts import job_workflow_id
 from settings import Settings
-from tests.system.running import Running, only_long, until
+from tests.long_runs import only_long
+from tests.system.running import Running, until
 from workflow_client.client import connect
 
 COUNTS = "for i in $(seq 1 30); do echo line $i; sleep 0.1; done"

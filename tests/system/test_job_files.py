@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from failpoints import Failpoint
-from tests.system.running import Running, only_long, told, until
+from tests.long_runs import only_long
+from tests.system.running import Running, told, until
 from tests.system.test_job_bad_luck import its_machine, prints
 
 LEAVES_A_FILE = "echo printed; mkdir -p output; echo precious > output/x"

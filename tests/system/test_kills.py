@@ -14,7 +14,8 @@ from domain.workflow_contracts import (
     instance_workflow_id,
 )
 from settings import Settings
-from tests.system.running import Running, at_stage, only_long, until
+from tests.long_runs import only_long
+from tests.system.running import Running, at_stage, until
 from tests.system.test_lost_machines import elsewhere
 from workflow_client.client import connect
 

@@ -8,7 +8,8 @@ import pytest
 
 from domain import workflow_contracts
 from failpoints import Failpoint
-from tests.system.running import Running, only_long, until
+from tests.long_runs import only_long
+from tests.system.running import Running, until
 
 MANAGE = "PUT /api/v0/instances/"
 

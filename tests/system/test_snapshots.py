@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from failpoints import Failpoint
-from tests.system.running import Running, only_long, until
+from tests.long_runs import only_long
+from tests.system.running import Running, until
 
 PATHS = {"paths": ["/workspace", "/root"]}
 
