@@ -179,6 +179,7 @@ def build_activities(
         vault.take_snapshot,
         vault.verify_snapshot,
         vault.fail_snapshot,
+        vault.is_wanted,
         restores.restore,
         vault.forget_snapshots,
         watching.look_at_account,

@@ -91,6 +91,8 @@ def _refusal(status: int, body: dict[str, Any]) -> VastError:
     message = str(body.get("msg") or body.get("detail") or "")
     if status in (401, 403) or code == "auth_error":
         return VastKeyRefused(message or code)
+    if status == 404 and "log in" in message.lower():  # "Session expired. Please log in again.": not of a machine
+        return VastKeyRefused(message)
     contract = body.get("new_contract")
     kind = VastNotFound if status == 404 and contract is None else VastRefused
     return kind(status, code, message, contract if isinstance(contract, int) else None)

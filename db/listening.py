@@ -13,6 +13,7 @@ from db.notify import INSTANCES_CHANNEL
 from db.session import Database
 
 RECONNECT_SECONDS = 0.5
+LOOK_ANYWAY_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
@@ -34,11 +35,17 @@ async def heard(database: Database, *channels: str) -> AsyncIterator[Notify | No
 
 
 async def _readable(fileno: int) -> None:
-    """Until there is something to read. psycopg itself looks ten times a second, in every process, all day."""
+    """Until there is something to read. psycopg itself looks ten times a second, in every process, all day.
+
+    Not for ever: TLS may have read from the socket already what libpq has not seen yet.
+    """
     loop, readable = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(fileno, readable.set)
     try:
-        await readable.wait()
+        async with asyncio.timeout(LOOK_ANYWAY_SECONDS):
+            await readable.wait()
+    except TimeoutError:
+        return
     finally:
         loop.remove_reader(fileno)
 

@@ -4,6 +4,7 @@ While the database is away, the routes known so far go on being served.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -82,12 +83,8 @@ class RouteFeed:
         """
         if self._away or self._second_looks.take(time.monotonic()) > 0:
             return route
-        try:
-            found = await self._read(Endpoint.id == route.id)
-        except DATABASE_ERRORS:
-            return route
-        for now in found:
-            self._table.put(now)
+        with contextlib.suppress(*DATABASE_ERRORS):
+            await self._reread_one(route.id)
         return self._table.find(route.path) or route
 
     async def _look_up(self, path: str) -> Route | None:

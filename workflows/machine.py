@@ -56,6 +56,7 @@ class MachineWorkflow:
         self._changed = False
         self._served = False
         self._lease: LeaseView
+        self._equipping: asyncio.Task[None] | None = None
         self._beside: asyncio.Task[None]
         """What goes on beside everything else, best effort."""
 
@@ -77,6 +78,7 @@ class MachineWorkflow:
     async def _live(self) -> None:
         while (error := await self._serve()) is not None and not self._is_to_end(error):
             workflow.logger.error("%s goes on, in spite of: %s", self._lease_id, reason_of(error))
+            self._continue_as_new_if_long()
             await workflow.sleep(GO_ON_AFTER, summary="look again then")
         if error is not None:
             await self._end(error)
@@ -95,8 +97,13 @@ class MachineWorkflow:
         return None
 
     def _is_to_end(self, error: FailureError) -> bool:
-        """Once handed over, a machine goes when its row says so, or it is lost: never because a step of ours failed."""
-        return not (self._served and self._lease.wanted) or fault_of(error) is Fault.MACHINE_LOST
+        """Once handed over, a machine goes when its row says so, or it is lost: never because a step of ours failed.
+
+        Lost by the row as it is now: it may have come to keep files since, and then it is lost only when it is gone.
+        """
+        if not (self._served and self._lease.wanted):
+            return True
+        return fault_of(error) is Fault.MACHINE_LOST and self._next_power_step() is PowerStep.LOST
 
     # From nothing to a machine that works
 
@@ -167,8 +174,9 @@ class MachineWorkflow:
         self._say("working", self._lease.state)
         await self._tell_holder("its machine is up")
         await self._watch()
-        if self._lease.has_agent and self._lease.state is LeaseState.RUNNING:
-            self._beside = asyncio.create_task(self._equip())  # nobody waits for it
+        self._raise_if_unwanted()  # its word may have come before this run began
+        if self._lease.has_agent and self._lease.state is LeaseState.RUNNING and self._equipping is None:
+            self._equipping = asyncio.create_task(self._equip())  # nobody waits for it
         while (step := self._next_power_step()) is not PowerStep.LOST or not await self._is_surely_lost():
             if step is PowerStep.WAIT:
                 await self._await_change(self._decide_again_at(), "what was seen has lasted long enough by then")
@@ -189,8 +197,9 @@ class MachineWorkflow:
             )
         except ActivityError as error:
             witness = f"no witness could be asked: {reason_of(error)}"
-        if witness is None:
-            return self._next_power_step() is PowerStep.LOST  # it may have been seen again meanwhile
+        if witness is None:  # it may have been seen again meanwhile, or its holder may keep its files there by now
+            await self._look()
+            return self._next_power_step() is PowerStep.LOST
         workflow.logger.warning("%s: %s, but %s", self._lease_id, self._seen_words(), witness)
         self._state.seen.since = workflow.now()
         return False
@@ -317,6 +326,9 @@ class MachineWorkflow:
             return
         self._changed = False
         await self._look()
+        self._raise_if_unwanted()
+
+    def _raise_if_unwanted(self) -> None:
         if not self._lease.wanted:
             raise final(Fault.NOT_WANTED, "released by its holder")
 

@@ -25,17 +25,20 @@ class SnapshotWorkflow:
     @workflow.init
     def __init__(self, input: SnapshotInput) -> None:
         self._id = input.snapshot_id
+        self._in_doubt = False
 
     @workflow.run
     async def run(self, input: SnapshotInput) -> None:
-        await through_cancels(self._live(input), lambda: None)  # who wants it no longer deletes its row
+        await through_cancels(self._live(input), self._doubt)
+
+    def _doubt(self) -> None:
+        """Somebody cancelled: who deleted its row, or a click. The row says which."""
+        self._in_doubt = True
 
     async def _live(self, input: SnapshotInput) -> None:
         try:
             self._say(SnapshotStatus.CREATING, "sending its files to the vault")
-            await workflow.execute_activity_method(
-                VaultActivities.take_snapshot, self._id, summary="the machine sends its files", **COPY
-            )
+            await self._take()
             self._say(SnapshotStatus.CREATING, "verifying")
             await workflow.execute_activity_method(
                 VaultActivities.verify_snapshot, self._id, summary="read it on our side, compare", **VAULT
@@ -44,6 +47,21 @@ class SnapshotWorkflow:
             return await self._fail(error)
         self._say(SnapshotStatus.READY, "ready and verified")
         await tidy(input.instance_id)
+
+    async def _take(self) -> None:
+        taking = workflow.start_activity_method(
+            VaultActivities.take_snapshot, self._id, summary="the machine sends its files", **COPY
+        )
+        while not taking.done():
+            await workflow.wait_condition(lambda: taking.done() or self._in_doubt)
+            if self._in_doubt:
+                self._in_doubt = False
+                wanted = await workflow.execute_local_activity_method(
+                    VaultActivities.is_wanted, self._id, summary="is it still wanted", **RECORD
+                )
+                if not wanted:
+                    taking.cancel()
+        await taking
 
     async def _fail(self, error: BaseException) -> None:
         message = "cancelled" if fault_of(error) is Fault.NOT_WANTED else reason_of(error)

@@ -172,6 +172,13 @@ class VaultActivities:
             await snapshots.mark_failed(session, failure.snapshot_id, failure.message)
 
     @activity.defn
+    async def is_wanted(self, snapshot_id: str) -> bool:
+        """Whether it is still to be taken: its row was not deleted."""
+        async with self._database.begin() as session:
+            row = await session.get(Snapshot, snapshot_id)
+            return row is not None and row.deleted_at is None
+
+    @activity.defn
     async def forget_snapshots(self, instance_id: int) -> None:
         """Take away what is too old, deleted, or nobody's; all of it when the instance and its snapshots are over."""
         with self._store_errors():

@@ -3,9 +3,13 @@
 import pytest
 from sqlalchemy import select
 
+from activities.machines.witness import SSH_DEADLINE, WitnessActivities
 from db.jobs.tables import Job, JobArtifact
+from db.machines.tables import Lease
 from domain.jobs.phases import JobStatus
+from domain.machines.phases import LeaseOutcome
 from tests.long_runs import sampled
+from tests.protocol import world
 from tests.protocol.conftest import Stage
 from tests.protocol.events import (
     Cancel,
@@ -29,6 +33,7 @@ from tests.protocol.events import (
     Trouble,
 )
 from tests.protocol.random_schedules import PLACES_OF_JOBS
+from tests.protocol.temporal.attempts import rest
 from tests.protocol.verdict import GOOD
 
 RUNNING: list[Event] = [StartJob(0, 20), Go(10)]
@@ -58,6 +63,27 @@ JOBS: dict[str, list[Event]] = {
         Go(120),
     ],
 }
+
+
+@pytest.mark.parametrize("since", sampled([28, 20, 24], 3))
+def test_files_that_come_to_wait_while_its_machine_looks_lost_are_kept(
+    stage: Stage, since: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its host stops it, and while the silent machine is asked whether it lives, the job has it keep its files."""
+    answers = WitnessActivities._answers
+
+    async def slowly(self: WitnessActivities, lease: Lease) -> bool:
+        said = await answers(self, lease)
+        await rest(0 if said else 2 * SSH_DEADLINE)
+        return said
+
+    monkeypatch.setattr(WitnessActivities, "_answers", slowly)
+    hurried = {"collect_seconds": 30, "sweep_seconds": 3}
+    monkeypatch.setattr(world, "quick", lambda *given, quick=world.quick: quick(*given).model_copy(update=hurried))
+    story: list[Event] = [StartJob(0, 20), Go(10), HoldBack(60), Go(since), Touch(0, start=False), Go(250)]
+    assert stage.play(story) == GOOD
+    (lease,) = stage.rows(select(Lease))
+    assert (lease.keeps_files, lease.outcome) == (True, LeaseOutcome.SERVED)
 
 
 @pytest.mark.parametrize("name", sampled(JOBS, 2))
