@@ -87,108 +87,39 @@ def build_activities(
     """Every activity. Each class gets the few things that it needs."""
     workflows = WorkflowClient(temporal, settings)
     machines = MachineActivities(providers)
-    probes = ProbeActivities(providers, machines)
-    witnesses = WitnessActivities(providers, machines)
-    leases = LeaseActivities(database, workflows)
     market = Market(database, providers)
-    instances = InstanceActivities(providers, market, workflows)
-    jobs = JobActivities(providers, market, workflows)
-    job_shell = JobShellActivities(database, providers.sealer, machines)
-    artifacts = ArtifactActivities(database, ObjectStore(settings.artifact_address), machines, settings)
-    parking = ParkingActivities(database, workflows, settings)
-    checkpoints = CheckpointActivities(database, workflows)
-    power = PowerActivities(providers)
-    instance_power = InstancePowerActivities(database, workflows, settings)
-    shell = ShellActivities(database, machines)
-    endpoints = EndpointActivities(database, settings)
-    servers = ModelServerActivities(database, providers.sealer, machines, settings)
-    vault = VaultActivities(database, providers.sealer, settings, machines)
-    restores = RestoreActivities(database, providers.sealer, settings, machines)
-    idleness = IdlenessActivities(database, settings)
-    agents = AgentActivities(database, providers.sealer, settings, machines)
-    watching = WatchActivities(providers, workflows)
-    reconciling = ReconcileActivities(database, temporal, workflows, settings.reconcile_seconds)
-    reaping = ReapActivities(providers)
-    return [
-        machines.rent_machine,
-        machines.attach_key,
-        probes.probe_machine,
-        witnesses.ask_witnesses,
-        machines.release_machine,
-        instance_power.request_power,
-        instance_power.change_desired,
-        instance_power.warn,
-        instance_power.record_data_machine,
-        instance_power.return_to_data_machine,
-        instance_power.release_others,
-        instance_power.release_if_saved,
-        instance_power.pause_idle,
-        instance_power.hibernate_when_due,
-        instance_power.conclude_wake,
-        shell.end_user_processes,
-        shell.bring_rsync,
-        power.switch_off,
-        power.switch_on,
-        power.give_up_start,
-        power.record_stopped,
-        power.record_found_stopped,
-        power.record_found_running,
-        leases.look_at_lease,
-        leases.watch_account,
-        leases.record_ending,
-        leases.tell_holder,
-        instances.look_at_instance,
-        instances.reserve_machine,
-        instances.start_machine,
-        instances.request_release,
-        instances.request_destroy,
-        instances.record_instance,
-        agents.install_agent,
-        idleness.await_idleness,
-        agents.warn_users,
-        endpoints.look_at_endpoint,
-        endpoints.record_stage,
-        endpoints.publish_endpoint,
-        endpoints.record_down,
-        endpoints.record_reloading,
-        endpoints.leave_machine,
-        endpoints.give_up_endpoint,
-        endpoints.conclude_endpoint,
-        servers.start_model_server,
-        servers.await_model,
-        servers.watch_model_server,
-        jobs.look_at_job,
-        jobs.seconds_left,
-        jobs.admit_job,
-        jobs.end_attempt,
-        jobs.release_attempt,
-        jobs.conclude_job,
-        job_shell.start_job,
-        job_shell.follow_job,
-        job_shell.stop_job,
-        job_shell.end_unheard,
-        parking.park,
-        parking.unpark,
-        checkpoints.checkpoint_when_due,
-        checkpoints.note_restored,
-        checkpoints.note_not_restored,
-        artifacts.collect_artifacts,
-        artifacts.keep_what_was_seen,
-        artifacts.expire_jobs,
-        vault.begin_snapshot,
-        vault.take_snapshot,
-        vault.verify_snapshot,
-        vault.fail_snapshot,
-        vault.is_wanted,
-        restores.restore,
-        vault.forget_snapshots,
-        watching.look_at_account,
-        reconciling.reconcile,
-        PairingActivities(database, temporal, settings).check_pairing,
-        reaping.accounts_to_sweep,
-        reaping.sweep_account,
-        reaping.carry_out,
-    ]
+    groups = (
+        machines,
+        ProbeActivities(providers, machines),
+        WitnessActivities(providers, machines),
+        LeaseActivities(database, workflows),
+        PowerActivities(providers),
+        ShellActivities(database, machines),
+        AgentActivities(database, providers.sealer, settings, machines),
+        WatchActivities(providers, workflows),
+        InstanceActivities(providers, market, workflows),
+        InstancePowerActivities(database, workflows, settings),
+        IdlenessActivities(database, settings),
+        EndpointActivities(database, settings),
+        ModelServerActivities(database, providers.sealer, machines, settings),
+        JobActivities(providers, market, workflows),
+        JobShellActivities(database, providers.sealer, machines),
+        ArtifactActivities(database, ObjectStore(settings.artifact_address), machines, settings),
+        ParkingActivities(database, workflows, settings),
+        CheckpointActivities(database, workflows),
+        VaultActivities(database, providers.sealer, settings, machines),
+        RestoreActivities(database, providers.sealer, settings, machines),
+        ReconcileActivities(database, temporal, workflows, settings.reconcile_seconds),
+        PairingActivities(database, temporal, settings),
+        ReapActivities(providers),
+    )
+    return [each for group in groups for each in activities_of(group)]
+
+
+def activities_of(group: object) -> list[Callable[..., Any]]:
+    """Its methods under `activity.defn`, so that none is forgotten here."""
+    marked = [name for name, method in vars(type(group)).items() if hasattr(method, "__temporal_activity_definition")]
+    return [getattr(group, name) for name in marked]
 
 
 def build_worker(temporal: Client, database: Database, providers: Providers, settings: Settings) -> Worker:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from sqlalchemy import Engine, event, func, select
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -70,7 +71,7 @@ def _ping_the_idle(engine: Engine) -> None:
             return
         try:
             engine.dialect.do_ping(connection)
-        except engine.dialect.dbapi.Error as error:  # type: ignore[union-attr] # it is loaded with the engine
+        except psycopg.Error as error:
             raise InvalidatePoolError from error
 
 

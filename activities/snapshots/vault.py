@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from pydantic import BaseModel
 from temporalio import activity
@@ -173,10 +174,9 @@ class VaultActivities:
 
     @activity.defn
     async def is_wanted(self, snapshot_id: str) -> bool:
-        """Whether it is still to be taken: its row was not deleted."""
+        """Whether it is still to be taken."""
         async with self._database.begin() as session:
-            row = await session.get(Snapshot, snapshot_id)
-            return row is not None and row.deleted_at is None
+            return _is_wanted(await session.get(Snapshot, snapshot_id))
 
     @activity.defn
     async def forget_snapshots(self, instance_id: int) -> None:
@@ -200,11 +200,16 @@ class VaultActivities:
             raise NotYet(f"the vault's store does not do as asked: {error}", STORE_PAUSE) from error
 
 
+def _is_wanted(row: Snapshot | None) -> TypeGuard[Snapshot]:
+    """Who wants a snapshot no longer deletes its row."""
+    return row is not None and row.deleted_at is None
+
+
 async def wanted_snapshot(database: Database, snapshot_id: str, fault: Fault) -> tuple[Snapshot, Lease]:
     """The row and the lease under which it is, or was, taken. Final when nobody wants it any more."""
     async with database.begin() as session:
         row = await session.get(Snapshot, snapshot_id)
-        if row is None or row.deleted_at is not None:
+        if not _is_wanted(row):
             raise Final(Fault.NOT_WANTED, "The snapshot is not wanted any more.")
         if row.status is SnapshotStatus.FAILED:
             raise Final(fault, row.message)

@@ -9,7 +9,7 @@ from gateway.http.access import Access
 from gateway.http.errors import Code, HttpRefusal
 from gateway.http.health import Health
 from gateway.http.meters import Meters
-from gateway.http.readiness import is_ready, ready
+from gateway.http.readiness import ready, serving
 from gateway.http.relay import relay
 from gateway.http.upstream import Upstream
 from gateway.route_feed import DATABASE_ERRORS, RouteFeed, TooManyLookUps
@@ -35,7 +35,7 @@ class Endpoints:
         if request.method == "OPTIONS":  # a browser's preflight carries no credential
             return web.Response(status=204)
         await self._access.admit(route, request.headers.get("Authorization"), request.remote or "")
-        if not is_ready(route):
+        if serving(route) is None:
             route = await self._feed.look_again(route)
         if tail == "health" and request.method == "GET":
             return await self._health.answer(route)
@@ -46,8 +46,7 @@ class Endpoints:
 
     async def _serve(self, request: web.Request, route: Route, path: str) -> web.StreamResponse:
         with self._meters.measuring(route.id) as passage:
-            serving = await ready(route)
-            response = await relay(request, serving, path, self._upstream)
+            response = await relay(request, await ready(route), path, self._upstream)
             passage.status = response.status
             return response
 

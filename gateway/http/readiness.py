@@ -21,8 +21,11 @@ class Serving:
     lease: LeaseAddress
 
 
-def is_ready(route: Route) -> bool:
-    return route.state is EndpointState.READY and route.lease is not None
+def serving(route: Route) -> Serving | None:
+    """None: no machine serves it now."""
+    if route.state is not EndpointState.READY or route.lease is None:
+        return None
+    return Serving(route, route.lease)
 
 
 async def ready(route: Route) -> Serving:
@@ -30,6 +33,6 @@ async def ready(route: Route) -> Serving:
     Raises:
         HttpRefusal: 503 `starting`, with the time to come back.
     """
-    if route.lease is None or not is_ready(route):
+    if (found := serving(route)) is None:
         raise HttpRefusal(503, Code.STARTING, "The model is still starting.", retry_after=STARTING_RETRY_SECONDS)
-    return Serving(route, route.lease)
+    return found

@@ -21,7 +21,7 @@ class Machine:
     def __init__(self, folder: Path, server: str) -> None:
         self.folder = folder
         plan = plan_serving(ModelType.LLM, "org/model-1B").model_copy(
-            update={"arguments": [sys.executable, "-c", f"{server}; import time; time.sleep(600)"]}
+            update={"arguments": [sys.executable, "-c", f"{server}; import signal; signal.pause()"]}
         )
         (folder / "serve").write_text(serve_script(plan).replace(FOLDER, str(folder)))
         (folder / "serve").chmod(0o700)
