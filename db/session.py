@@ -1,24 +1,16 @@
 """The database as a room sees it: one engine a process, one transaction a `begin()`."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
 
-import psycopg
-from sqlalchemy import Engine, event, func, select
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy import func, select
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 ANSWER_SECONDS = 5.0
 """A database that begins no transaction within this time counts as away, even if it accepts connections."""
-
-PING_AFTER_SECONDS = 1.0
-"""A connection that was idle for longer is tried before it is used. One that was used just now is as good as one in the
-middle of a transaction: SQLAlchemy's own `pool_pre_ping` makes every transaction a round trip longer."""
 
 _NETWORK = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5}
 """For libpq: a host that vanished is noticed within seconds instead of minutes."""
@@ -34,10 +26,10 @@ class Database:
             pool_size=pool_size,
             max_overflow=20,
             pool_timeout=ANSWER_SECONDS,
+            pool_pre_ping=True,
             hide_parameters=True,
             connect_args=_NETWORK,
         )
-        _ping_the_idle(self.engine.sync_engine)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -57,22 +49,6 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
-
-
-def _ping_the_idle(engine: Engine) -> None:
-    @event.listens_for(engine, "checkin")
-    def note(_: Any, record: Any) -> None:
-        record.info["idle_since"] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def ping(connection: Any, record: Any, _: Any) -> None:
-        idle = time.monotonic() - record.info.get("idle_since", time.monotonic())
-        if idle < PING_AFTER_SECONDS:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except psycopg.Error as error:
-            raise InvalidatePoolError from error
 
 
 async def now(session: AsyncSession) -> datetime:
