@@ -2,7 +2,7 @@
 
 from failpoints import Failpoint
 
-_OF_SLEEPERS = ("instance-", "power-", "stop-", "start-", "settled-")
+_OF_SLEEPERS = ("instance-", "power-", "stop-", "start-", "data-machine-")
 _OF_FILES = ("snapshot-", "restored", "checkpoint-")
 _OF_JOBS = ("job-", "parked", "unparked")
 _OF_MODELS = ("deploy-", "probe-", "server-", "model-", "published")

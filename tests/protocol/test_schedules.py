@@ -3,15 +3,20 @@
 import pytest
 from sqlalchemy import select
 
+from db.jobs.tables import Job
 from db.machines.tables import Lease
+from domain.instances.actions import InstanceAction
+from domain.jobs.phases import JobStatus
 from domain.machines.phases import LeaseOutcome
 from tests.long_runs import sampled
 from tests.protocol.conftest import Stage
 from tests.protocol.events import (
     FAULTS,
+    Ask,
     Backup,
     Cancel,
     Cling,
+    Create,
     CutOff,
     Deploy,
     Destroy,
@@ -27,6 +32,7 @@ from tests.protocol.events import (
     Request,
     Restore,
     Resume,
+    StartJob,
     Terminate,
     Trouble,
 )
@@ -34,6 +40,12 @@ from tests.protocol.random_schedules import PLACES_OF_LEASES
 from tests.protocol.verdict import GOOD
 
 LIFE: list[Event] = [Deploy(0), Go(40), Destroy(0), Go(20)]
+NAP: list[Event] = [
+    *(Create(0), Go(40), Ask(0, InstanceAction.PAUSE), Go(40)),
+    *(Ask(0, InstanceAction.WAKE), Go(60), Destroy(0), Go(20)),
+]
+LIVES: dict[Request, list[Event]] = {Request.STOP: [Orphan(7), *LIFE], Request.START: NAP}
+"""Where a request is made that an ordinary life goes without."""
 HANGING: dict[str, list[Event]] = {
     "before its request, the second rents": [Hang("rent-begun"), Deploy(0), Go(20), Resume(0)],
     "just before its request, the second rents": [Hang("rent-begun"), Deploy(0), Go(8), Resume(0)],
@@ -82,6 +94,16 @@ def test_a_rent_that_is_carried_out_after_we_gave_up(stage: Stage) -> None:
 def test_a_key_that_is_refused_for_a_while_with_machines_up_and_one_to_come(stage: Stage) -> None:
     late, refused = Trouble(Request.RENT, Fault.LATE, 2), Trouble(Request.LIST, Fault.KEY_REFUSED, 20)
     assert stage.play([Deploy(0), Go(20), late, Deploy(0), Go(8), refused, Go(20)]) == GOOD
+
+
+@pytest.mark.parametrize("user", sampled([0, 2], 2))
+def test_a_key_that_was_refused_once_is_tried_again_though_another_of_its_account_serves(
+    stage: Stage, user: int
+) -> None:
+    """User 0 has an account together with user 1, whose key works on; user 2 has one alone."""
+    assert stage.play([Trouble(Request.RENT, Fault.KEY_REFUSED, 1), StartJob(user, 3), Go(400)]) == GOOD
+    assert stage.rows(select(Job.status)) == [JobStatus.COMPLETED]
+    assert stage.alarms()["key_refused"] is False
 
 
 def test_a_release_that_the_cloud_refuses_for_minutes_is_not_given_up_and_told_of(stage: Stage) -> None:
@@ -160,8 +182,7 @@ def test_the_ledger_of_an_hour_ago(stage: Stage, since: int) -> None:
     ("request_", "fault"), [(request, fault) for request, faults in FAULTS.items() for fault in faults]
 )
 def test_every_fault_of_every_request(stage: Stage, request_: Request, fault: Fault, times: int) -> None:
-    stop: list[Event] = [Orphan(7)] if request_ is Request.STOP else []
-    assert stage.play([Trouble(request_, fault, times), *stop, *LIFE]) == GOOD
+    assert stage.play([Trouble(request_, fault, times), *LIVES.get(request_, LIFE)]) == GOOD
     assert request_ is Request.SHOW or (request_, fault) in stage.world.cloud.met
 
 
