@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 from sqlalchemy import func, select
 
-from clouds.errors import KeyRefused, NotOurTurn, Throttled
+from clouds.errors import KeyRefused, NotOurTurn, ProviderError, Throttled
 from clouds.keys import KEY_PURPOSE, Keys, account_of, remember_account
 from clouds.provider import Cloud, CloudAccount, Provider, Turn, Verb
 from clouds.rate_limits import RateLimits, Urgency
@@ -124,6 +124,17 @@ class Providers:
             key = await session.get_one(ProviderKey, provider_key_id, with_for_update=True)
             key.status, key.checked_at = KeyStatus.REFUSED, func.clock_timestamp()
             await raise_alarm(session, REFUSED_ALARM, _refused_words(key), user_id=key.user_id)
+
+    async def try_again(self, provider_key_id: int) -> None:
+        """Whether the cloud takes a key after all that it refused; what it cannot say now, a later try hears."""
+        try:
+            await (await self.provider(provider_key_id)).account()
+        except KeyRefused:
+            await self.remember_refused(provider_key_id)
+        except ProviderError:
+            return
+        else:
+            await self._remember_accepted(provider_key_id)
 
     async def _remember_accepted(self, provider_key_id: int) -> None:
         """Nobody else tries a key that was refused before its user comes back."""

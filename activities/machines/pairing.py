@@ -24,6 +24,9 @@ WHY = (
     "dumont adopt."
 )
 
+Nonces = tuple[str, str | None]
+"""The present one, and the one that was announced to be the next."""
+
 
 class PairingActivities:
     def __init__(self, database: Database, temporal: Client, settings: Settings) -> None:
@@ -34,13 +37,16 @@ class PairingActivities:
     @activity.defn
     async def check_pairing(self) -> bool:
         """Whether the reaper may act. Renews the nonce when it is time; a mismatch stays until `adopt`."""
+        before = await self._nonces()
         note = await self._note()
         async with self._database.begin() as session:
             row = (await session.scalars(select(Installation).with_for_update())).one()
-            if note and note not in (row.pairing_nonce, row.next_nonce):
+            known = _nonces_of(row)
+            differs = bool(note) and note not in known
+            if differs and known == before:  # else the note may have been written anew since it was read
                 row.needs_adoption = row.needs_adoption or WHY
                 await raise_alarm(session, ALARM, WHY)
-            if row.needs_adoption is not None:
+            if differs or row.needs_adoption is not None:
                 return False
             age = func.extract("epoch", func.clock_timestamp() - row.paired_at)
             due = not note or row.paired_at is None or float(await session.scalar(select(age)) or 0) > self._renew_after
@@ -53,13 +59,19 @@ class PairingActivities:
 
         `former`: the installation that this one was copied from is gone; its machines are ours to reap.
         """
+        note = await self._note()
         async with self._database.begin() as session:
             row = (await session.scalars(select(Installation).with_for_update())).one()
             row.needs_adoption = None
+            row.pairing_nonce = note or row.pairing_nonce  # at once: a check may run before the next one is written
             if former:
                 row.adopted_uids, row.former_uids = [*row.adopted_uids, *row.former_uids], []
             await close_alarms(session, ALARM)
         await self._renew()
+
+    async def _nonces(self) -> Nonces:
+        async with self._database.begin() as session:
+            return _nonces_of((await session.scalars(select(Installation))).one())
 
     async def _renew(self) -> None:
         """Announce the new nonce in PostgreSQL, write it to Temporal, make it the nonce: each step may be the last."""
@@ -84,3 +96,7 @@ class PairingActivities:
             return ScheduleUpdate(present.description.schedule)
 
         await self._temporal.get_schedule_handle(REAP_SCHEDULE_ID).update(noted)
+
+
+def _nonces_of(row: Installation) -> Nonces:
+    return row.pairing_nonce, row.next_nonce

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from pydantic import BaseModel
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
@@ -61,10 +61,7 @@ class ReapActivities:
     async def accounts_to_sweep(self) -> list[int]:
         """The accounts that we have a key for; one whose every key is refused is tried again only now and then."""
         async with self._database.begin() as session:
-            last_try = func.coalesce(ProviderKey.checked_at, ProviderKey.created_at)
-            worth_it = or_(
-                ProviderKey.status != KeyStatus.REFUSED, last_try < func.clock_timestamp() - REFUSED_KEY_AGAIN
-            )
+            worth_it = or_(ProviderKey.status != KeyStatus.REFUSED, _is_worth_another_try())
             known = ProviderKey.account_id.is_not(None)
             rows = await session.scalars(select(ProviderKey.account_id).where(known, worth_it).distinct())
             return sorted(row for row in rows if row is not None)
@@ -79,6 +76,7 @@ class ReapActivities:
         Raises:
             Final: KEY_REFUSED; a later sweep tries again.
         """
+        await self._try_refused_keys_again(account_id)
         listing = await self._listing(account_id)
         policy = Policy(apart=self._apart, grace=self._grace, stops=await self._stops(account_id))
         async with self._database.begin() as session:
@@ -95,6 +93,16 @@ class ReapActivities:
             tell = raise_alarm if len(done) < len(judged) else close_alarms
             await tell(session, SAFETY_LIMIT_ALARM, _too_many(account_id))
         return Sweep(account_id=account_id, listed=len(listing), candidates=len(found), action_requests=done)
+
+    async def _try_refused_keys_again(self, account_id: int) -> None:
+        """While another key of the account serves, nobody else does, and whoever waits for this one would for ever."""
+        async with self._database.begin() as session:
+            mine = ProviderKey.account_id == account_id, ProviderKey.retired_at.is_(None)
+            due = (await session.scalars(select(ProviderKey.id).where(*mine, _is_worth_another_try()))).all()
+        for key_id in due:
+            with provider_errors():
+                await self._turn(account_id, Verb.ACCOUNT)
+            await self._providers.try_again(key_id)
 
     async def _listing(self, account_id: int) -> list[Listed]:
         key = await self._key_of(account_id)
@@ -154,6 +162,11 @@ class ReapActivities:
 
     async def _turn(self, account_id: int, verb: Verb) -> None:
         await self._providers.take_turn(account_id, verb, Urgency.SWEEP, activity.info().attempt)
+
+
+def _is_worth_another_try() -> ColumnElement[bool]:
+    last_try = func.coalesce(ProviderKey.checked_at, ProviderKey.created_at)
+    return (ProviderKey.status == KeyStatus.REFUSED) & (last_try < func.clock_timestamp() - REFUSED_KEY_AGAIN)
 
 
 async def _is_refused(provider: Provider, action_request: ActionRequest, stops: bool) -> bool:

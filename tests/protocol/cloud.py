@@ -27,6 +27,7 @@ ROUTES = [
     (re.compile(r"PUT /api/v0/instances/(\d+)/"), Request.STOP),
     (re.compile(r"POST /api/v0/instances/(\d+)/ssh/"), Request.KEY),
     (re.compile(r"POST /api/v0/bundles/()"), Request.SEARCH),
+    (re.compile(r"GET /api/v0/users/current()"), Request.ACCOUNT),
 ]
 Answer = httpx.Response
 Rows = list[dict[str, Any]]
@@ -80,6 +81,8 @@ class Cloud:
             return self._rent(account, int(number), json.loads(http.content), fault)
         if request is Request.LIST:
             return self._list(account, json.loads(http.url.params["select_filters"]), fault)
+        if request is Request.ACCOUNT:
+            return _said(id=account)
         if request is Request.SEARCH:
             return _said(offers=[offer(number) for number in OFFERS])
         machine = self._books.find(account, int(number))

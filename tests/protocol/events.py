@@ -17,6 +17,7 @@ class Request(StrEnum):
     START = "start"
     SEARCH = "search"
     KEY = "key"
+    ACCOUNT = "account"
 
 
 class Fault(StrEnum):
