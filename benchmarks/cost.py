@@ -24,6 +24,9 @@ from workflow_client.client import connect
 RUNS = 5
 BARE_RUNS = 60
 IDLE_SECONDS = 30.0
+LOOK_SECONDS = 0.5
+"""Between two looks at a status. Each is answered by the api, and by the workflow while a deploy is under way: it costs
+about 10 ms, which are the look's and not the flow's."""
 SIMULATED = ("simulator",)
 """Its work is the cloud's and the machines', not ours."""
 MODEL = {"model_type": "llm", "model_id": "Qwen/Qwen2.5-0.5B-Instruct", "gpu_type": "RTX 4090", "max_price": 1.0}
@@ -132,7 +135,7 @@ class _Measuring:
 
     def _await(self, path: str, states: set[str]) -> dict[str, Any]:
         while (found := self._api.get(path).raise_for_status().json())["status"] not in states:
-            time.sleep(0.1)  # asking costs the api too: seldom
+            time.sleep(LOOK_SECONDS)
         if found["status"] == "failed":
             raise RuntimeError(f"{path} failed: {found.get('message')}")
         shown: dict[str, Any] = found

@@ -34,12 +34,14 @@ def tree_of(pid: int) -> set[int]:
     return found
 
 
-def seconds_of(pids: Iterable[int]) -> float:
+def seconds_of(pids: Iterable[int], *, of_children: bool = True) -> float:
     """What they have used so far, and what their ended children used.
 
     The scheduler's own account: the clock ticks of /proc/pid/stat miss a process that sleeps between them.
     """
-    return sum(_scheduled(pid) + sum(map(int, fields[13:15])) / TICKS for pid in pids if (fields := _stat(pid)))
+    return sum(
+        _scheduled(pid) + of_children * sum(map(int, fields[13:15])) / TICKS for pid in pids if (fields := _stat(pid))
+    )
 
 
 def _scheduled(pid: int) -> float:
@@ -63,7 +65,8 @@ class Usage:
         supervised = set[int]().union(*(tree for name, tree in trees.items() if name != "supervisor"))
         if "supervisor" in trees:  # its tree has all the others in it, which are counted under their own names
             trees["supervisor"] -= supervised
-        return {name: seconds_of(tree) for name, tree in trees.items()}
+        # the ended children of the supervisor are those of simulated machines, which it adopts
+        return {name: seconds_of(tree, of_children=name != "supervisor") for name, tree in trees.items()}
 
     def taken(self) -> dict[str, float]:
         now, before = self._read(), self._last

@@ -22,7 +22,7 @@ from gateway.http.rate import Bucket
 from gateway.routes import Route, RouteTable, open_routes, route_of
 
 CHANNEL = "routes"
-REREAD_SECONDS = 2.0
+REREAD_SECONDS = 5.0
 RECONNECT_SECONDS = 0.5
 READ_DEADLINE_SECONDS = 5.0
 LOOK_UPS_PER_SECOND = 20.0

@@ -67,6 +67,21 @@ def bury(pids: list[int]) -> None:
             os.waitpid(pid, os.WNOHANG)
 
 
+def bury_dead(but_not: set[int]) -> None:
+    """Collects every child that has ended, up to one of `but_not`: whoever waits for that one comes first (Linux)."""
+    while LINUX and (dead := _next_dead()) is not None and dead not in but_not:
+        bury([dead])
+
+
+def _next_dead() -> int | None:
+    """A child that has ended; it stays where it is."""
+    try:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return None if found is None else found.si_pid
+
+
 def _stat(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the state on; the name before them may hold spaces and brackets."""
     try:

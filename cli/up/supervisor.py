@@ -9,7 +9,7 @@ from itertools import groupby
 
 from cli.errors import CommandRefused
 from cli.up.folder import Folder
-from cli.up.processes import adopt_orphans, bury, children, kill
+from cli.up.processes import adopt_orphans, bury, bury_dead, children, kill
 from cli.up.runner import Runner, last_lines
 from cli.up.spec import Spec
 
@@ -32,7 +32,6 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._on_change: Callable[[], None] | None = None
         self._stop = asyncio.Event()
-        self._a_child_died = False
 
     def pids(self) -> dict[str, int]:
         """The process id of each that runs now."""
@@ -43,7 +42,6 @@ class Supervisor:
         adopt_orphans()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._note_death)
         try:
             await self._start()
             if not self._stop.is_set():
@@ -82,16 +80,9 @@ class Supervisor:
             self._raise_failures()
             self._bury()
 
-    def _note_death(self) -> None:
-        self._a_child_died = True
-
     def _bury(self) -> None:
-        """Collect adopted children that have ended. Finding them means reading all of /proc: only after a SIGCHLD."""
-        if not self._a_child_died:
-            return
-        self._a_child_died = False
-        own = set(self.pids().values())
-        bury([pid for pid in children() if pid not in own])
+        """Collect adopted children that have ended, such as what ran on simulated machines."""
+        bury_dead(but_not=set(self.pids().values()))
 
     def _raise_failures(self) -> None:
         for task in self._tasks:
