@@ -32,6 +32,7 @@ class _Beating(ActivityInboundInterceptor):
 
 
 async def _beat(seconds: float) -> None:
+    """The first after a while: most activities are over by then, and each beat is a write of the server's."""
     while True:
-        activity.heartbeat()
         await asyncio.sleep(seconds)
+        activity.heartbeat()

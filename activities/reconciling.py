@@ -27,6 +27,8 @@ from domain.machines.phases import LeaseState, Power
 from workflow_client.client import WorkflowClient
 
 UNACTED = "the reconciler found rows that it has not acted on"
+WITH_NOTHING_OPEN = 3
+"""So many times rarer are the looks while no row is open and no workflow runs: who opens one starts its flows."""
 OVER = [InstanceStatus.DESTROYED, InstanceStatus.FAILED]
 
 _S = InstanceStatus
@@ -48,11 +50,12 @@ class ReconcileActivities:
     @activity.defn
     async def reconcile(self) -> None:
         """Start what is missing, and ask to be called again."""
-        started = await self.start_what_rows_demand()
-        raise NotYet(f"{started} workflow(s) were missing" if started else "every row is served", self._every)
+        started, is_anything_open = await self._start_what_rows_demand()
+        pause = self._every if is_anything_open else self._every * WITH_NOTHING_OPEN
+        raise NotYet(f"{started} workflow(s) were missing" if started else "every row is served", pause)
 
-    async def start_what_rows_demand(self) -> int:
-        """Returns how many workflows were missing and are started."""
+    async def _start_what_rows_demand(self) -> tuple[int, bool]:
+        """How many workflows were missing and are started, and whether anything is open at all."""
         running = await self._running()
         async with self._database.begin() as session:
             leases = (await session.scalars(select(Lease).where(OPEN))).all()
@@ -75,7 +78,8 @@ class ReconcileActivities:
             if workflow_contracts.watch_workflow_id(account_id) not in running:
                 await self._workflows.watch(account_id)
                 started += 1
-        return started + await self._start_snapshots(running)
+        is_anything_open = any((leases, instances, endpoints, jobs, running))
+        return started + await self._start_snapshots(running), is_anything_open
 
     async def _start_snapshots(self, running: set[str]) -> int:
         """What shall be taken, and repositories that outlived the last of their snapshots."""

@@ -21,22 +21,31 @@ async def start_flows(workflows: WorkflowClient, instance: Instance, deployment:
     """Start the workflows of a new deployment, the machine's first, since the others wait for it."""
     summary = machine_summary(lease)
     model = f"{deployment.model_id} on instance {instance.id}"
-    first = await asyncio.gather(workflows.start_machine(lease.id, summary, holder_of(lease)), return_exceptions=True)
-    others = await asyncio.gather(
-        workflows.start_instance(instance.id, summary),
-        workflows.start_endpoint(deployment.endpoint_id, instance.id, model),
-        return_exceptions=True,
+    await _start(
+        workflows, instance, lease, summary, workflows.start_endpoint(deployment.endpoint_id, instance.id, model)
     )
-    for error in filter(None, [*first, *others]):
-        log.warning("instance %s waits for the reconciler: %s", instance.id, type(error).__name__)
 
 
 async def start_instance_flows(workflows: WorkflowClient, instance: Instance, lease: Lease) -> None:
     """Start the workflows of a new instance without a model."""
-    summary = machine_summary(lease)
-    first = await asyncio.gather(workflows.start_machine(lease.id, summary, holder_of(lease)), return_exceptions=True)
-    second = await asyncio.gather(workflows.start_instance(instance.id, summary), return_exceptions=True)
-    for error in filter(None, [*first, *second]):
+    await _start(workflows, instance, lease, machine_summary(lease))
+
+
+async def _start(
+    workflows: WorkflowClient,
+    instance: Instance,
+    lease: Lease,
+    summary: str,
+    *beside: Coroutine[Any, Any, None],
+) -> None:
+    (failed,) = await asyncio.gather(
+        workflows.start_machine(lease.id, summary, holder_of(lease)), return_exceptions=True
+    )
+    served = None if failed else lease.id
+    others = await asyncio.gather(
+        workflows.start_instance(instance.id, summary, served), *beside, return_exceptions=True
+    )
+    for error in filter(None, [failed, *others]):
         log.warning("instance %s waits for the reconciler: %s", instance.id, type(error).__name__)
 
 

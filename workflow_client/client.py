@@ -14,6 +14,7 @@ from domain.endpoints.phases import DeploymentStage
 from domain.holders import Holder
 from domain.instances.phases import InstanceStatus
 from domain.machines.machines import MachineSeen
+from domain.machines.phases import LeaseState
 from domain.workflow_contracts import (
     EndpointInput,
     EndpointProgress,
@@ -62,13 +63,19 @@ class WorkflowClient:
             "machine",
             summary,
             holder.instance_id,
+            LeaseState.ASKED,
         )
         await hit(Failpoint.MACHINE_STARTED)
 
-    async def start_instance(self, instance_id: int, summary: str = "") -> None:
-        """Serve an instance that is not over."""
+    async def start_instance(self, instance_id: int, machine: str = "", served_lease: str | None = None) -> None:
+        """Serve an instance that is not over.
+
+        `machine`: its first, in words. `served_lease`: the one whose MachineWorkflow runs already.
+        """
+        summary = f"Instance {instance_id}, first on {machine}" if machine else f"Instance {instance_id}"
         workflow_id = workflow_contracts.instance_workflow_id(instance_id)
         instance = self._instance(instance_id)
+        instance.state.served_lease = served_lease
         phase = InstanceStatus.PROVISIONING
         await self._start(
             workflow_contracts.INSTANCE_WORKFLOW, instance, workflow_id, "instance", summary, instance_id, phase

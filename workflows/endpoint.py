@@ -41,6 +41,8 @@ class EndpointWorkflow:
         self.input = input
         self.progress_now = input.progress
         self.facts: EndpointFacts
+        self.known: EndpointFacts | None = None
+        """What the last step read at its end."""
         self.is_changed = self.is_suspected = False
 
     @workflow.query
@@ -77,7 +79,11 @@ class EndpointWorkflow:
         return self.progress_now
 
     async def _next(self) -> EndpointStep:
-        await self.look()
+        known, self.known = self.known, None
+        if known is None or self.is_changed:
+            await self.look()
+        else:
+            self.facts = known
         return next_endpoint_step(self.facts)
 
     async def _await_machine(self) -> None:
@@ -132,10 +138,12 @@ class EndpointWorkflow:
             EndpointActivities.record_stage, self.news(), summary=f"write down: {stage.value}", **RECORD
         )
 
-    def begin(self, stage: DeploymentStage, message: str) -> None:
+    def begin(self, stage: DeploymentStage, message: str, *, is_brief: bool = False) -> None:
+        """`is_brief`: over before anybody could filter by it."""
         self._time_stage()
         self.progress_now.stage, self.progress_now.message = stage, message
-        self._show(stage.value, message)
+        if not is_brief:
+            self._show(stage.value, message)
 
     def news(self) -> EndpointNews:
         now = self.progress_now

@@ -46,22 +46,31 @@ class InstanceWorkflow:
         await through_cancels(self._live(input), self.changed)
 
     async def _live(self, input: InstanceInput) -> None:
-        while (step := decide(await self._rows.look())) is not Step.NOTHING:
+        facts = await self._rows.look()
+        while (step := self._decide(facts)) is not Step.NOTHING:
             try:
-                await self._take(step, self._rows.facts)
+                facts = await self._rows.after(await self._take(step, facts))
             except Interrupted:
                 workflow.logger.info("instance %s: its rows say otherwise by now", self._id)
+                facts = await self._rows.look()
             if workflow.info().get_current_history_length() > EVENTS_BEFORE_ROLLING_OVER:
                 workflow.continue_as_new(input.model_copy(update={"state": self._state}))
 
-    async def _take(self, step: Step, facts: InstanceFacts) -> None:
+    def _decide(self, facts: InstanceFacts) -> Step:
+        facts.gave_up = bool(self._state.gave_up)
+        return decide(facts)
+
+    async def _take(self, step: Step, facts: InstanceFacts) -> InstanceFacts | None:
+        """What is known to hold after it; None: its rows have to be read."""
         if step is Step.STAY:
-            return await self._stay(facts)
-        if step is Step.SLEEP:
-            return await self._sleep(facts)
-        if step is Step.WAIT_FOR_RELEASE:
-            return await self._rows.wait()
-        await self._steps.take(step, facts)
+            await self._stay(facts)
+        elif step is Step.SLEEP:
+            await self._sleep(facts)
+        elif step is Step.WAIT_FOR_RELEASE:
+            await self._rows.wait()
+        else:
+            return await self._steps.take(step, facts)
+        return None
 
     async def _stay(self, facts: InstanceFacts) -> None:
         if facts.status is InstanceStatus.RUNNING and facts.lifecycle.sleeps_when_idle:
@@ -120,8 +129,6 @@ class InstanceWorkflow:
         await self._rows.wait(timedelta(seconds=left), "paused for so long, it is hibernated")
 
     async def _read(self) -> InstanceFacts:
-        facts = await workflow.execute_local_activity_method(
+        return await workflow.execute_local_activity_method(
             InstanceActivities.look_at_instance, self._id, summary="read its rows", **RECORD
         )
-        facts.gave_up = bool(self._state.gave_up)
-        return facts

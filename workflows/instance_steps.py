@@ -42,7 +42,8 @@ WRITTEN_ON = (
     "Paused unprotected: its programs could not all be ended, so what they wrote last may be in no snapshot. Its "
     "newest files are on its machine's disk, which is kept."
 )
-Handler = Callable[[InstanceFacts], Awaitable[None]]
+Handler = Callable[[InstanceFacts], Awaitable[InstanceFacts | None]]
+"""Returns what is known to hold after it, where its last word was to read that."""
 
 
 class InstanceSteps:
@@ -74,12 +75,12 @@ class InstanceSteps:
             Step.GIVE_UP_WAKE: self._give_up_wake,
         }
 
-    async def take(self, step: Step, facts: InstanceFacts) -> None:
+    async def take(self, step: Step, facts: InstanceFacts) -> InstanceFacts | None:
         """
         Raises:
             Interrupted: the rows said otherwise in the middle of it.
         """
-        await self._handlers[step](facts)
+        return await self._handlers[step](facts)
 
     # Its machine
 
@@ -118,16 +119,16 @@ class InstanceSteps:
         self._show(facts.status, f"{lease.state} {_words(lease)}")
         await self._rows.wait()
 
-    async def _record_running(self, facts: InstanceFacts) -> None:
+    async def _record_running(self, facts: InstanceFacts) -> InstanceFacts:
         """The report of a wake first: who waits for the status reads it with it."""
         if facts.status is InstanceStatus.RESUMING:
             await self._conclude_wake(WakeEnding(instance_id=self._id, worked=True))
-        await self._record(InstanceStatus.RUNNING, f"running on {_words(_lease_of(facts))}")
+        return await self._record(InstanceStatus.RUNNING, f"running on {_words(_lease_of(facts))}")
 
-    async def _request_release(self, facts: InstanceFacts) -> None:
+    async def _request_release(self, facts: InstanceFacts) -> InstanceFacts:
         await self._record(InstanceStatus.DESTROYING, "its machine is being released")
         request = ReleaseRequest(lease_id=_lease_of(facts).id, instance_id=self._id)
-        await workflow.execute_local_activity_method(
+        return await workflow.execute_local_activity_method(
             InstanceActivities.request_release, request, summary="ask for its machine's release", **RECORD
         )
 
@@ -137,15 +138,15 @@ class InstanceSteps:
             InstancePowerActivities.release_others, self._id, summary="release all but the present machine", **RECORD
         )
 
-    async def _conclude_destroyed(self, _: InstanceFacts) -> None:
-        await self._record(InstanceStatus.DESTROYED, "destroyed; its machine is released")
+    async def _conclude_destroyed(self, _: InstanceFacts) -> InstanceFacts:
+        return await self._record(InstanceStatus.DESTROYED, "destroyed; its machine is released")
 
-    async def _conclude_failed(self, facts: InstanceFacts) -> None:
-        await self._record(InstanceStatus.FAILED, self._state.gave_up or _why_failed(facts))
+    async def _conclude_failed(self, facts: InstanceFacts) -> InstanceFacts:
+        return await self._record(InstanceStatus.FAILED, self._state.gave_up or _why_failed(facts))
 
     # Falling asleep: its files saved, its programs ended, its machine stopped; later given back
 
-    async def _pause(self, facts: InstanceFacts) -> None:
+    async def _pause(self, facts: InstanceFacts) -> InstanceFacts:
         """Save while it runs, end what runs, save what that changed, stop. A login on the way calls it off."""
         lease = _lease_of(facts)
         await self._record(InstanceStatus.PAUSING, "saving its files before its machine is stopped")
@@ -159,7 +160,7 @@ class InstanceSteps:
         elif not ended:
             await self._caution(WRITTEN_ON)
         saved = snapshot_id if ended else None
-        await self._request_power(
+        return await self._request_power(
             PowerRequest(instance_id=self._id, lease_id=lease.id, power=Power.STOPPED, ran=True, snapshot_id=saved)
         )
 
@@ -219,17 +220,17 @@ class InstanceSteps:
             workflow.logger.warning("instance %s: its programs were not ended: %s", self._id, reason_of(error))
             return False
 
-    async def _power_off(self, facts: InstanceFacts) -> None:
+    async def _power_off(self, facts: InstanceFacts) -> InstanceFacts:
         lease = _lease_of(facts)
-        await self._request_power(PowerRequest(instance_id=self._id, lease_id=lease.id, power=Power.STOPPED))
+        return await self._request_power(PowerRequest(instance_id=self._id, lease_id=lease.id, power=Power.STOPPED))
 
-    async def _record_paused(self, facts: InstanceFacts) -> None:
+    async def _record_paused(self, facts: InstanceFacts) -> InstanceFacts:
         lease = _lease_of(facts)
         if facts.lifecycle.keeps_files:
             where = "its files are saved" if lease.is_saved else "its files are on its disk alone"
         else:
             where = "what is on its disk is kept"
-        await self._record(InstanceStatus.PAUSED, f"paused; {lease.gpu_name} is stopped, {where}")
+        return await self._record(InstanceStatus.PAUSED, f"paused; {lease.gpu_name} is stopped, {where}")
 
     async def _verify(self, facts: InstanceFacts) -> None:
         """On our side, while the machine costs its disk only."""
@@ -260,11 +261,13 @@ class InstanceSteps:
         why = "Not hibernated: no verified snapshot holds all its files, so its machine's disk is kept."
         await self._change_desired(facts, Desired.PAUSED, why)
 
-    async def _record_hibernated(self, facts: InstanceFacts) -> None:
+    async def _record_hibernated(self, facts: InstanceFacts) -> InstanceFacts:
         if facts.desired is not Desired.HIBERNATED:
             why = "Its machine is gone while it was paused; it is hibernated, and a wake restores its last snapshot."
             await self._change_desired(facts, Desired.HIBERNATED, why)
-        await self._record(InstanceStatus.HIBERNATED, "hibernated; nothing is rented, its files are in the vault")
+        return await self._record(
+            InstanceStatus.HIBERNATED, "hibernated; nothing is rented, its files are in the vault"
+        )
 
     async def _fall_asleep(self, facts: InstanceFacts) -> None:
         """Its machine was stopped or lost under its user's hands: what is left waits for the next wake."""
@@ -277,10 +280,10 @@ class InstanceSteps:
 
     # Waking: its machine started again, or another rented and its files restored, with one report
 
-    async def _power_on(self, facts: InstanceFacts) -> None:
+    async def _power_on(self, facts: InstanceFacts) -> InstanceFacts:
         lease = _lease_of(facts)
         await self._record(InstanceStatus.RESUMING, f"starting its machine again, {_words(lease)}")
-        await self._request_power(PowerRequest(instance_id=self._id, lease_id=lease.id, power=Power.RUNNING))
+        return await self._request_power(PowerRequest(instance_id=self._id, lease_id=lease.id, power=Power.RUNNING))
 
     async def _record_data_machine(self, facts: InstanceFacts, snapshot_id: str | None = None) -> None:
         machine = DataMachine(instance_id=self._id, lease_id=_lease_of(facts).id, snapshot_id=snapshot_id)
@@ -330,16 +333,16 @@ class InstanceSteps:
 
     # What several steps do
 
-    async def _record(self, status: InstanceStatus, message: str) -> None:
+    async def _record(self, status: InstanceStatus, message: str) -> InstanceFacts:
         self._show(status, message)
         change = StatusChange(instance_id=self._id, status=status, message=message)
-        await workflow.execute_local_activity_method(
+        return await workflow.execute_local_activity_method(
             InstanceActivities.record_instance, change, summary=f"{status.value}: {message}"[:200], **RECORD
         )
 
-    async def _request_power(self, request: PowerRequest) -> None:
+    async def _request_power(self, request: PowerRequest) -> InstanceFacts:
         what = "stop" if request.power is Power.STOPPED else "start"
-        await workflow.execute_local_activity_method(
+        return await workflow.execute_local_activity_method(
             InstancePowerActivities.request_power, request, summary=f"have its machine {what}", **RECORD
         )
 

@@ -45,6 +45,13 @@ class Rows(Generic[Facts]):
         self.facts = await self._read()
         return self.facts
 
+    async def after(self, known: Facts | None) -> Facts:
+        """What holds after a step. `known`: what the step's last word read, unless something changed since."""
+        if known is None or self.changed:
+            return await self.look()
+        self.facts = known
+        return known
+
     async def wait(self, longest: timedelta | None = None, until: str | None = None) -> None:
         """Until the rows changed, or the time is over. `until`: what the timer is for, in words."""
         with contextlib.suppress(TimeoutError):

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.machines.probing import ProbeActivities
     from activities.machines.shell import ShellActivities
     from activities.machines.witness import Suspicion, WitnessActivities
-    from domain.machines.machines import BootDecision, MachineSeen, Seen, boot_decision
+    from domain.machines.machines import BootDecision, MachineSeen, Seen, believed_at, boot_decision
     from domain.machines.phases import LeaseOutcome, LeaseState
     from domain.machines.power import PowerStep, next_power_step
     from domain.workflow_contracts import LeaseView, MachineInput
@@ -53,7 +53,7 @@ class MachineWorkflow:
         self._input = input
         self._lease_id = input.lease_id
         self._state = input.state
-        self._changed = False
+        self._changed = self._heard = False
         self._served = False
         self._lease: LeaseView
         self._equipping: asyncio.Task[None] | None = None
@@ -69,30 +69,33 @@ class MachineWorkflow:
     def seen(self, seen: MachineSeen) -> None:
         """The account's watch saw the machine in a new state."""
         self._state.seen, self._state.moved_at = seen, workflow.now()
-        self._changed = True
+        self._heard = True
 
     @workflow.run
     async def run(self, input: MachineInput) -> None:
         await through_cancels(self._live(), self.changed)
 
     async def _live(self) -> None:
-        while (error := await self._serve()) is not None and not self._is_to_end(error):
+        while (error := await self._serve()) is not None:
+            if self._is_to_end(error) and await self._end(error):
+                break
             workflow.logger.error("%s goes on, in spite of: %s", self._lease_id, reason_of(error))
             self._continue_as_new_if_long()
             await workflow.sleep(GO_ON_AFTER, summary="look again then")
-        if error is not None:
-            await self._end(error)
         await self._release()
 
     async def _serve(self) -> FailureError | None:
         """From where its rows are to its end; why it is released. None: it is being released already."""
         try:
             await self._rent()
-            if self._lease.state not in (LeaseState.RELEASING, LeaseState.CLOSED):
+            if not self._is_ending:
+                await self._watch()
                 await self._boot()
                 await self._hold()
-        except FailureError as error:
+        except ActivityError as error:
             await self._look()
+            return error
+        except FailureError as error:  # our own conclusion, from rows just read
             return error
         return None
 
@@ -120,7 +123,6 @@ class MachineWorkflow:
             return
         self._say("booting", LeaseState.RENTED)
         deadline = workflow.now() + self._input.boot_deadline
-        await self._watch()
         self._beside = asyncio.create_task(self._attach_key())  # beside the boot, and nobody waits for it
         await self._await_up(deadline)
         self._say("checking SSH and the GPU", LeaseState.RENTED)
@@ -143,6 +145,8 @@ class MachineWorkflow:
     async def _await_up(self, deadline: datetime) -> None:
         while (decision := boot_decision(self._state.seen, workflow.now(), self._input.patience)) is BootDecision.WAIT:
             if workflow.now() >= deadline:
+                await self._look()  # it was not told of all that was seen
+                self._state.seen = self._lease.seen
                 raise final(Fault.BOOT_FAILED, f"not up within {self._input.boot_deadline}: {self._seen_words()}")
             await self._await_change(self._settles_at(deadline), "it has to be up by then")
         if decision is BootDecision.FAILED:
@@ -150,7 +154,7 @@ class MachineWorkflow:
 
     async def _probe(self, deadline: datetime) -> None:
         try:
-            await workflow.execute_activity_method(
+            self._lease = await workflow.execute_activity_method(
                 ProbeActivities.probe_machine,
                 self._lease_id,
                 summary="log in and try the GPU",
@@ -169,11 +173,8 @@ class MachineWorkflow:
         Raises:
             FailureError: NOT_WANTED, MACHINE_LOST
         """
-        await self._look()
         self._served = True
         self._say("working", self._lease.state)
-        await self._tell_holder("its machine is up")
-        await self._watch()
         self._raise_if_unwanted()  # its word may have come before this run began
         if self._lease.has_agent and self._lease.state is LeaseState.RUNNING and self._equipping is None:
             self._equipping = asyncio.create_task(self._equip())  # nobody waits for it
@@ -232,10 +233,10 @@ class MachineWorkflow:
             await self._give_up_start(f"it showed no progress for {self._input.stall}: {self._seen_words()}")
         else:
             words = step.value.replace("_", " ")
-            await workflow.execute_local_activity_method(RECORDS[step], self._lease_id, summary=words, **RECORD)
-        await self._look()
+            self._lease = await workflow.execute_local_activity_method(
+                RECORDS[step], self._lease_id, summary=words, **RECORD
+            )
         self._say(step.value.replace("_", " "), self._lease.state)
-        await self._tell_holder(f"its machine is {self._lease.state.value}")
 
     async def _equip(self) -> None:
         """Best effort: without an agent, everything on the machine counts as in use, and it is tried again later."""
@@ -260,14 +261,14 @@ class MachineWorkflow:
                 raise
             await self._give_up_start(reason_of(error))
 
-    async def _ask(self, switch: Callable[[PowerActivities, str], Awaitable[None]], summary: str) -> None:
+    async def _ask(self, switch: Callable[[PowerActivities, str], Awaitable[LeaseView]], summary: str) -> None:
         self._state.moved_at = workflow.now()
-        await workflow.execute_activity_method(switch, self._lease_id, summary=summary, **CLOUD)
+        self._lease = await workflow.execute_activity_method(switch, self._lease_id, summary=summary, **CLOUD)
         await self._watch()
 
     async def _give_up_start(self, reason: str) -> None:
         failure = StartFailure(lease_id=self._lease_id, reason=reason)
-        await workflow.execute_activity_method(
+        self._lease = await workflow.execute_activity_method(
             PowerActivities.give_up_start, failure, summary="cancel the start, for good", **RELEASE
         )
 
@@ -295,20 +296,27 @@ class MachineWorkflow:
 
     # Its end
 
-    async def _end(self, error: BaseException) -> None:
-        """From here the lease is only being released."""
+    async def _end(self, error: BaseException) -> bool:
+        """From here the lease is only being released, unless its holder came to keep its files there meanwhile."""
         fault = fault_of(error)
         outcome = LeaseOutcome.SERVED if self._served else LeaseOutcome.CANCELLED
         if fault is not Fault.NOT_WANTED:
             outcome = LeaseOutcome.REFUSED if fault is None else OUTCOMES.get(fault, LeaseOutcome.REFUSED)
-        ending = LeaseEnding(lease_id=self._lease_id, outcome=outcome, reason=reason_of(error))
-        self._say(f"releasing: {ending.reason}", LeaseState.RELEASING)
-        await workflow.execute_local_activity_method(
+        ending = LeaseEnding(
+            lease_id=self._lease_id,
+            outcome=outcome,
+            reason=reason_of(error),
+            keeps_files=self._lease.keeps_files,
+        )
+        self._lease = await workflow.execute_local_activity_method(
             LeaseActivities.record_ending, ending, summary="why it is released", **RECORD
         )
+        self._say(f"releasing: {ending.reason}", LeaseState.RELEASING)
+        return self._is_ending
 
     async def _release(self) -> None:
-        await self._tell_holder("its machine is being released")
+        if self._lease.wanted:  # who let go of it knows
+            await self._tell_holder("its machine is being released")
         await workflow.execute_activity_method(
             MachineActivities.release_machine, self._lease_id, summary="destroy, until it is gone", **RELEASE
         )
@@ -321,12 +329,20 @@ class MachineWorkflow:
         """Wait for news of the machine or of what its holder wants, or for the moment to decide on what was seen."""
         try:
             timeout = None if until is None else until - workflow.now()
-            await workflow.wait_condition(lambda: self._changed, timeout=timeout, timeout_summary=what_for)
+            await workflow.wait_condition(
+                lambda: self._changed or self._heard, timeout=timeout, timeout_summary=what_for
+            )
         except TimeoutError:
             return
-        self._changed = False
-        await self._look()
-        self._raise_if_unwanted()
+        self._heard = False
+        if self._changed:
+            self._changed = False
+            await self._look()
+            self._raise_if_unwanted()
+
+    @property
+    def _is_ending(self) -> bool:
+        return self._lease.state in (LeaseState.RELEASING, LeaseState.CLOSED)
 
     def _raise_if_unwanted(self) -> None:
         if not self._lease.wanted:
@@ -334,8 +350,7 @@ class MachineWorkflow:
 
     def _settles_at(self, latest: datetime | None) -> datetime | None:
         """When what was last seen, if it stays so, has lasted long enough to be believed."""
-        since = self._state.seen.since
-        settles = None if since is None else since + self._input.patience
+        settles = believed_at(self._state.seen, self._input.patience)
         if settles is None or settles <= workflow.now():
             return latest
         return settles if latest is None else min(settles, latest)

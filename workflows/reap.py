@@ -21,10 +21,10 @@ class ReapWorkflow:
     @workflow.run
     async def run(self) -> int:
         """Returns how many machines were stopped or destroyed."""
-        may_act = await workflow.execute_activity_method(
+        may_act = await workflow.execute_local_activity_method(
             PairingActivities.check_pairing, summary="do our two databases belong together", **RECORD
         )
-        accounts = await workflow.execute_activity_method(
+        accounts = await workflow.execute_local_activity_method(
             ReapActivities.accounts_to_sweep, summary="which accounts", **RECORD
         )
         return sum([await self._sweep(account_id, may_act) for account_id in accounts])

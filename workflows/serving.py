@@ -43,7 +43,11 @@ class ServerSteps:
         again = f" again. {facts.trouble}" if facts.was_ready and facts.trouble else "."
         stage = DeploymentStage.STARTING_SERVER
         await self._endpoint.enter(stage, f"The machine is up; starting the model server{again}")
-        await self._on_the_machine(ModelServerActivities.start_model_server, "start the model server, detached")
+        started = await self._on_the_machine(
+            ModelServerActivities.start_model_server, "start the model server, detached"
+        )
+        if started and not self._endpoint.is_changed:
+            await self._await_model()
 
     async def _await_model(self) -> None:
         await self._endpoint.enter(DeploymentStage.LOADING_MODEL, "The model server is loading the model.")
@@ -51,9 +55,9 @@ class ServerSteps:
             await self._publish()
 
     async def _publish(self) -> None:
-        self._endpoint.begin(DeploymentStage.PUBLISHING, "The model answers; opening its endpoint.")
+        self._endpoint.begin(DeploymentStage.PUBLISHING, "The model answers; opening its endpoint.", is_brief=True)
         try:
-            await workflow.execute_local_activity_method(
+            self._endpoint.known = await workflow.execute_local_activity_method(
                 EndpointActivities.publish_endpoint, self._endpoint.news(), summary="open the endpoint", **RECORD
             )
         except ActivityError as error:

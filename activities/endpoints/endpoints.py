@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.errors import Fault, Final
@@ -51,12 +52,15 @@ class EndpointActivities:
     async def look_at_endpoint(self, endpoint_id: str) -> EndpointFacts:
         """Read everything that the next step depends on."""
         async with self._database.begin() as session:
-            return await endpoint_facts(
-                session,
-                endpoint_id,
-                failures_allowed=self._settings.server_restarts,
-                first_pause=self._settings.server_restart_pause_seconds,
-            )
+            return await self._facts(session, endpoint_id)
+
+    async def _facts(self, session: AsyncSession, endpoint_id: str) -> EndpointFacts:
+        return await endpoint_facts(
+            session,
+            endpoint_id,
+            failures_allowed=self._settings.server_restarts,
+            first_pause=self._settings.server_restart_pause_seconds,
+        )
 
     @activity.defn
     async def record_stage(self, news: EndpointNews) -> None:
@@ -68,8 +72,8 @@ class EndpointActivities:
                 deployment.phase_timings_ms = dict(news.phase_timings_ms)
 
     @activity.defn
-    async def publish_endpoint(self, news: EndpointNews) -> None:
-        """Its server is well: from here the gateway sends it requests."""
+    async def publish_endpoint(self, news: EndpointNews) -> EndpointFacts:
+        """Its server is well: from here the gateway sends it requests. Returns what the next step depends on."""
         async with self._database.begin() as session:
             endpoint, deployment, instance = await endpoints.read(session, news.endpoint_id, lock=True)
             machine = await running_machine(session, instance)
@@ -79,7 +83,9 @@ class EndpointActivities:
             await deployments.mark_ready(session, deployment)
             await endpoints.become(session, endpoint, EndpointState.READY, machine.id)
             await endpoints.tell_owner(session, endpoint, "ready", f"The model answers on {machine.gpu_name}.")
+            facts = await self._facts(session, endpoint.id)
         await hit(Failpoint.PUBLISHED)
+        return facts
 
     @activity.defn
     async def record_down(self, down: ServerDown) -> None:

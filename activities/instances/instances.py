@@ -14,7 +14,7 @@ from clouds.offers import Market
 from db.accounts.tables import ProviderKey
 from db.endpoints.endpoints import open_endpoints_of
 from db.events import record_event
-from db.instances.desired_state import set_desired
+from db.instances.desired_state import ITS_ENDPOINT, ITS_JOB, set_desired
 from db.instances.facts import instance_facts
 from db.instances.instances import reserve_machine
 from db.instances.ssh_ports import free_port
@@ -36,6 +36,7 @@ from domain.lifecycles import LIFECYCLES
 from domain.refusals import GpuLimitReached, NoOfferFree, SpendingCapReached
 from domain.workflow_contracts import endpoint_workflow_id, instance_workflow_id, job_workflow_id, machine_workflow_id
 from failpoints import Failpoint, hit
+from settings import Settings
 from workflow_client.client import WorkflowClient
 
 
@@ -64,15 +65,8 @@ class InstanceActivities:
     @activity.defn
     async def look_at_instance(self, instance_id: int) -> InstanceFacts:
         """Read everything that the next step depends on."""
-        settings = self._providers.settings
         async with self._database.begin() as session:
-            instance = await session.get_one(Instance, instance_id)
-            return await instance_facts(
-                session,
-                instance,
-                attempts_allowed=settings.attempts_per_instance,
-                wakes_allowed=settings.failed_wakes,
-            )
+            return await facts_now(session, await session.get_one(Instance, instance_id), self._providers.settings)
 
     @activity.defn
     async def reserve_machine(self, instance_id: int) -> None:
@@ -114,40 +108,60 @@ class InstanceActivities:
         await self._workflows.start_machine(lease_id, machine_summary(lease), leases.holder_of(lease))
 
     @activity.defn
-    async def request_release(self, request: ReleaseRequest) -> None:
+    async def request_release(self, request: ReleaseRequest) -> InstanceFacts:
         """The instance wants this lease no longer: say so in the row, then to its MachineWorkflow.
 
-        Ignored when the lease serves another holder by now.
+        Ignored when the lease serves another holder by now. Returns what the next step depends on.
         """
         async with self._database.begin() as session:
             await leases.request_release(session, request.lease_id, instance_holder(request.instance_id))
+            instance = await session.get_one(Instance, request.instance_id)
+            facts = await facts_now(session, instance, self._providers.settings)
         await hit(Failpoint.REQUEST_RELEASE)
         await self._workflows.changed(machine_workflow_id(request.lease_id), "its instance needs it no longer")
+        return facts
 
     @activity.defn
     async def request_destroy(self, instance_id: int) -> None:
         """Nobody needs the instance any more: that goes to its row first, then to its workflow."""
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, instance_id, with_for_update=True)
-            await set_desired(session, instance, Desired.DESTROYED, by="its model", why="Its model is over.")
+            await set_desired(session, instance, Desired.DESTROYED, by=ITS_ENDPOINT, why="Its model is over.")
         await self._workflows.changed(instance_workflow_id(instance_id), "it shall be destroyed")
 
     @activity.defn
-    async def record_instance(self, change: StatusChange) -> None:
-        """Write an instance's new status, and tell who lives by it: its endpoint, its job."""
+    async def record_instance(self, change: StatusChange) -> InstanceFacts:
+        """Write an instance's new status, and tell who lives by it: its endpoint, its job.
+
+        Returns what the next step depends on.
+        """
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, change.instance_id, with_for_update=True)
-            if instance.status.is_over:
-                return
-            await _write_status(session, instance, change)
-            serves = LIFECYCLES[instance.kind].serves_endpoint
-            endpoints = await open_endpoints_of(session, instance.id) if serves else []
-            job_id = await session.scalar(select(JobAttempt.job_id).where(JobAttempt.instance_id == instance.id))
-        because = f"its instance is {change.status.value}"
-        for endpoint_id in endpoints:
-            await self._workflows.changed(endpoint_workflow_id(endpoint_id), because)
-        if job_id is not None:
-            await self._workflows.changed(job_workflow_id(job_id), f"its instance is {change.status.value}")
+            followers: list[str] = []
+            if not instance.status.is_over:
+                await _write_status(session, instance, change)
+                followers = await _followers(session, instance)
+            facts = await facts_now(session, instance, self._providers.settings)
+        for workflow_id in followers:
+            await self._workflows.changed(workflow_id, f"its instance is {change.status.value}")
+        return facts
+
+
+async def facts_now(session: AsyncSession, instance: Instance, settings: Settings) -> InstanceFacts:
+    """Everything that the next step of the instance depends on."""
+    return await instance_facts(
+        session, instance, attempts_allowed=settings.attempts_per_instance, wakes_allowed=settings.failed_wakes
+    )
+
+
+async def _followers(session: AsyncSession, instance: Instance) -> list[str]:
+    """The flows that live by the instance's status. Those that had it destroyed wait for the end of that only."""
+    if instance.status is InstanceStatus.DESTROYING and instance.requested_by in (ITS_ENDPOINT, ITS_JOB):
+        return []
+    job = await session.scalar(select(JobAttempt.job_id).where(JobAttempt.instance_id == instance.id))
+    serves = LIFECYCLES[instance.kind].serves_endpoint
+    endpoints = await open_endpoints_of(session, instance.id) if serves else []
+    return [*map(endpoint_workflow_id, endpoints), *([] if job is None else [job_workflow_id(job)])]
 
 
 def lease_keys(sealer: Sealer) -> LeaseKeys:

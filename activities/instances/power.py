@@ -7,6 +7,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.instances.instances import facts_now
 from db.events import record_event
 from db.instances import power
 from db.instances.desired_state import request_action, set_desired
@@ -23,6 +24,7 @@ from db.snapshots.tables import Snapshot
 from domain.holders import instance_holder
 from domain.instances.actions import InstanceAction
 from domain.instances.phases import Desired, InstanceStatus
+from domain.instances.steps import InstanceFacts
 from domain.instances.wakes import WakeReport
 from domain.machines.phases import LeaseState, Power
 from domain.workflow_contracts import machine_workflow_id
@@ -90,8 +92,11 @@ class InstancePowerActivities:
         self._settings = settings
 
     @activity.defn
-    async def request_power(self, order: PowerRequest) -> bool:
-        """Write what the machine shall be, then tell its flow. False: the instance's owner wants otherwise by now."""
+    async def request_power(self, order: PowerRequest) -> InstanceFacts:
+        """Write what the machine shall be, then tell its flow, unless the instance's owner wants otherwise by now.
+
+        Returns what the next step depends on.
+        """
         async with self._database.begin() as session:
             instance = await self._locked(session, order.instance_id)
             if order.power is Power.RUNNING:
@@ -99,10 +104,11 @@ class InstancePowerActivities:
             else:
                 ran_until = await _ran_until(session, order) if order.ran else None
                 is_wanted = await power.request_stop(session, instance, order.lease_id, ran_until)
+            facts = await facts_now(session, instance, self._settings)
         await hit(Failpoint.POWER_REQUESTED)
         if is_wanted:
             await self._workflows.changed(machine_workflow_id(order.lease_id), f"it shall be {order.power.value}")
-        return is_wanted
+        return facts
 
     @activity.defn
     async def change_desired(self, change: DesiredChange) -> None:

@@ -15,7 +15,7 @@ from clouds.errors import KeyRefused, ProviderError
 from clouds.keys import account_of
 from clouds.offers import Market
 from db.accounts.tables import ProviderKey
-from db.instances.desired_state import set_desired
+from db.instances.desired_state import ITS_JOB, set_desired
 from db.instances.tables import Instance
 from db.jobs.jobs import (
     NotItsTurn,
@@ -112,7 +112,7 @@ class JobActivities:
         if lease is not None:
             holder = leases.holder_of(lease)
             await self._workflows.start_machine(lease.id, machine_summary(lease), holder)
-            await self._workflows.start_instance(holder.instance_id or 0, machine_summary(lease))
+            await self._workflows.start_instance(holder.instance_id or 0, machine_summary(lease), lease.id)
             await self._call_next(job.user_id)
         return True
 
@@ -170,7 +170,7 @@ class JobActivities:
             if attempt is None:
                 return
             instance = await session.get_one(Instance, attempt.instance_id, with_for_update=True)
-            await set_desired(session, instance, Desired.DESTROYED, by="its job", why="Its job needs it no longer.")
+            await set_desired(session, instance, Desired.DESTROYED, by=ITS_JOB, why="Its job needs it no longer.")
             open_ones = (
                 await session.scalars(select(Lease.id).where(leases.of_instance(instance.id), leases.OPEN))
             ).all()
@@ -179,7 +179,8 @@ class JobActivities:
         await hit(Failpoint.JOB_RELEASE_REQUESTED)
         for lease_id in open_ones:
             await self._workflows.changed(machine_workflow_id(lease_id), "its job needs it no longer")
-        await self._workflows.changed(instance_workflow_id(instance.id), "its job needs it no longer")
+        if not open_ones:  # else it hears of its machine's end
+            await self._workflows.changed(instance_workflow_id(instance.id), "its job needs it no longer")
 
     @activity.defn
     async def conclude_job(self, job_id: str) -> JobEnding:

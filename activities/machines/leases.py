@@ -15,9 +15,12 @@ from workflow_client.client import WorkflowClient
 
 
 class LeaseEnding(BaseModel):
+    """`keeps_files`: whether its machine kept files when its end was decided."""
+
     lease_id: str
     outcome: LeaseOutcome
     reason: str
+    keeps_files: bool
 
 
 class LeaseNews(BaseModel):
@@ -58,19 +61,33 @@ class LeaseActivities:
         await self._workflows.watch(account_id)
 
     @activity.defn
-    async def record_ending(self, ending: LeaseEnding) -> None:
-        """From here on the lease is only being released; why is kept for its user."""
+    async def record_ending(self, ending: LeaseEnding) -> LeaseView:
+        """From here on the lease is only being released; why is kept for its user.
+
+        Not when its holder came to keep files on it after that was decided: then it stands as it was, to decide anew.
+        """
         async with self._database.begin() as session:
             lease = await session.get_one(Lease, ending.lease_id, with_for_update=True)
-            if lease.state in (LeaseState.RELEASING, LeaseState.CLOSED):
-                return
-            await leases.mark_releasing(session, lease.id, ending.outcome, ending.reason)
-            text = f"{lease.gpu_name}, offer {lease.offer_id}: {ending.reason}"
-            await record_event(session, lease.user_id, str(leases.holder_of(lease)), ending.outcome.value, text)
+            outdated = lease.wanted and lease.keeps_files and not ending.keeps_files
+            if not outdated and lease.state not in (LeaseState.RELEASING, LeaseState.CLOSED):
+                await leases.mark_releasing(session, lease.id, ending.outcome, ending.reason)
+                text = f"{lease.gpu_name}, offer {lease.offer_id}: {ending.reason}"
+                await record_event(session, lease.user_id, str(leases.holder_of(lease)), ending.outcome.value, text)
+                await session.refresh(lease)
+            return lease_view(lease)
 
     @activity.defn
     async def tell_holder(self, news: LeaseNews) -> None:
-        """Have the lease's holder read its rows again. One that does not run reads them when it starts."""
-        async with self._database.begin() as session:
-            holder = leases.holder_of(await session.get_one(Lease, news.lease_id))
-        await self._workflows.changed(holder.workflow_id, news.what)
+        """Have the lease's holder read its rows again."""
+        await tell_holder(self._database, self._workflows, news.lease_id, news.what)
+
+
+async def tell_holder(database: Database, workflows: WorkflowClient, lease_id: str, what: str = "") -> LeaseView:
+    """Have the lease's holder read its rows again. One that does not run reads them when it starts.
+
+    Returns the lease as it stands. `what`: happened, in words; else the lease's state says it.
+    """
+    async with database.begin() as session:
+        view = lease_view(await session.get_one(Lease, lease_id))
+    await workflows.changed(view.holder.workflow_id, what or f"its machine is {view.state.value}")
+    return view

@@ -9,6 +9,7 @@ from asyncssh import SSHClientConnection
 from temporalio import activity
 
 from activities.errors import Fault, Final, NotYet, ssh_errors
+from activities.machines.leases import tell_holder
 from activities.machines.machines import MachineActivities
 from clients.ssh import CommandTimedOut, HostKeyChanged, SshUnreachable, connect, host_key_of, run
 from clouds.connections import Providers
@@ -16,7 +17,9 @@ from db.events import record_event
 from db.machines import leases, power
 from db.machines.tables import Lease
 from domain.machines.phases import LeaseState, SshWay
+from domain.workflow_contracts import LeaseView
 from failpoints import Failpoint, hit
+from workflow_client.client import WorkflowClient
 
 PAUSE = 0.3
 FIRST_PAUSE, FIRST_TRIES = 0.1, 20
@@ -29,14 +32,18 @@ SAID = {
 
 
 class ProbeActivities:
-    def __init__(self, providers: Providers, machines: MachineActivities) -> None:
+    def __init__(self, providers: Providers, machines: MachineActivities, workflows: WorkflowClient) -> None:
         self._database = providers.database
+        self._workflows = workflows
         self._machines = machines
         self._relay_after = timedelta(seconds=providers.settings.relay_after_seconds)
 
     @activity.defn
-    async def probe_machine(self, lease_id: str) -> None:
-        """Log in, keep the host key of the first contact, see that its GPU, if any, answers; then the lease runs."""
+    async def probe_machine(self, lease_id: str) -> LeaseView:
+        """Log in, keep the host key of the first contact, see that its GPU, if any, answers; then the lease runs.
+
+        Its holder is told. Returns the lease as it stands then.
+        """
         async with self._database.begin() as session:
             lease = await session.get_one(Lease, lease_id)
         if not lease.wanted:
@@ -55,6 +62,7 @@ class ProbeActivities:
         pinned = replace(self._machines.targets(lease)[way], host_key=host_key)
         self._machines.ssh.lend(pinned, connection)  # whoever waits for the machine has something to do there
         await hit(Failpoint.PROBE_RECORDED)
+        return await tell_holder(self._database, self._workflows, lease.id)
 
     async def _log_in(self, lease: Lease) -> tuple[SshWay, SSHClientConnection]:
         """By the way in use; by the other one too once that has led nowhere for a while.

@@ -13,7 +13,7 @@ from clouds.rate_limits import Urgency
 from db.machines.leases import OPEN, mark_seen
 from db.machines.tables import Lease
 from domain.machines.labels import label_of
-from domain.machines.machines import MachineSeen, Seen
+from domain.machines.machines import MachineSeen, Seen, is_news
 from domain.machines.phases import LeaseState
 from failpoints import Failpoint, hit
 from workflow_client.client import WorkflowClient
@@ -74,7 +74,8 @@ class WatchActivities:
         if new.same_as(old):
             return
         new.since = datetime.now(UTC) if new.state is not old.state else old.since
-        await self._workflows.seen(lease.id, new)  # told first: dying in between tells it twice, never not at all
+        if is_news(old, new, starts=lease.state is LeaseState.STARTING):
+            await self._workflows.seen(lease.id, new)  # told first: dying in between tells it twice, never not at all
         await hit(Failpoint.WATCH_TOLD)
         lease.seen = new.model_dump(mode="json")
         async with self._providers.database.begin() as session:

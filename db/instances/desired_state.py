@@ -12,6 +12,9 @@ from db.notify import notify_instance
 from domain.instances.actions import InstanceAction, check_sleeps, wanted_by
 from domain.instances.phases import Desired
 
+ITS_ENDPOINT, ITS_JOB = "its model", "its job"
+"""Who asked, where a flow did so for itself."""
+
 _SENTENCES = {
     InstanceAction.PAUSE: "{by} wants it paused.",
     InstanceAction.RESUME: "{by} wants it running.",

@@ -39,6 +39,17 @@ class MachineSeen(BaseModel):
         return self.model_dump(exclude=ignored) == other.model_dump(exclude=ignored)
 
 
+_WAITED_FOR = (Seen.UNKNOWN, Seen.BOOTING, Seen.OFFLINE)
+"""What may yet come up, or come back: nothing is decided between these."""
+
+
+def is_news(old: MachineSeen, new: MachineSeen, *, starts: bool) -> bool:
+    """Whether the machine's flow has to hear of it. `starts`: it is started again, so any change is progress."""
+    if starts:
+        return not new.same_as(old)
+    return new.state is not old.state and not (new.state in _WAITED_FOR and old.state in _WAITED_FOR)
+
+
 def ssh_ways(seen: MachineSeen) -> dict[SshWay, tuple[str, int]]:
     """Where SSH answers, as far as it is listed: a direct port may be listed later than the relay, or never."""
     found = {}
@@ -80,6 +91,11 @@ def boot_decision(seen: MachineSeen, now: datetime, patience: timedelta) -> Boot
 def is_lost(seen: MachineSeen, now: datetime, patience: timedelta) -> bool:
     """Whether a machine that was running is surely no longer ours to use. Offline may return; unknown is not lost."""
     return seen.state in _NOT_OURS and _lasted(seen, now, patience)
+
+
+def believed_at(seen: MachineSeen, patience: timedelta) -> datetime | None:
+    """When it is believed that a machine does not run, if it looks so until then. None: it does not look so."""
+    return None if seen.since is None or seen.state not in _NOT_OURS else seen.since + patience
 
 
 def _lasted(seen: MachineSeen, now: datetime, patience: timedelta) -> bool:

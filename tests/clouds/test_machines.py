@@ -1,20 +1,23 @@
 """Rent, release, watch and reap, on every kind of cloud: nothing in them knows which."""
 
 import asyncio
+from itertools import product
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from activities.errors import Fault, Final
+from activities.machines.leases import LeaseEnding
 from clouds.provider import Verb
 from db.installation_identity import ensure_installation
 from db.machines import leases
+from db.machines.tables import Lease
 from db.session import Database
 from db.tables import Alarm
 from domain.accounts.phases import KeyStatus
 from domain.machines.labels import Label, label_of
 from domain.machines.machines import Seen
-from domain.machines.phases import LeaseState
+from domain.machines.phases import LeaseOutcome, LeaseState
 from tests.clouds.troubles import Service, Trouble
 from tests.clouds.world import World, attempt, perform
 
@@ -119,6 +122,20 @@ async def test_a_release_goes_on_until_nothing_is_left(world: World, verb: Verb,
     await perform(world.machines.release_machine, lease.id)
     assert world.service.there() == {}
     assert (await world.read(lease.id)).state is LeaseState.CLOSED
+
+
+async def test_an_end_stands_only_by_what_it_was_decided_on(world: World) -> None:
+    lease = await world.rented()
+    for was_kept, is_kept, is_wanted in product((True, False), repeat=3):
+        async with world.database.begin() as session:
+            row = {"state": LeaseState.RENTED, "keeps_files": is_kept, "wanted": is_wanted}
+            await session.execute(update(Lease).where(Lease.id == lease.id).values(row))
+        ending = LeaseEnding(lease_id=lease.id, outcome=LeaseOutcome.SERVED, reason="over", keeps_files=was_kept)
+        stands = not (is_wanted and is_kept and not was_kept)  # its holder came to keep files there after that
+        told = await world.leases.record_ending(ending)
+        assert told.state is (await world.read(lease.id)).state
+        assert told.state is (LeaseState.RELEASING if stands else LeaseState.RENTED)
+    await perform(world.machines.release_machine, lease.id)
 
 
 async def test_our_key_is_attached(world: World) -> None:

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from temporalio.testing import ActivityEnvironment
 
 from activities.errors import NotYet
+from activities.machines.leases import LeaseActivities
 from activities.machines.machines import MachineActivities
 from activities.machines.power import PowerActivities
 from activities.machines.reaping import Execution, ReapActivities
@@ -52,6 +53,9 @@ class Told(WorkflowClient):
     async def seen(self, lease_id: str, seen: MachineSeen) -> None:
         self.seen_of[lease_id] = seen
 
+    async def changed(self, workflow_id: str, because: str) -> None:
+        pass
+
 
 class World:
     def __init__(self, database: Database, service: Service) -> None:
@@ -68,7 +72,8 @@ class World:
         self.providers = Providers(database, Sealer(SECRETS), settings, clouds=clouds)
         self.market = Market(database, self.providers)
         self.machines = MachineActivities(self.providers)
-        self.power = PowerActivities(self.providers)
+        self.leases = LeaseActivities(database, self.told)
+        self.power = PowerActivities(self.providers, self.told)
         self.watching = WatchActivities(self.providers, self.told)
         self.reaping = ReapActivities(self.providers)
 

@@ -7,7 +7,8 @@ from temporalio.worker import Replayer
 from settings import Settings
 from tests.system.histories import all_histories, secrets_of, text_of
 from tests.system.running import PASSWORD, Running
-from worker import SANDBOX, WORKFLOWS
+from tests.workflows.sandbox import SANDBOX
+from worker import WORKFLOWS
 from workflow_client.client import connect
 
 

@@ -31,7 +31,7 @@ from domain.instances.steps import InstanceFacts, LeaseFacts, NewestSnapshot
 from domain.lifecycles import LIFECYCLES
 from domain.machines.phases import LeaseOutcome, LeaseState, Power
 from domain.workflow_contracts import INSTANCE_WORKFLOW, InstanceInput
-from worker import SANDBOX
+from tests.workflows.sandbox import SANDBOX
 from workflows.instance import InstanceWorkflow
 
 POLICY = IdlePolicy(
@@ -59,6 +59,9 @@ class World:
 
     @activity.defn
     async def look_at_instance(self, _: int) -> InstanceFacts:
+        return self._facts()
+
+    def _facts(self) -> InstanceFacts:
         lease = LeaseFacts(
             id=LEASE,
             state=self.lease,
@@ -92,14 +95,15 @@ class World:
         self.desired = Desired.PAUSED
 
     @activity.defn
-    async def record_instance(self, news: StatusChange) -> None:
+    async def record_instance(self, news: StatusChange) -> InstanceFacts:
         self.status = news.status
         self.became.setdefault(news.status, await self._now())
+        return self._facts()
 
     @activity.defn
-    async def request_power(self, wish: PowerRequest) -> bool:
+    async def request_power(self, wish: PowerRequest) -> InstanceFacts:
         self.power, self.lease = wish.power, LeaseState.STOPPED
-        return True
+        return self._facts()
 
     @activity.defn
     async def hibernate_when_due(self, _: int) -> float | None:

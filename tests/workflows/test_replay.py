@@ -9,7 +9,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from domain.workflow_contracts import InstanceInput
-from worker import SANDBOX, WORKFLOWS
+from tests.workflows.sandbox import SANDBOX
+from worker import WORKFLOWS
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
