@@ -198,8 +198,10 @@ class MachineWorkflow:
             )
         except ActivityError as error:
             witness = f"no witness could be asked: {reason_of(error)}"
-        if witness is None:  # it may have been seen again meanwhile, or its holder may keep its files there by now
-            await self._look()
+        await self._look()  # it may have been seen again meanwhile, or its holder may keep its files there by now
+        if self._lease.seen.state is not self._state.seen.state:
+            self._state.seen = self._lease.seen  # its word was of a look that never came to stand in the row
+        if witness is None:
             return self._next_power_step() is PowerStep.LOST
         workflow.logger.warning("%s: %s, but %s", self._lease_id, self._seen_words(), witness)
         self._state.seen.since = workflow.now()
