@@ -61,7 +61,7 @@ def steps(look: MachineSeen) -> list[PowerStep | BootDecision]:
     return decided
 
 
-@pytest.mark.parametrize(("old", "new", "ago"), product(Seen, Seen, (0, 61)))
+@pytest.mark.parametrize(("old", "new", "ago"), list(product(Seen, Seen, (0, 61))))
 def test_a_flow_decides_by_what_it_was_told_as_by_what_was_seen(old: Seen, new: Seen, ago: float) -> None:
     told, looked = seen(old, 100), seen(new, 100 if old is new else ago)
     assert is_news(told, looked, starts=False) or steps(told) == steps(looked)

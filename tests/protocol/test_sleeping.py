@@ -141,8 +141,8 @@ def test_a_machine_that_its_cloud_denies_is_not_lost_while_a_witness_knows_it(st
 
 def test_a_word_of_the_watch_that_never_came_to_stand_in_the_row_does_not_hold_for_ever(stage: Stage) -> None:
     """It tells first: should it die in between, the machine is seen as it always was by its row, and nobody is told."""
-    denied = [Trouble(Request.LIST, Fault.EMPTY, 1), Trouble(Request.SHOW, Fault.ABSENT, 1), Kill("watch-told")]
-    assert stage.play([*PAUSED, *denied, Go(30), WAKE, Go(100)]) == GOOD
+    denied = [Trouble(Request.LIST, Fault.EMPTY, 1), Trouble(Request.SHOW, Fault.ABSENT, 1)]
+    assert stage.play([*PAUSED, *denied, Kill("watch-told"), Go(30), WAKE, Go(100)]) == GOOD
     assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
     assert len(stage.world.books.machines) == 1
 
