@@ -28,7 +28,7 @@ from workflow_client.client import WorkflowClient
 
 UNACTED = "the reconciler found rows that it has not acted on"
 WITH_NOTHING_OPEN = 3
-"""So many times rarer are the looks while no row is open and no workflow runs: who opens one starts its flows."""
+"""So many times rarer are the looks while no row is open and no workflow runs: only who dies on the way needs one."""
 OVER = [InstanceStatus.DESTROYED, InstanceStatus.FAILED]
 
 _S = InstanceStatus
@@ -67,7 +67,9 @@ class ReconcileActivities:
             endpoints = (await session.execute(select(Endpoint.id, Endpoint.state).where(unclosed))).all()
             jobs = (await session.scalars(open_jobs())).all()
         await self._tell_closed({workflow_contracts.machine_workflow_id(lease.id) for lease in leases}, running)
-        started = await self._start_machines(leases, running) + await self._start_instances(instances, running)
+        started = await self._start_machines(leases, running) + await self._start_instances(
+            instances, {holder_of(lease).instance_id for lease in leases}, running
+        )
         started += await self._start_endpoints(endpoints, running)
         for job in jobs:
             served = workflow_contracts.job_workflow_id(job.id) in running
@@ -111,7 +113,7 @@ class ReconcileActivities:
         return started
 
     async def _start_instances(
-        self, instances: Iterable[tuple[int, InstanceStatus, Desired]], running: set[str]
+        self, instances: Iterable[tuple[int, InstanceStatus, Desired]], with_machine: set[int | None], running: set[str]
     ) -> int:
         started = 0
         for instance_id, status, desired in instances:
@@ -119,7 +121,9 @@ class ReconcileActivities:
             if workflow_id not in running:
                 await self._workflows.start_instance(instance_id)
                 started += 1
-            elif status not in _ON_THE_WAY_TO[desired]:
+            elif status not in _ON_THE_WAY_TO[desired] or (
+                status is InstanceStatus.DESTROYING and instance_id not in with_machine
+            ):
                 await self._workflows.changed(workflow_id, UNACTED)  # whoever wrote it may have died before telling
         return started
 
@@ -168,5 +172,6 @@ def _waits_for_a_word(lease: Lease) -> bool:
     """Whether its holder wrote what its flow has not acted on yet: it may never have been told."""
     if not lease.wanted:
         return lease.state is not LeaseState.RELEASING
-    stopped = lease.power is Power.STOPPED
-    return lease.state is (LeaseState.RUNNING if stopped else LeaseState.STOPPED) and lease.start_refused is None
+    if lease.power is Power.STOPPED:
+        return lease.state in (LeaseState.RUNNING, LeaseState.STARTING) and lease.start_refused is None
+    return lease.state is LeaseState.STOPPED and lease.start_refused is None

@@ -15,7 +15,7 @@ from clouds.registry import clouds_of
 from db.accounts.provider_keys import serving_key
 from db.accounts.tables import Account, ProviderKey
 from db.alarms import close_alarms, raise_alarm
-from db.sealing import Sealer
+from db.sealing import CannotOpen, Sealer
 from db.session import Database
 from db.usage.spending import Limits
 from domain.accounts.phases import KeyStatus
@@ -129,10 +129,12 @@ class Providers:
         """Whether the cloud takes a key after all that it refused; what it cannot say now, a later try hears."""
         try:
             await (await self.provider(provider_key_id)).account()
-        except KeyRefused:
+        except (KeyRefused, CannotOpen):
             await self.remember_refused(provider_key_id)
         except ProviderError:
-            return
+            async with self.database.begin() as session:
+                key = await session.get_one(ProviderKey, provider_key_id, with_for_update=True)
+                key.checked_at = func.clock_timestamp()
         else:
             await self._remember_accepted(provider_key_id)
 

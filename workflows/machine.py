@@ -82,7 +82,7 @@ class MachineWorkflow:
             workflow.logger.error("%s goes on, in spite of: %s", self._lease_id, reason_of(error))
             self._continue_as_new_if_long()
             await workflow.sleep(GO_ON_AFTER, summary="look again then")
-        await self._release()
+        await self._release(error)
 
     async def _serve(self) -> FailureError | None:
         """From where its rows are to its end; why it is released. None: it is being released already."""
@@ -120,7 +120,7 @@ class MachineWorkflow:
 
     async def _boot(self) -> None:
         if self._lease.state.is_held:
-            return
+            return await self._tell_holder("its machine is served anew")  # the word of the last run may be lost
         self._say("booting", LeaseState.RENTED)
         deadline = workflow.now() + self._input.boot_deadline
         self._beside = asyncio.create_task(self._attach_key())  # beside the boot, and nobody waits for it
@@ -147,6 +147,8 @@ class MachineWorkflow:
             if workflow.now() >= deadline:
                 await self._look()  # it was not told of all that was seen
                 self._state.seen = self._lease.seen
+                if self._state.seen.state is Seen.UP:
+                    return
                 raise final(Fault.BOOT_FAILED, f"not up within {self._input.boot_deadline}: {self._seen_words()}")
             await self._await_change(self._settles_at(deadline), "it has to be up by then")
         if decision is BootDecision.FAILED:
@@ -161,6 +163,9 @@ class MachineWorkflow:
                 **within(SHELL, deadline - workflow.now()),
             )
         except ActivityError as error:
+            await self._look()
+            if self._lease.state is LeaseState.RUNNING:  # its holder was told, though we never heard of it
+                return
             if is_out_of_time(error):
                 raise final(Fault.BOOT_FAILED, "SSH never let us in before the deadline") from error
             raise
@@ -238,6 +243,8 @@ class MachineWorkflow:
             self._lease = await workflow.execute_local_activity_method(
                 RECORDS[step], self._lease_id, summary=words, **RECORD
             )
+            if step is PowerStep.FOUND_STOPPED and self._lease.state is LeaseState.RUNNING:
+                self._state.seen = self._lease.seen  # the row knows nothing of it
         self._say(step.value.replace("_", " "), self._lease.state)
 
     async def _equip(self) -> None:
@@ -316,8 +323,8 @@ class MachineWorkflow:
         self._say(f"releasing: {ending.reason}", LeaseState.RELEASING)
         return self._is_ending
 
-    async def _release(self) -> None:
-        if self._lease.wanted:  # who let go of it knows
+    async def _release(self, why: FailureError | None) -> None:
+        if why is None or fault_of(why) is not Fault.NOT_WANTED:  # who let go of it knows
             await self._tell_holder("its machine is being released")
         await workflow.execute_activity_method(
             MachineActivities.release_machine, self._lease_id, summary="destroy, until it is gone", **RELEASE

@@ -61,8 +61,9 @@ class ProbeActivities:
         await self._record(lease, host_key, way)
         pinned = replace(self._machines.targets(lease)[way], host_key=host_key)
         self._machines.ssh.lend(pinned, connection)  # whoever waits for the machine has something to do there
+        view = await tell_holder(self._database, self._workflows, lease.id)
         await hit(Failpoint.PROBE_RECORDED)
-        return await tell_holder(self._database, self._workflows, lease.id)
+        return view
 
     async def _log_in(self, lease: Lease) -> tuple[SshWay, SSHClientConnection]:
         """By the way in use; by the other one too once that has led nowhere for a while.

@@ -9,6 +9,7 @@ from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.machines.tables import Lease
+from domain.machines.machines import Seen
 from domain.machines.phases import LeaseState, Power
 
 
@@ -28,9 +29,14 @@ async def mark_stopping(session: AsyncSession, lease_id: str) -> bool:
 
 
 async def mark_stopped(session: AsyncSession, lease_id: str, *, found: bool = False) -> None:
-    """The cloud shows it stopped. `found`: we did not ask for that, so its last writes may be in no snapshot."""
+    """The cloud shows it stopped. `found`: we did not ask for that, so its last writes may be in no snapshot.
+
+    What was found has to stand in the row as well: a word of it alone may be of a look that never came to stand there.
+    """
     now = func.clock_timestamp()
-    expected = LeaseState.RUNNING if found else LeaseState.STOPPING
+    expected = [Lease.state == (LeaseState.RUNNING if found else LeaseState.STOPPING)]
+    if found:
+        expected.append(Lease.seen["state"].as_string().in_([Seen.STOPPED.value, Seen.BROKEN.value]))
     values: dict[str, object] = {
         "state": LeaseState.STOPPED,
         "stopped_at": func.coalesce(Lease.stopped_at, now),
@@ -38,7 +44,7 @@ async def mark_stopped(session: AsyncSession, lease_id: str, *, found: bool = Fa
     }
     if found:
         values["power"] = Power.STOPPED
-    await session.execute(update(Lease).where(Lease.id == lease_id, Lease.state == expected).values(values))
+    await session.execute(update(Lease).where(Lease.id == lease_id, *expected).values(values))
 
 
 async def mark_starting(session: AsyncSession, lease_id: str) -> bool:

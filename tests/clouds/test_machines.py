@@ -1,17 +1,21 @@
 """Rent, release, watch and reap, on every kind of cloud: nothing in them knows which."""
 
 import asyncio
+from datetime import timedelta
 from itertools import product
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from activities.errors import Fault, Final
 from activities.machines.leases import LeaseEnding
+from clouds.keys import KEY_PURPOSE
 from clouds.provider import Verb
+from db.accounts.tables import ProviderKey
 from db.installation_identity import ensure_installation
 from db.machines import leases
 from db.machines.tables import Lease
+from db.sealing import Sealer
 from db.session import Database
 from db.tables import Alarm
 from domain.accounts.phases import KeyStatus
@@ -203,3 +207,20 @@ async def test_while_a_key_is_refused_another_one_of_the_account_serves(world: W
     await perform(world.machines.release_machine, lease.id)
     assert other.status is KeyStatus.VALID
     assert world.service.there() == {}
+
+
+async def test_a_refused_key_that_nobody_can_open_stops_no_sweep(world: World) -> None:
+    other = await world.save_key(world.key.user_id or 0, "another-key-of-account-1")
+    async with world.database.begin() as session:
+        values = {
+            "status": KeyStatus.REFUSED,
+            "checked_at": func.clock_timestamp() - timedelta(hours=1),
+            "sealed": Sealer("a secret that the settings no longer name").seal("a key", KEY_PURPOSE),
+        }
+        await session.execute(update(ProviderKey).where(ProviderKey.id == world.key.id).values(values))
+    assert other.account_id == world.account_id
+    unknown = world.service.rent_by_hand(Label(await home(world), "lease_nobodyknows"))
+    assert await world.sweep() == []
+    await asyncio.sleep(0.2)
+    (done,) = await world.sweep()
+    assert unknown in done
