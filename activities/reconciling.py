@@ -108,7 +108,7 @@ class ReconcileActivities:
             if workflow_id not in running:
                 await self._workflows.start_machine(lease.id, machine_summary(lease), holder_of(lease))
                 started += 1
-            elif _waits_for_a_word(lease):
+            elif waits_for_a_word(lease):
                 await self._workflows.changed(workflow_id, UNACTED)
         return started
 
@@ -121,9 +121,7 @@ class ReconcileActivities:
             if workflow_id not in running:
                 await self._workflows.start_instance(instance_id)
                 started += 1
-            elif status not in _ON_THE_WAY_TO[desired] or (
-                status is InstanceStatus.DESTROYING and instance_id not in with_machine
-            ):
+            elif _is_behind(status, desired, has_machine=instance_id in with_machine):
                 await self._workflows.changed(workflow_id, UNACTED)  # whoever wrote it may have died before telling
         return started
 
@@ -168,7 +166,13 @@ class ReconcileActivities:
                 return ids
 
 
-def _waits_for_a_word(lease: Lease) -> bool:
+def _is_behind(status: InstanceStatus, desired: Desired, *, has_machine: bool) -> bool:
+    """Whether an instance's flow has not acted on what its rows say: it may never have been told."""
+    is_gone = status is InstanceStatus.DESTROYING and not has_machine
+    return is_gone or status not in _ON_THE_WAY_TO[desired]
+
+
+def waits_for_a_word(lease: Lease) -> bool:
     """Whether its holder wrote what its flow has not acted on yet: it may never have been told."""
     if not lease.wanted:
         return lease.state is not LeaseState.RELEASING

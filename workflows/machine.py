@@ -324,7 +324,7 @@ class MachineWorkflow:
         return self._is_ending
 
     async def _release(self, why: FailureError | None) -> None:
-        if why is None or fault_of(why) is not Fault.NOT_WANTED:  # who let go of it knows
+        if why is None or fault_of(why) is not Fault.NOT_WANTED:  # who asked for that knows
             await self._tell_holder("its machine is being released")
         await workflow.execute_activity_method(
             MachineActivities.release_machine, self._lease_id, summary="destroy, until it is gone", **RELEASE

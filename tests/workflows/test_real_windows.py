@@ -101,8 +101,8 @@ class World:
         return self._facts()
 
     @activity.defn
-    async def request_power(self, wish: PowerRequest) -> InstanceFacts:
-        self.power, self.lease = wish.power, LeaseState.STOPPED
+    async def request_power(self, order: PowerRequest) -> InstanceFacts:
+        self.power, self.lease = order.power, LeaseState.STOPPED
         return self._facts()
 
     @activity.defn
