@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 ANSWER_SECONDS = 60.0
@@ -44,29 +45,31 @@ async def delete_file(path: str) -> None:
     await _run("deletefile", path, worth=(0, NO_SUCH_FOLDER, 4))
 
 
-async def read(path: str) -> bytes:
-    """A small file, whole."""
-    return (await _run("cat", path, worth=(0,)))[1]
-
-
 async def write(path: str, content: bytes) -> None:
-    """A small file; it appears whole or not at all."""
-    await _run("rcat", path, worth=(0,), input=content)
+    """A small file; it appears whole or not at all, whoever is killed meanwhile.
+
+    So it comes from a file. What comes through a pipe ends where its writer ends, and `rclone rcat` to a folder begins
+    with an empty file of the last name; `copyto` renames.
+    """
+    with tempfile.NamedTemporaryFile(prefix="dumont-") as file:
+        file.write(content)
+        file.flush()
+        await _run("copyto", "--ignore-times", file.name, path, worth=(0,))
 
 
-async def _run(*arguments: str, worth: tuple[int, ...], input: bytes | None = None) -> tuple[int, bytes]:
+async def _run(*arguments: str, worth: tuple[int, ...]) -> tuple[int, bytes]:
     quick = ("--retries", "1", "--contimeout", "10s", "--timeout", "30s")
     process = await asyncio.create_subprocess_exec(
         program(),
         *arguments,
         *quick,
-        stdin=-3 if input is None else -1,
+        stdin=-3,
         stdout=-1,
         stderr=-1,
         env={**os.environ, "HOME": str(Path.home())},
     )
     try:
-        out, err = await asyncio.wait_for(process.communicate(input), ANSWER_SECONDS)
+        out, err = await asyncio.wait_for(process.communicate(), ANSWER_SECONDS)
     except (TimeoutError, asyncio.CancelledError) as error:
         process.kill()
         await process.wait()

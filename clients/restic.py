@@ -9,7 +9,6 @@ lock, so that a machine's lock that was left behind is in nobody's way.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import os
@@ -23,7 +22,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from clients import rclone
-from clients.restic_keys import WrongKey, quickened
+from clients.restic_config import config_file
+from clients.restic_keys import Key, key_file
 
 LINE_LIMIT = 1 << 22
 MINIMUM = (0, 14)
@@ -94,19 +94,19 @@ class Restic:
             return
         if there:
             await rclone.purge(self._store)
-        await self._whole("init", "--repository-version", "2")
-        with contextlib.suppress(WrongKey):
-            await self._hasten()
+        await self._write_new()
 
-    async def _hasten(self) -> None:
-        """Replace the key of a new repository by a quick one. Whatever stops this, it has a key, if a slow one."""
-        keys = await rclone.names(f"{self._store}/keys") or []
-        if len(keys) != 1:
-            return
-        old = f"{self._store}/keys/{keys[0]}"
-        made = await asyncio.to_thread(quickened, await rclone.read(old), self._password)
-        await rclone.write(f"{self._store}/keys/{hashlib.sha256(made).hexdigest()}", made)
-        await rclone.delete_file(old)
+    async def _write_new(self) -> None:
+        """As `restic init` does, without its slow key. `config` comes last: with it the repository is made.
+
+        The folders below are made by whoever writes into them first: restic in a folder, and rclone.
+        """
+        if is_folder(self._store):
+            os.makedirs(self._store, mode=0o700, exist_ok=True)
+        master = Key.random()
+        key = key_file(master, self._password)
+        await rclone.write(f"{self._store}/keys/{hashlib.sha256(key).hexdigest()}", key)
+        await rclone.write(f"{self._store}/config", config_file(master))
 
     async def snapshots(self) -> list[RepositorySnapshot]:
         out = await self._whole("snapshots", "--json", "--no-lock")

@@ -1,0 +1,32 @@
+"""What rclone writes for us is there whole or not at all."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from clients import rclone
+from tests.patience import becomes
+
+
+async def test_a_file_is_written_whole_and_over_another(tmp_path: Path) -> None:
+    for content in (b"one", b"two", b""):
+        await rclone.write(f"{tmp_path}/below/file", content)
+        assert (tmp_path / "below" / "file").read_bytes() == content
+    assert os.listdir(tmp_path / "below") == ["file"]
+
+
+async def test_a_write_that_is_broken_off_leaves_no_file_of_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def begun() -> bool:
+        return any(files for _, _, files in os.walk(tmp_path))
+
+    monkeypatch.setenv("RCLONE_BWLIMIT", "1k")  # so that it is in the middle of it
+    writing = asyncio.create_task(rclone.write(f"{tmp_path}/below/file", bytes(1 << 20)))
+    await becomes(begun, True)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert "file" not in os.listdir(tmp_path / "below")
