@@ -1,14 +1,16 @@
 """What tests of several packages need, once for all of them."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 
 from db.migrate import migrate
-from tests.groups import group_of, turn_of
+from tests.groups import Groups, group_of, turn_of
 from tests.postgres import Databases, shared_server
 
 Migrated = Callable[[], str]
@@ -20,12 +22,25 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup` a group's tests run in one process, which starts what they share only once."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
     items.sort(key=lambda item: turn_of(item.path))
+
+
+@pytest.hookimpl(optionalhook=True)  # -p no:xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Groups:
+    """With `-n` a group's tests run in one process, which starts what they share only once."""
+    return Groups(config, log)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_here(request: pytest.FixtureRequest, run_folder: Path) -> None:
+    """A group in two processes costs everybody minutes and fails nothing, so nobody would notice."""
+    if (group := group_of(request.path)) is None:
+        return
+    claim = run_folder / f"{group.replace('/', ' ')}.group"
+    with contextlib.suppress(FileExistsError), claim.open("x") as file:
+        file.write(str(os.getpid()))
+    assert claim.read_text() == str(os.getpid()), f"{request.path} runs in another process than its group"
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import asyncssh
 import httpx
 import psycopg
 from sqlalchemy import create_engine, func, select
+from sqlalchemy.exc import OperationalError
 
 from db.machines.leases import GOOD
 from db.machines.tables import Lease
@@ -37,6 +38,7 @@ class Running:
         self.key = self.folder / "a key"
         self.api = httpx.AsyncClient(base_url=self.addresses["api"] + "/api", timeout=120)
         self.simulator = httpx.AsyncClient(base_url=self.addresses["simulator"], timeout=120)
+        self.ledger = create_engine(self.addresses["database"], pool_pre_ping=True)
 
     @property
     def public_key(self) -> str:
@@ -51,6 +53,7 @@ class Running:
     async def close(self) -> None:
         await self.api.aclose()
         await self.simulator.aclose()
+        self.ledger.dispose()
 
     async def register(self) -> None:
         """Become a new user, on the installation's shared key."""
@@ -189,15 +192,18 @@ class Running:
 
     def _under_way(self) -> list[Any]:
         """Leases that will still bring a machine, or give one back."""
-        coming_or_going = "state <> 'closed' AND (state IN ('reserved', 'asked', 'releasing') OR NOT wanted)"
-        with psycopg.connect(self.addresses["database"].replace("+psycopg", "")) as database:
-            return database.execute(f"SELECT id, state FROM leases WHERE {coming_or_going}").fetchall()  # noqa: S608
+        moving = ("reserved", "asked", "releasing")
+        coming_or_going = select(Lease.id, Lease.state).where(
+            Lease.state != "closed", Lease.state.in_(moving) | ~Lease.wanted
+        )
+        with self.ledger.connect() as database:
+            return list(database.execute(coming_or_going))
 
     def rented_twice(self) -> list[Any]:
         """Holders that have more than one good lease now; what was two for a moment only, the protocol's judge sees."""
         holder = (Lease.holder_kind, Lease.holder_id)
         twice = select(*holder).where(GOOD).group_by(*holder).having(func.count() > 1)
-        with create_engine(self.addresses["database"]).connect() as database:
+        with self.ledger.connect() as database:
             return list(database.execute(twice))
 
     def order(self, point: Failpoint, word: str) -> Path:
@@ -240,19 +246,21 @@ def told(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
 
 
 async def until(ask: Callable[[], Awaitable[Answer | None]], seconds: float, what: str) -> Answer:
-    """Ask again until there is an answer. A service that is down for the moment is asked again too.
+    """Ask again until there is an answer, ever less often. A service that is down for the moment is asked again too.
 
     `seconds` is what it may take on a computer that does nothing else; no test fails because another one is busy.
     """
     deadline = time.monotonic() + seconds + PATIENCE_SECONDS
     last: object = None
+    pause = 0.1
     while time.monotonic() < deadline:
         try:
             if (answer := await ask()) is not None:
                 return answer
-        except (httpx.TransportError, psycopg.OperationalError, AssertionError) as error:
+        except (httpx.TransportError, psycopg.OperationalError, OperationalError, AssertionError) as error:
             last = error
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(pause)
+        pause = min(1.2 * pause, 0.4)
     raise AssertionError(f"waited {seconds + PATIENCE_SECONDS:g} s in vain for {what}; last error: {last}")
 
 

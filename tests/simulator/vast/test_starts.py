@@ -124,12 +124,13 @@ def test_where_a_machine_answers_after_a_start(simulator: Simulator, key: Key, m
     toggles(simulator, moves_on_start=moves)
     env = {"-p 8000:8000": "1", "-p 70000:70000": "1"}
     old = machine(simulator, key, env=env, onstart="echo started >> /workspace/starts")
+    poll(lambda: say(old, key, "cat /workspace/starts || true") == "started")  # it runs beside the SSH server
     order(simulator, old["id"], "stopped")
     simulator.await_status(old["id"], "exited")
     order(simulator, old["id"], "running")
     new = simulator.await_status(old["id"], "running")
     poll(lambda: answers(*address(new)))
-    assert say(new, key, "cat /workspace/starts") == "started\nstarted"
+    poll(lambda: say(new, key, "cat /workspace/starts") == "started\nstarted")
     assert (new["public_ipaddr"] == old["public_ipaddr"]) == (moves != "address")
     kept = {name for name in old["ports"] if old["ports"][name] == new["ports"].get(name)}
     same_number = {name for name in old["ports"] if name not in ("22/tcp", "8000/tcp")}
