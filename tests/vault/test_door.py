@@ -3,16 +3,19 @@
 import hashlib
 import os
 import secrets
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from db.machines.lease_tokens import VAULT, lease_of, lease_token
 from db.machines.tables import Lease
 from db.sealing import Sealer
+from db.session import Database
 from domain.ids import new_id
 from domain.machines.phases import LeaseState
+from settings import Settings
+from tests.simulator.conftest import Simulator
 from tests.vault.world import SECRETS, Door, Machine, World, until
 
 V2 = {"Accept": "application/vnd.x.restic.rest.v2"}
@@ -26,13 +29,32 @@ class Caller:
         return (await self._http.request(method, path, content=content, headers=V2)).status_code
 
 
-@pytest_asyncio.fixture
-async def machine(world: World) -> Machine:
-    """One with a snapshot in the vault."""
+@pytest.fixture(scope="module")
+async def world(settings: Settings, database: Database, simulator: Simulator, the_door: Door) -> AsyncIterator[World]:
+    """One user for all tests here: each changes only leases of its own."""
+    world = World(settings, database, simulator)
+    await world.begin()
+    yield world
+    simulator.control.post("/simulator/reset", timeout=120).raise_for_status()
+
+
+@pytest.fixture(scope="module")
+async def saved(world: World) -> tuple[Machine, str]:
+    """A machine and its snapshot in the vault."""
     machine = await world.machine()
     await world.say(machine, "echo one > /workspace/note")
-    await world.taken(machine)
-    return machine
+    snapshot_id, _ = await world.taken(machine)
+    return machine, snapshot_id
+
+
+@pytest.fixture
+def machine(saved: tuple[Machine, str]) -> Machine:
+    return saved[0]
+
+
+@pytest.fixture
+def snapshot_id(saved: tuple[Machine, str]) -> str:
+    return saved[1]
 
 
 def caller(world: World, door: Door, machine: Machine, purpose: str = VAULT) -> Caller:
@@ -109,7 +131,7 @@ async def test_what_a_crash_cut_off_is_written_again(world: World, the_door: Doo
 
 
 async def test_anothers_repository_is_closed(world: World, the_door: Door, machine: Machine) -> None:
-    other = await world.machine()
+    other = await world.lease()
     stranger = caller(world, the_door, other)
     assert await stranger.status("GET", f"/{machine.instance_id}/config") == 403
     assert await stranger.status("GET", f"/{machine.instance_id}/snapshots/") == 403
@@ -117,9 +139,10 @@ async def test_anothers_repository_is_closed(world: World, the_door: Door, machi
     assert await stranger.status("POST", f"/{machine.instance_id}/data/{named(content)}", content) == 403
 
 
-async def test_a_source_of_a_restore_may_be_read_and_no_more(world: World, the_door: Door, machine: Machine) -> None:
-    snapshot_id, _ = await world.taken(machine)
-    other = await world.machine()
+async def test_a_source_of_a_restore_may_be_read_and_no_more(
+    world: World, the_door: Door, machine: Machine, snapshot_id: str
+) -> None:
+    other = await world.lease()
     await world.restore_in_place(other, snapshot_id)
     reader, content = caller(world, the_door, other), os.urandom(10)
     assert await reader.status("GET", f"/{machine.instance_id}/config") == 200
@@ -128,24 +151,28 @@ async def test_a_source_of_a_restore_may_be_read_and_no_more(world: World, the_d
     assert await reader.status("DELETE", f"/{machine.instance_id}/locks/{named(content)}") == 403
 
 
-async def test_another_users_snapshot_is_no_source(world: World, the_door: Door, machine: Machine) -> None:
-    snapshot_id, _ = await world.taken(machine)
+async def test_another_users_snapshot_is_no_source(
+    world: World, the_door: Door, machine: Machine, snapshot_id: str
+) -> None:
     thief = World(world.settings, world.database, world.simulator)
     await thief.begin()
-    other = await thief.machine()
+    other = await thief.lease()
     await thief.restore_in_place(other, snapshot_id)
     assert await caller(world, the_door, other).status("GET", f"/{machine.instance_id}/config") == 403
 
 
 @pytest.mark.parametrize("state", ["releasing", "closed"])
 async def test_a_credential_is_dead_with_its_lease(world: World, the_door: Door, machine: Machine, state: str) -> None:
+    path = f"/{machine.instance_id}/config"
+    ending = await world.lease(machine.instance_id)
+    assert await caller(world, the_door, ending).status("GET", path) == 200
     async with world.database.begin() as session:
-        (await session.get_one(Lease, machine.lease_id)).state = LeaseState(state)
-    fresh = await world.machine(machine.instance_id)
-    assert await caller(world, the_door, fresh).status("GET", f"/{machine.instance_id}/config") == 200
+        (await session.get_one(Lease, ending.lease_id)).state = LeaseState(state)
+    fresh = await world.lease(machine.instance_id)
+    assert await caller(world, the_door, fresh).status("GET", path) == 200
 
     async def refused() -> bool | None:
-        return await caller(world, the_door, machine).status("GET", f"/{machine.instance_id}/config") == 401 or None
+        return await caller(world, the_door, ending).status("GET", path) == 401 or None
 
     await until(refused, "the door to shut", 10)
 
@@ -167,12 +194,14 @@ async def test_nobody_we_know_gets_in(world: World, the_door: Door, machine: Mac
 
 
 async def test_a_lease_that_serves_another_now_opens_the_others(world: World, the_door: Door, machine: Machine) -> None:
-    instance_id = await world.instance()
+    path = f"/{machine.instance_id}/config"
+    moving, instance_id = await world.lease(machine.instance_id), await world.instance()
+    assert await caller(world, the_door, moving).status("GET", path) == 200
     async with world.database.begin() as session:
-        (await session.get_one(Lease, machine.lease_id)).holder_id = str(instance_id)
+        (await session.get_one(Lease, moving.lease_id)).holder_id = str(instance_id)
 
     async def refused() -> bool | None:
-        return await caller(world, the_door, machine).status("GET", f"/{machine.instance_id}/config") == 403 or None
+        return await caller(world, the_door, moving).status("GET", path) == 403 or None
 
     await until(refused, "the door to shut", 10)
 
