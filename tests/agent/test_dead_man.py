@@ -47,11 +47,12 @@ def test_an_idle_machine_that_lost_us_stops_itself_and_keeps_its_files(watched: 
 
 
 def test_a_machine_that_works_or_is_kept_awake_goes_on_until_a_day_has_passed(watched: Watched) -> None:
-    watched.start("exec python3 -c 'while True: pass'")
-    watched.becomes_busy("")
+    watched.say("echo 'while :; do head -c 500000 /dev/zero >> /workspace/out; sleep 0.2; done' > train.sh")
+    watched.start("exec bash train.sh")
+    watched.becomes_busy("on disk")
     orphaned(watched, dead_man=1, dead_man_idle=4)
     assert "stop" not in watched.say("sleep 7; cat ~/.dumont/agent/agent.log")
-    watched.say("echo 60 > ~/.dumont/keep_awake; pkill -9 -f 'while True'")
+    watched.say("echo 60 > ~/.dumont/keep_awake; pkill -9 -f '[t]rain.sh'")
     assert "stop" not in watched.say("sleep 7; cat ~/.dumont/agent/agent.log")
     orphaned(watched, dead_man=1, dead_man_idle=4, dead_man_busy=2)
     watched.simulator.await_status(watched.row["id"], "exited")

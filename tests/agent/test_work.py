@@ -10,6 +10,16 @@ import pytest
 from tests.agent.conftest import Watched
 from tests.simulator.conftest import poll
 
+# As much as counts as work, and no more of this computer than that takes.
+HALF_A_CORE = """
+import time
+while True:
+    begun = time.process_time()
+    while time.process_time() - begun < 0.05:
+        pass
+    time.sleep(0.05)
+"""
+
 
 @contextmanager
 def slow_download(rate: int) -> Iterator[int]:
@@ -86,7 +96,7 @@ def test_what_waits_is_no_work(watched: Watched) -> None:
 
 @pytest.mark.parametrize("ours", ["DUMONT_OURS=1 python3 busy.py", "python3 ~/.dumont/busy.py"])
 def test_what_the_control_plane_runs_there_is_no_work(watched: Watched, ours: str) -> None:
-    watched.say("mkdir -p ~/.dumont && echo 'while True: pass' | tee busy.py > ~/.dumont/busy.py")
+    watched.say(f"mkdir -p ~/.dumont && echo '{HALF_A_CORE}' | tee busy.py > ~/.dumont/busy.py")
     watched.start(ours)
     watched.runs("[b]usy.py")
     assert watched.is_idle()
