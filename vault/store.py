@@ -8,10 +8,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 
@@ -22,6 +24,10 @@ LISTING = {"Accept": "application/vnd.x.restic.rest.v2"}
 """What rclone wants to hear before it answers a listing, which is how it is asked whether it is there."""
 
 START_SECONDS = 30.0
+
+FOLDER = "dumont-vault-"
+"""How the folder of its socket is called, among the temporary ones."""
+
 FULL_FOR = 10.0
 """After the store said that it is full, a failed write is put down to that for so many seconds."""
 
@@ -59,10 +65,11 @@ async def running_store(where: str) -> AsyncIterator[Store]:
     """The store while the block lasts; it ends with this process, however that ends."""
     if is_folder(where):
         os.makedirs(where, mode=0o700, exist_ok=True)
-    folder = tempfile.mkdtemp(prefix="dumont-vault-")  # short, whatever the data folder is called, and ours alone
-    socket = f"{folder}/s"
+    await asyncio.to_thread(_clear_away)
+    folder = tempfile.mkdtemp(prefix=FOLDER)  # short, whatever the data folder is called, and ours alone
+    at = f"{folder}/s"
     process = await asyncio.create_subprocess_exec(
-        *(rclone.program(), "serve", "restic", "--addr", f"unix://{socket}"),
+        *(rclone.program(), "serve", "restic", "--addr", f"unix://{at}"),
         *("--append-only", "--cache-objects=false", "--log-level", "NOTICE", where),
         env={name: value for name, value in os.environ.items() if not name.startswith("DUMONT_")},
         stdin=-3,
@@ -70,7 +77,7 @@ async def running_store(where: str) -> AsyncIterator[Store]:
         stderr=-1,
         preexec_fn=_die_with_parent,
     )
-    store = Store(where, socket, process)
+    store = Store(where, at, process)
     reading = asyncio.create_task(store.read_log())
     try:
         await _await_answer(store)
@@ -81,6 +88,19 @@ async def running_store(where: str) -> AsyncIterator[Store]:
         await process.wait()
         reading.cancel()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear_away() -> None:
+    """Remove the folders of stores whose vault was killed: nobody listens in them, and none is starting there."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as line:
+            if time.time() - folder.stat().st_mtime < START_SECONDS:
+                continue
+            line.settimeout(1.0)
+            try:
+                line.connect(f"{folder}/s")
+            except (ConnectionRefusedError, FileNotFoundError):
+                shutil.rmtree(folder)
 
 
 async def _await_answer(store: Store) -> None:
