@@ -48,16 +48,31 @@ async def _code(place: Place) -> int:
     return (await client(place).run("exit 4")).code
 
 
+async def _serves(place: Place) -> None:
+    """Wait until one is let in through the instance's port; before it is open nobody need try."""
+    await becomes(lambda: _is_open(place.port), True)
+    await becomes(lambda: _code(place), 4)
+
+
+async def _is_open(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
 async def test_a_killed_gateway_costs_the_connections_and_no_more(database_url: str, place: Place, shard: str) -> None:
     own = client(place)
     async with _process(database_url, shard) as process:
-        await becomes(lambda: _code(place), 4)
+        await _serves(place)
         session = await own.start(own.target, place.sleep)
         await _runs(place)
         process.kill()
         assert await asyncio.wait_for(session.wait(), PATIENCE_SECONDS) == 255
     async with _process(database_url, shard):
-        await becomes(lambda: _code(place), 4)
+        await _serves(place)
 
 
 async def test_sigterm_tells_those_who_are_there_and_lets_them_finish(
@@ -65,7 +80,7 @@ async def test_sigterm_tells_those_who_are_there_and_lets_them_finish(
 ) -> None:
     own = client(place)
     async with _process(database_url, shard) as process:
-        await becomes(lambda: _code(place), 4)
+        await _serves(place)
         session = await own.start(own.target, "echo there >&2; read line; echo $line")
         assert session.stderr is not None
         assert await asyncio.wait_for(session.stderr.readline(), PATIENCE_SECONDS) == b"there\n"
@@ -79,7 +94,7 @@ async def test_sigterm_tells_those_who_are_there_and_lets_them_finish(
 async def test_sigterm_ends_those_who_stay(database_url: str, place: Place, shard: str) -> None:
     own = client(place)
     async with _process(database_url, shard) as process:
-        await becomes(lambda: _code(place), 4)
+        await _serves(place)
         session = await own.start(own.target, place.sleep)
         await _runs(place)
         process.send_signal(signal.SIGTERM)
@@ -93,7 +108,7 @@ async def test_sigterm_ends_those_who_stay(database_url: str, place: Place, shar
 
 async def test_two_on_one_host_share_the_ports_and_one_may_go(database_url: str, place: Place, shard: str) -> None:
     async with _process(database_url, shard) as one:
-        await becomes(lambda: _code(place), 4)
+        await _serves(place)
         port = free_port()
         async with _process(database_url, shard, port):
             await becomes(lambda: _holds_ports(port), True)
