@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from pwdlib import PasswordHash
 
 from db.accounts.users import add_user
+from tests import plain_http
 
 PASSWORD = "correct horse"  # noqa: S105
 PASSWORD_HASH = PasswordHash.recommended().hash(PASSWORD)
@@ -37,7 +38,7 @@ class Cloud:
     """The simulator's back door."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.AsyncClient(base_url=url)
+        self._http = plain_http.AsyncClient(base_url=url)
 
     async def new_key(self, credit: float = 100.0) -> str:
         """The key of a fresh account."""

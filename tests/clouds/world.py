@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-import httpx
 from pydantic import SecretStr
 from temporalio.testing import ActivityEnvironment
 
@@ -35,6 +34,7 @@ from domain.machines.phases import LeaseOutcome
 from domain.machines.spec import MachineSpec
 from domain.market.offers import OfferQuery
 from settings import Settings
+from tests import plain_http
 from tests.clouds.troubles import KEY, Service
 from workflow_client.client import WorkflowClient
 
@@ -67,9 +67,10 @@ class World:
             reap_apart_seconds=0.1,
             orphan_grace_seconds=0.5,
         )
-        clouds = {**clouds_of(settings, httpx.AsyncClient()), service.cloud.name: service.cloud}
+        http = plain_http.AsyncClient()
+        clouds = {**clouds_of(settings, http), service.cloud.name: service.cloud}
         self.database, self.service, self.told = database, service, Told()
-        self.providers = Providers(database, Sealer(SECRETS), settings, clouds=clouds)
+        self.providers = Providers(database, Sealer(SECRETS), settings, clouds=clouds, http=http)
         self.market = Market(database, self.providers)
         self.machines = MachineActivities(self.providers)
         self.leases = LeaseActivities(database, self.told)

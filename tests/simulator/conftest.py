@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import plain_http
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -90,8 +91,8 @@ def running(folder: Path, *extra: str, command: list[str] | None = None) -> Iter
     try:
         url = poll(lambda: _address(log, start, process))
         with (
-            httpx.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=120) as vast,
-            httpx.Client(base_url=url, timeout=120) as control,
+            plain_http.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=120) as vast,
+            plain_http.Client(base_url=url, timeout=120) as control,
         ):
             control.patch("/simulator/settings", json=IN_TESTS).raise_for_status()
             yield Simulator(folder, process, url, vast, control)

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 
+from tests import plain_http
+
 from .conftest import Key, Simulator, poll
 
 Row = dict[str, Any]
@@ -63,6 +65,6 @@ def answers(host: str, port: int) -> bool:
 
 def fetched(url: str) -> str | None:
     try:
-        return httpx.get(url).raise_for_status().text.strip()
+        return plain_http.get(url).raise_for_status().text.strip()
     except httpx.HTTPError:
         return None

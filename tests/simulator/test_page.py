@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import httpx
+from tests import plain_http
 
 from .conftest import Simulator
 
@@ -39,6 +39,6 @@ def test_the_picture(simulator: Simulator) -> None:
 
 
 def test_other_sites_are_not_answered(simulator: Simulator) -> None:
-    there = httpx.post(f"{simulator.url}/simulator/reset", headers={"Origin": "https://example.org"})
+    there = plain_http.post(f"{simulator.url}/simulator/reset", headers={"Origin": "https://example.org"})
     assert there.status_code == 403
-    assert httpx.get(f"{simulator.url}/simulator/info", headers={"Origin": simulator.url}).status_code == 200
+    assert plain_http.get(f"{simulator.url}/simulator/info", headers={"Origin": simulator.url}).status_code == 200

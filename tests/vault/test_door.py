@@ -5,7 +5,6 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
 from db.machines.lease_tokens import VAULT, lease_of, lease_token
@@ -15,6 +14,7 @@ from db.session import Database
 from domain.ids import new_id
 from domain.machines.phases import LeaseState
 from settings import Settings
+from tests import plain_http
 from tests.simulator.conftest import Simulator
 from tests.vault.world import SECRETS, Door, Machine, World, until
 
@@ -23,7 +23,7 @@ V2 = {"Accept": "application/vnd.x.restic.rest.v2"}
 
 class Caller:
     def __init__(self, door: Door, token: str) -> None:
-        self._http = httpx.AsyncClient(base_url=door.url, auth=("machine", token), timeout=120)
+        self._http = plain_http.AsyncClient(base_url=door.url, auth=("machine", token), timeout=120)
 
     async def status(self, method: str, path: str, content: bytes | None = None) -> int:
         return (await self._http.request(method, path, content=content, headers=V2)).status_code
@@ -187,7 +187,7 @@ async def test_nobody_we_know_gets_in(world: World, the_door: Door, machine: Mac
         Caller(the_door, lease_token(world.sealer, new_id("lease"), VAULT)),
     ]:
         assert await who.status("GET", path) == 401
-    async with httpx.AsyncClient(base_url=the_door.url) as http:
+    async with plain_http.AsyncClient(base_url=the_door.url) as http:
         assert (await http.get(path)).status_code == 401
         bearer = {"Authorization": f"Bearer {lease_token(world.sealer, machine.lease_id, VAULT)}"}
         assert (await http.get(path, headers=bearer)).status_code == 200

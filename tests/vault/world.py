@@ -35,6 +35,7 @@ from domain.machines.machines import MachineSeen
 from domain.machines.phases import LeaseState, Power
 from domain.market.offers import OfferQuery
 from settings import Settings
+from tests import plain_http
 from tests.db.accounts import add_account
 from tests.patience import PATIENCE_SECONDS
 from tests.simulator.conftest import ROOT, Simulator, poll
@@ -80,7 +81,7 @@ class Door:
 
     def _is_well(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/health", timeout=60).status_code == 200
+            return plain_http.get(f"{self.url}/health", timeout=60).status_code == 200
         except httpx.HTTPError:
             return False
 

@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import plain_http
+
 from ..conftest import KEY, Simulator
 from .test_scenarios import await_end
 
@@ -25,7 +27,7 @@ class Other(Simulator):
 def other(simulator: Simulator) -> Iterator[Other]:
     made = simulator.control.post("/simulator/accounts", json={"credit": 50}).raise_for_status().json()
     key = made["api_key"]
-    with httpx.Client(base_url=simulator.url, headers={"Authorization": f"Bearer {key}"}, timeout=20) as vast:
+    with plain_http.Client(base_url=simulator.url, headers={"Authorization": f"Bearer {key}"}, timeout=20) as vast:
         yield Other(simulator.folder, simulator.process, simulator.url, vast, simulator.control, made["id"], key)
 
 
@@ -64,7 +66,7 @@ def test_a_fault_of_an_account_strikes_all_its_keys(other: Other) -> None:
     further = other.vast.post("/api/v0/auth/apikeys/", json={"name": "further"}).raise_for_status().json()["key"]
     other.fault(LIST, "status", account=further)
     for key, status in ((further, 502), (other.key, 502), (KEY, 200)):
-        assert httpx.get(f"{other.url}/api/v1/instances/", params={"api_key": key}).status_code == status
+        assert plain_http.get(f"{other.url}/api/v1/instances/", params={"api_key": key}).status_code == status
 
 
 def test_a_fault_of_one_accounts_machines(simulator: Simulator, other: Other) -> None:

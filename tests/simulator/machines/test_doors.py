@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from tests import plain_http
+
 from ..conftest import Key, Simulator, poll
 from ..shells import address, answers, machine, options, say, ssh
 
@@ -93,7 +95,7 @@ def test_the_listing_shows_what_model_servers_do(simulator: Simulator, key: Key)
     assert simulator.show(row["id"])["vmem_usage"] > 1
     body = {"model": MODEL, "prompt": "Tell me a long story", "max_tokens": 400}
     with ThreadPoolExecutor(1) as thread:
-        asked = thread.submit(lambda: httpx.post(f"{url}/v1/completions", json=body, timeout=120))
+        asked = thread.submit(lambda: plain_http.post(f"{url}/v1/completions", json=body, timeout=120))
         poll(lambda: simulator.show(row["id"])["gpu_util"] == 97)
         asked.result().raise_for_status()
     poll(lambda: simulator.show(row["id"])["gpu_util"] == 0)
@@ -102,6 +104,6 @@ def test_the_listing_shows_what_model_servers_do(simulator: Simulator, key: Key)
 
 def healthy(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health").status_code == 200
+        return plain_http.get(f"{url}/health").status_code == 200
     except httpx.HTTPError:
         return False

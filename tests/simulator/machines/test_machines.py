@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import asyncssh
-import httpx
 import pytest
+
+from tests import plain_http
 
 from ..conftest import Key, Simulator, poll
 from ..shells import Row, address, answers, fetched, machine, options, order, say, sftp, ssh
@@ -116,7 +117,7 @@ async def test_forwards_both_ways(box: Row, key: Key) -> None:
     async with asyncssh.connect(host, port, username="root", client_keys=[key.file], known_hosts=None) as connection:
         poll(lambda: "8123" in say(box, key, "cat /proc/net/tcp | grep -i :1FBB && echo 8123 || true"))
         local = await connection.forward_local_port("127.0.0.1", 0, "localhost", 8123)
-        async with httpx.AsyncClient() as client:
+        async with plain_http.AsyncClient() as client:
             assert (await client.get(f"http://127.0.0.1:{local.get_port()}/")).status_code == 200
         await connection.forward_remote_port("127.0.0.1", 9191, "127.0.0.1", local.get_port())
         fetch = "python3 -c \"import urllib.request as u; print(u.urlopen('http://127.0.0.1:9191/').status)\""
@@ -209,8 +210,8 @@ def test_logs_and_a_machine_in_entrypoint_mode(simulator: Simulator) -> None:
     simulator.await_status(number, "exited")
     simulator.control.patch("/simulator/settings", json={"clocks": {"logs": 1}}).raise_for_status()
     answer = simulator.vast.put(f"/api/v0/instances/request_logs/{number}/", json={"tail": "10"}).json()
-    assert httpx.get(answer["result_url"]).status_code == 404
-    poll(lambda: httpx.get(answer["result_url"]).text == "out\nerr\n")
+    assert plain_http.get(answer["result_url"]).status_code == 404
+    poll(lambda: plain_http.get(answer["result_url"]).text == "out\nerr\n")
 
 
 def test_the_way_out(simulator: Simulator, key: Key) -> None:

@@ -9,6 +9,8 @@ import httpx
 import openai
 import pytest
 
+from tests import plain_http
+
 from ..conftest import Key, Simulator, poll
 from ..shells import machine, say, ssh
 
@@ -30,7 +32,7 @@ def server(shared: Simulator, key: Key) -> Iterator[tuple[Row, str]]:
 
 def healthy(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health").status_code == 200
+        return plain_http.get(f"{url}/health").status_code == 200
     except httpx.TransportError:
         return False
 
@@ -67,7 +69,7 @@ async def test_the_openai_client(server: tuple[Row, str]) -> None:
 
 
 def test_the_plain_routes(server: tuple[Row, str]) -> None:
-    with httpx.Client(base_url=server[1]) as client:
+    with plain_http.Client(base_url=server[1]) as client:
         assert client.get("/health").content == b""
         assert "simulated" in client.get("/version").json()["version"]
         assert "vllm:num_requests_running" in client.get("/metrics").text

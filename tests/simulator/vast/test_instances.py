@@ -4,8 +4,9 @@ import base64
 import json
 from typing import Any
 
-import httpx
 import pytest
+
+from tests import plain_http
 
 from ..conftest import KEY, Simulator, poll
 
@@ -90,12 +91,12 @@ def test_old_routes_unknown_routes_and_keys(simulator: Simulator) -> None:
     retired = simulator.vast.get("/api/v0/instances/", params={"owner": "me"})
     assert (retired.status_code, retired.json()["error"]) == (410, "deprecated_endpoint")
     assert simulator.vast.get("/api/v0/made-up/").status_code == 404
-    bad = httpx.get(f"{simulator.url}/api/v1/instances/", headers={"Authorization": "Bearer wrong"})
+    bad = plain_http.get(f"{simulator.url}/api/v1/instances/", headers={"Authorization": "Bearer wrong"})
     assert (bad.status_code, bad.json()["error"]) == (404, "auth_error")
     simulator.control.patch("/simulator/settings", json={"toggles": {"bad_key": "401"}})
-    assert httpx.get(f"{simulator.url}/api/v0/users/current").status_code == 401
+    assert plain_http.get(f"{simulator.url}/api/v0/users/current").status_code == 401
     simulator.control.patch("/simulator/settings", json={"toggles": {"bad_key": "404"}})
-    assert httpx.get(f"{simulator.url}/api/v0/users/current?api_key={KEY}").json()["credit"] == pytest.approx(1000)
+    assert plain_http.get(f"{simulator.url}/api/v0/users/current?api_key={KEY}").json()["credit"] == pytest.approx(1000)
 
 
 @pytest.mark.parametrize(
@@ -165,10 +166,12 @@ def test_a_machines_own_key_opens_nothing_but_itself(simulator: Simulator) -> No
     answer = simulator.vast.put(f"/api/v0/asks/{simulator.offers()[0]['id']}/", json={"image": "x"}).json()
     other, number = simulator.rent(), answer["new_contract"]
     own = {"Authorization": f"Bearer {answer['instance_api_key']}"}
-    assert httpx.get(f"{simulator.url}/api/v0/instances/{number}/", headers=own).json()["instances"]["id"] == number
-    assert httpx.delete(f"{simulator.url}/api/v0/instances/{other}/", headers=own).status_code == 401
-    assert httpx.get(f"{simulator.url}/api/v0/ssh/", headers=own).status_code == 401
-    assert httpx.delete(f"{simulator.url}/api/v0/instances/{number}/", headers=own).status_code == 200
+    assert (
+        plain_http.get(f"{simulator.url}/api/v0/instances/{number}/", headers=own).json()["instances"]["id"] == number
+    )
+    assert plain_http.delete(f"{simulator.url}/api/v0/instances/{other}/", headers=own).status_code == 401
+    assert plain_http.get(f"{simulator.url}/api/v0/ssh/", headers=own).status_code == 401
+    assert plain_http.delete(f"{simulator.url}/api/v0/instances/{number}/", headers=own).status_code == 200
     poll(lambda: simulator.book(number)["status"] == "destroyed")
 
 

@@ -5,6 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import plain_http
+
 from ..conftest import Key, Simulator, poll
 from ..shells import machine, say
 
@@ -27,13 +29,13 @@ def test_categories_and_constraints(simulator: Simulator) -> None:
     assert status("POST", "/api/v0/bundles/") == 200
     assert status("GET", f"/api/v0/instances/{one}/") == 401
     assert status("DELETE", f"/api/v0/instances/{one}/") == 401
-    refused = httpx.get(f"{simulator.url}/api/v0/secrets/", headers=headers)
+    refused = plain_http.get(f"{simulator.url}/api/v0/secrets/", headers=headers)
     assert "api.secrets" in refused.json()["msg"]
     reader = key_with(simulator, {"instance_read": {}})
-    assert httpx.get(f"{simulator.url}/api/v1/instances/", headers=reader).json()["total_instances"] == 2
+    assert plain_http.get(f"{simulator.url}/api/v1/instances/", headers=reader).json()["total_instances"] == 2
     assert httpx.delete(f"{simulator.url}/api/v0/instances/{one}/", headers=reader).status_code == 401
     simulator.control.patch("/simulator/settings", json={"toggles": {"lacking_scope": "403"}})
-    assert httpx.get(f"{simulator.url}/api/v0/ssh/", headers=reader).status_code == 403
+    assert plain_http.get(f"{simulator.url}/api/v0/ssh/", headers=reader).status_code == 403
 
 
 @pytest.mark.parametrize("permissions", [{"made_up": {}}, [], "all"])
@@ -53,11 +55,11 @@ def test_commands_on_a_machine(simulator: Simulator) -> None:
     simulator.await_status(number, "running")
     path = f"/api/v0/instances/command/{number}/"
     done = simulator.vast.put(path, json={"command": "ls /workspace/../root"}).json()
-    poll(lambda: "onstart" in (text := httpx.get(done["result_url"]).text) or "hasbooted" in text)
+    poll(lambda: "onstart" in (text := plain_http.get(done["result_url"]).text) or "hasbooted" in text)
     for command in ("cat /etc/passwd", "ls 'unclosed", "ls " + "x" * 600, None):
         assert simulator.vast.put(path, json={"command": command}).json()["error"] == "invalid_args"
     assert simulator.vast.put(path, content=b"{").status_code == 483
     injected = simulator.vast.put(path, json={"command": "ls /none; touch /workspace/x"}).json()
-    poll(lambda: "cannot access" in httpx.get(injected["result_url"]).text)
+    poll(lambda: "cannot access" in plain_http.get(injected["result_url"]).text)
     listing = simulator.vast.put(path, json={"command": "ls /workspace"}).json()
-    poll(lambda: (answer := httpx.get(listing["result_url"])).status_code == 200 and answer.text == "")
+    poll(lambda: (answer := plain_http.get(listing["result_url"])).status_code == 200 and answer.text == "")
