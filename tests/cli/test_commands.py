@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests import plain_http
 from tests.cli.conftest import Dumont
 from tests.cli.installation import Installation
 
@@ -20,7 +20,7 @@ def test_deploy_shows_the_price_and_ends_with_an_endpoint_that_answers(dumont: D
     assert "$" in ran.stderr
     assert "RTX 4090" in ran.stderr
     assert f"curl {status['endpoint']}" in ran.stderr
-    served = httpx.get(f"{status['endpoint']}/v1/models", trust_env=False).json()
+    served = plain_http.get(f"{status['endpoint']}/v1/models", trust_env=False).json()
     assert served["data"][0]["id"] == MODEL
     followed = dumont("follow", status["deploy_id"])
     assert (followed.returncode, status["endpoint"] in followed.stderr) == (0, True), followed.stderr
@@ -84,5 +84,6 @@ def rented(installation: Installation) -> int:
 
 def books(installation: Installation) -> dict[str, Any]:
     """What the simulated cloud has rented out."""
-    found: dict[str, Any] = httpx.get(f"{installation.read()['simulator']}/simulator/books", trust_env=False).json()
+    address = f"{installation.read()['simulator']}/simulator/books"
+    found: dict[str, Any] = plain_http.get(address, trust_env=False).json()
     return found

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
-import httpx
 import pytest
 
+from tests import plain_http
 from tests.cli.conftest import Dumont
 from tests.cli.installation import Installation
 
@@ -66,7 +66,7 @@ def test_create_shows_the_price_and_what_happens_and_ends_with_the_login(dumont:
 def test_offers_that_failed_are_shown_with_their_reason(dumont: Dumont, whole: Installation, key: str) -> None:
     body = {"success": False, "error": "invalid_args", "msg": "error 404/3603: no_such_ask Instance type by id 1."}
     gone = {"endpoint": "PUT /api/v0/asks/", "fault": "status", "status": 400, "body": body, "times": 1}
-    answer = httpx.post(f"{whole.read()['simulator']}/simulator/faults", json=gone, trust_env=False)
+    answer = plain_http.post(f"{whole.read()['simulator']}/simulator/faults", json=gone, trust_env=False)
     assert answer.is_success, answer.text
     made = dumont("create", "--gpu", "rtx_4090", "--label", "second", "--ssh-key", key, "-y")
     assert made.returncode == 0, made.stderr

@@ -40,8 +40,8 @@ from tests.protocol.vault import Vault
 from workflow_client.client import WorkflowClient
 
 SECRETS = "a secret of the protocol's tests that is long enough"
-REAP_EVERY = 25.0
-RECONCILE_EVERY = 30.0
+REAP_EVERY = 40.0
+RECONCILE_EVERY = 45.0
 EVENT_WEIGHT = 40
 """A history rolls over after fifty events instead of two thousand."""
 
@@ -56,6 +56,7 @@ def quick(cloud_pace: float, folder: Path) -> Settings:
         settle_seconds=5,
         watch_seconds=3,
         sweep_seconds=40,
+        reconcile_seconds=30,
         boot_deadline_seconds=60,
         relay_after_seconds=20,
         model_deadline_seconds=60,

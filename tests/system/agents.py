@@ -5,8 +5,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from activities.instances.idleness import IdlenessActivities
 from activities.machines.agents import AgentActivities
 from activities.machines.machines import MachineActivities
@@ -19,6 +17,7 @@ from db.session import Database
 from domain.instances.idleness import IdleDecision
 from domain.instances.phases import InstanceKind
 from settings import Settings
+from tests import plain_http
 from tests.system.running import Running, until
 
 
@@ -111,5 +110,5 @@ async def worked(system: Running) -> AsyncIterator[Worked]:
 
 async def post_status(system: Running, token: str) -> int:
     """A report from nowhere; the status of the answer."""
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http:
+    async with plain_http.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as http:
         return (await http.post(f"{system.addresses['api']}/api/v1/agent/status", json={})).status_code

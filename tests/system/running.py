@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from db.machines.leases import GOOD
 from db.machines.tables import Lease
 from failpoints import Failpoint
+from tests import plain_http
 from tests.cli.installation import Installation
 from tests.patience import PATIENCE_SECONDS
 
@@ -36,8 +37,8 @@ class Running:
         self.addresses = installation.read()
         self.folder = installation.folder.parent
         self.key = self.folder / "a key"
-        self.api = httpx.AsyncClient(base_url=self.addresses["api"] + "/api", timeout=120)
-        self.simulator = httpx.AsyncClient(base_url=self.addresses["simulator"], timeout=120)
+        self.api = plain_http.AsyncClient(base_url=self.addresses["api"] + "/api", timeout=120)
+        self.simulator = plain_http.AsyncClient(base_url=self.addresses["simulator"], timeout=120)
         self.ledger = create_engine(self.addresses["database"], pool_pre_ping=True)
 
     @property
