@@ -6,6 +6,9 @@ LOCK := $(PYTHON) -m uv pip compile --universal --python-version 3.11 --generate
 	--no-emit-find-links --no-header --no-annotate -q
 ARGS ?=
 
+# A run of the tests starts hundreds of our processes: each would compile all of our code anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install dev up test test-long check format bench lock
 
 help: ## this list

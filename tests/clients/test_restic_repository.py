@@ -84,6 +84,7 @@ async def test_it_is_of_format_2_and_has_one_quick_key_under_the_password(store:
     assert "wrong password" in restic(where, "snapshots", password=ANOTHER).stderr
 
 
+@pytest.mark.long  # restic makes each key a slow one
 async def test_its_keys_are_added_changed_and_removed_as_any(store: Store, tmp_path: Path) -> None:
     where, secret = store("a"), tmp_path / "secret"
     await made(where, tmp_path)
@@ -151,6 +152,7 @@ async def test_what_a_crash_left_is_cleared_and_it_is_made_again(
     said(where, "check")
 
 
+@pytest.mark.long
 async def test_one_that_restic_made_is_used_as_it_is(tmp_path: Path) -> None:
     where, file = tmp_path / "a", tmp_path / "file"
     file.write_text("precious")
