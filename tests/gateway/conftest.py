@@ -52,13 +52,18 @@ def restartable_url(postgres: Postgres) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, pool_size=5)
+    yield database
+    await database.close()
+
+
 @pytest.fixture
-async def rows(database_url: str) -> AsyncIterator[Rows]:
-    database = Database(database_url, pool_size=2)
+async def rows(database: Database) -> Rows:
     rows = Rows(database)
     await rows.begin()
-    yield rows
-    await database.close()
+    return rows
 
 
 @pytest.fixture

@@ -99,10 +99,26 @@ def _ours_before_postgresqls(url: str) -> None:
         connection.execute(text(f"ALTER DATABASE {make_url(url).database} SET search_path = public, pg_catalog"))
 
 
+@pytest.fixture(scope="session")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="session")
+def database(runner: asyncio.Runner, clocked_url: str) -> Iterator[Database]:
+    """One for all worlds: an engine that has seen our statements before needs a sixth less time for a schedule."""
+    database = Database(clocked_url, pool_size=5)
+    yield database
+    runner.run(database.close())
+
+
+@pytest.fixture(scope="session")
+def clock(clocked_url: str) -> Iterator[Clock]:
+    with psycopg.connect(clocked_url.replace("+psycopg", ""), autocommit=True) as connection:
+        yield Clock(connection)
+
+
 @pytest.fixture
-def stage(clocked_url: str, figures: Figures, tmp_path: Path) -> Iterator[Stage]:
-    bare_url = clocked_url.replace("+psycopg", "")
-    with asyncio.Runner() as runner, psycopg.connect(bare_url, autocommit=True) as connection:
-        database = Database(clocked_url, pool_size=5)
-        yield Stage(runner, database, Clock(connection), figures, tmp_path)
-        runner.run(database.close())
+def stage(runner: asyncio.Runner, database: Database, clock: Clock, figures: Figures, tmp_path: Path) -> Stage:
+    return Stage(runner, database, clock, figures, tmp_path)

@@ -31,13 +31,6 @@ def machine(simulator: Simulator) -> Rented:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url, pool_size=2)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
 def shard() -> str:
     """Each test has ports of its own: the database keeps those of others."""
     return name()
