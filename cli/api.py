@@ -13,7 +13,8 @@ from cli.errors import CommandRefused
 JSON = dict[str, Any]
 
 # What runs on this computer is never asked through a proxy.
-DIRECT: dict[str, httpx.BaseTransport | None] = {"all://127.0.0.1": None, "all://localhost": None}
+LOCAL = ("127.0.0.1", "localhost")
+DIRECT: dict[str, httpx.BaseTransport | None] = {f"all://{host}": None for host in LOCAL}
 
 STREAM_SILENCE_SECONDS = 20.0
 """A stream of events says every few seconds that it is alive."""
@@ -131,8 +132,8 @@ class Api:
 
 def _trusted(url: str) -> ssl.SSLContext | bool:
     """Whose certificates count. Reading those of all authorities takes 20 ms; nothing on this computer shows one."""
-    on_this_computer = url.startswith(("http://127.0.0.1:", "http://localhost:"))
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if on_this_computer else True
+    at = httpx.URL(url)
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if at.scheme == "http" and at.host in LOCAL else True
 
 
 def body_of(answer: httpx.Response) -> JSON:
