@@ -88,25 +88,20 @@ class Restic:
         }
 
     async def make(self) -> None:
-        """Make the repository if there is none. What a crash in the middle left is cleared first: it holds nothing."""
+        """Make the repository if there is none, as `restic init` does, without its slow key.
+
+        What opens it and its `config` follow from the password, so whoever was killed here, came late, or writes at the
+        same time has written the same. `config` comes last: with it the repository is made. The folders below are made
+        by whoever writes into them first: restic in a folder, and rclone.
+        """
         there = await rclone.names(self._store)
         if there is not None and "config" in there:
             return
-        if there:
-            await rclone.purge(self._store)
-        await self._write_new()
-
-    async def _write_new(self) -> None:
-        """As `restic init` does, without its slow key. `config` comes last: with it the repository is made.
-
-        The folders below are made by whoever writes into them first: restic in a folder, and rclone.
-        """
         if is_folder(self._store):
             os.makedirs(self._store, mode=0o700, exist_ok=True)
-        master = Key.random()
-        key = key_file(master, self._password)
+        key = key_file(Key.master(self._password), self._password)
         await rclone.write(f"{self._store}/keys/{hashlib.sha256(key).hexdigest()}", key)
-        await rclone.write(f"{self._store}/config", config_file(master))
+        await rclone.write(f"{self._store}/config", config_file(self._password))
 
     async def snapshots(self) -> list[RepositorySnapshot]:
         out = await self._whole("snapshots", "--json", "--no-lock")

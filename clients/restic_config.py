@@ -9,9 +9,9 @@ they are sealed but this one (and keys): so does restic 0.14, the first that has
 """
 
 import json
-import secrets
+from itertools import count
 
-from clients.restic_keys import Key
+from clients.restic_keys import BLOCK, Key, drawn
 
 FORMAT = 2
 """The one that compresses."""
@@ -19,16 +19,21 @@ FORMAT = 2
 DEGREE = 53
 
 
-def config_file(master: Key) -> bytes:
-    said = {"version": FORMAT, "id": secrets.token_hex(32), "chunker_polynomial": f"{random_polynomial():x}"}
-    return master.seal(json.dumps(said).encode())
+def config_file(password: str) -> bytes:
+    """It follows from the password: written again, or by two at once, it is the same file."""
+    said = {
+        "version": FORMAT,
+        "id": drawn(password, "id", 32).hex(),
+        "chunker_polynomial": f"{polynomial(password):x}",
+    }
+    return Key.master(password).seal(json.dumps(said).encode(), drawn(password, "config's nonce", BLOCK))
 
 
-def random_polynomial() -> int:
-    """One in 27 of those that x does not divide is irreducible: a millisecond's search."""
-    while not is_irreducible(drawn := 1 << DEGREE | secrets.randbits(DEGREE) | 1):
-        pass
-    return drawn
+def polynomial(password: str) -> int:
+    """One in 27 of those that x does not divide is irreducible: some milliseconds' search."""
+    turns = (int.from_bytes(drawn(password, f"polynomial {turn}", 7)) for turn in count())
+    tried = (1 << DEGREE | bits & (1 << DEGREE) - 1 | 1 for bits in turns)
+    return next(filter(is_irreducible, tried))
 
 
 def is_irreducible(polynomial: int) -> bool:

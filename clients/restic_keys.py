@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 QUICK = {"N": 1024, "r": 8, "p": 1}
@@ -37,17 +39,17 @@ class Key:
         return cls(material[:32], material[32:48], material[48:64])
 
     @classmethod
-    def random(cls) -> "Key":
-        return cls.of(secrets.token_bytes(64))
+    def master(cls, password: str) -> "Key":
+        """A new repository's own key. It follows from its password, so that all who make it make the same one."""
+        return cls.of(drawn(password, "master key", 64))
 
     @classmethod
     def derived(cls, password: str, salt: bytes) -> "Key":
         n, r, p = QUICK["N"], QUICK["r"], QUICK["p"]
         return cls.of(hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, dklen=64))
 
-    def seal(self, text: bytes) -> bytes:
-        """As restic stores everything: nonce, ciphertext, MAC of the ciphertext."""
-        nonce = secrets.token_bytes(BLOCK)
+    def seal(self, text: bytes, nonce: bytes) -> bytes:
+        """As restic stores everything: nonce, ciphertext, MAC of the ciphertext. No other text may have that nonce."""
         running = Cipher(algorithms.AES(self.encrypt), modes.CTR(nonce)).encryptor()
         sealed = running.update(text) + running.finalize()
         return nonce + sealed + self._mac(nonce, sealed)
@@ -58,11 +60,16 @@ class Key:
         return Poly1305.generate_tag(self.r + block.update(nonce) + block.finalize(), data)
 
 
+def drawn(password: str, what: str, length: int) -> bytes:
+    """Bytes that nobody can guess who does not know the password, of 256 random bits; the same for the same `what`."""
+    return HKDF(SHA256(), length, salt=None, info=f"dumont restic {what}".encode()).derive(password.encode())
+
+
 def key_file(master: Key, password: str) -> bytes:
     """The master key under the password. Its name in the repository is the sha256 of it."""
     salt = secrets.token_bytes(SALT)
     parts = {"mac": {"k": _text(master.k), "r": _text(master.r)}, "encrypt": _text(master.encrypt)}
-    sealed = Key.derived(password, salt).seal(json.dumps(parts).encode())
+    sealed = Key.derived(password, salt).seal(json.dumps(parts).encode(), secrets.token_bytes(BLOCK))
     whose = {"created": datetime.now(UTC).isoformat(), "username": "dumont", "hostname": "vault"}
     return json.dumps({**whose, "kdf": "scrypt", **QUICK, "salt": _text(salt), "data": _text(sealed)}).encode()
 

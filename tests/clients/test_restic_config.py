@@ -2,7 +2,7 @@
 
 import pytest
 
-from clients.restic_config import DEGREE, is_irreducible, random_polynomial
+from clients.restic_config import DEGREE, config_file, is_irreducible, polynomial
 
 OF_RESTIC = 0x3DA3358B4DC173
 """The one of restic's own tests: https://github.com/restic/chunker, `chunker_test.go`."""
@@ -37,7 +37,12 @@ def test_there_are_as_many_as_gauss_counted(degree: int) -> None:
     assert sum(d * many for d, many in found.items()) == 1 << degree
 
 
-def test_random_ones_are_irreducible_of_degree_53_and_differ() -> None:
-    made = {random_polynomial() for _ in range(20)}
+def test_each_password_has_one_of_degree_53_of_its_own() -> None:
+    made = {polynomial(f"password {at}") for at in range(20)}
     assert len(made) == 20
     assert all(each.bit_length() == DEGREE + 1 == 54 and is_irreducible(each) for each in made)
+
+
+def test_written_again_it_is_the_same_file() -> None:
+    assert config_file("one") == config_file("one")
+    assert config_file("one") != config_file("another")

@@ -35,9 +35,9 @@ def restic(store: str, *arguments: str, password: str = PASSWORD) -> subprocess.
     return subprocess.run(words, env=given, capture_output=True, text=True, check=False)
 
 
-def said(store: str, *arguments: str) -> str:
+def said(store: str, *arguments: str, password: str = PASSWORD) -> str:
     """What restic prints; it must succeed."""
-    done = restic(store, *arguments)
+    done = restic(store, *arguments, password=password)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -47,8 +47,8 @@ def config(store: str) -> dict[str, Any]:
     return read
 
 
-async def made(where: str, tmp_path: Path) -> Restic:
-    repository = Restic(where, PASSWORD, tmp_path / "cache")
+async def made(where: str, tmp_path: Path, password: str = PASSWORD) -> Restic:
+    repository = Restic(where, password, tmp_path / "cache")
     await repository.make()
     return repository
 
@@ -111,14 +111,14 @@ async def test_a_config_that_was_touched_is_refused(at: int, tmp_path: Path) -> 
 
 
 async def test_two_have_nothing_in_common(tmp_path: Path) -> None:
-    both = [str(tmp_path / name) for name in "ab"]
-    for where in both:
-        await made(where, tmp_path)
-    one, another = [json.loads(said(where, "cat", "masterkey")) for where in both]
+    both = {str(tmp_path / "a"): PASSWORD, str(tmp_path / "b"): ANOTHER}
+    for where, password in both.items():
+        await made(where, tmp_path, password)
+    one, another = [json.loads(said(where, "cat", "masterkey", password=both[where])) for where in both]
     assert one["encrypt"] != another["encrypt"]
     assert one["mac"]["k"] != another["mac"]["k"]
     assert one["mac"]["r"] != another["mac"]["r"]
-    mine, other = config(both[0]), config(both[1])
+    mine, other = [json.loads(said(where, "cat", "config", password=both[where])) for where in both]
     assert mine["id"] != other["id"]
     assert mine["chunker_polynomial"] != other["chunker_polynomial"]
 
@@ -131,24 +131,38 @@ async def test_made_again_it_is_left_as_it_is(store: Store, tmp_path: Path) -> N
     assert (config(where), list((tmp_path / "a" / "keys").iterdir())) == before
 
 
-async def test_what_a_crash_left_is_cleared_and_it_is_made_again(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("landed", [0, 1, 2])
+async def test_who_was_killed_and_whose_rclone_writes_on_does_no_harm(
+    landed: int, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where, write = store("a"), rclone.write
+    """So many of its writes came before the next attempt; the others come after that one's first snapshot."""
+    where, file = store("a"), tmp_path / "file"
+    file.write_text("precious")
+    writes = list[tuple[str, bytes]]()
 
-    async def until_the_config(path: str, content: bytes) -> None:
-        if path.endswith("config"):
-            raise rclone.RcloneFailed("the worker is gone")
-        await write(path, content)
+    async def noted(path: str, content: bytes) -> None:
+        writes.append((path, content))
 
-    with monkeypatch.context() as crashing:
-        crashing.setattr(rclone, "write", until_the_config)
-        with pytest.raises(rclone.RcloneFailed):
-            await made(where, tmp_path)
-    (left,) = (tmp_path / "a" / "keys").iterdir()
+    with monkeypatch.context() as killed:
+        killed.setattr(rclone, "write", noted)
+        await made(where, tmp_path)
+    assert len(writes) == 2
+    for early in writes[:landed]:
+        await rclone.write(*early)
+    repository = await made(where, tmp_path)
+    said(where, "backup", str(file))
+    for late in writes[landed:]:
+        await rclone.write(*late)
+    assert len(await repository.snapshots()) == 1
+    said(where, "check", "--read-data")
+
+
+async def test_half_a_file_that_was_left_is_in_nobodys_way(store: Store, tmp_path: Path) -> None:
+    """What a killed rclone leaves: the beginning of a file, under a name of its own."""
+    where = store("a")
+    await rclone.write(f"{where}/keys/{'0' * 64}.1a2b3c4d.partial", b'{"crea')
+    await rclone.write(f"{where}/config.1a2b3c4d.partial", b"half")
     await made(where, tmp_path)
-    (key,) = (tmp_path / "a" / "keys").iterdir()
-    assert key.name != left.name
     said(where, "check")
 
 
