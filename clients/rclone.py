@@ -13,7 +13,7 @@ NO_SUCH_FOLDER = 3
 
 
 class RcloneFailed(Exception):
-    """The store does not answer, or refuses; the text is rclone's last line."""
+    """The store does not answer, or refuses; the text says how, in rclone's words where it was asked."""
 
 
 def program() -> str:
@@ -29,8 +29,18 @@ def program() -> str:
     return found
 
 
+def is_folder(store: str) -> bool:
+    """Whether it is one of this computer, and not a remote such as `s3:bucket/path`."""
+    return store.startswith(("/", "."))
+
+
 async def names(folder: str) -> list[str] | None:
-    """What is directly in a folder of the store (`/a/b` or `remote:a/b`); None: surely no such folder."""
+    """What is directly in a folder of the store (`/a/b` or `remote:a/b`); None: surely no such folder.
+
+    One of ours is read without the program: to start it takes 50 ms of CPU, and a pause asks four times.
+    """
+    if is_folder(folder):
+        return await asyncio.to_thread(_names_here, folder)
     code, out = await _run("lsf", "--max-depth", "1", folder, worth=(0, NO_SUCH_FOLDER))
     return None if code == NO_SUCH_FOLDER else out.decode(errors="replace").splitlines()
 
@@ -55,6 +65,15 @@ async def write(path: str, content: bytes) -> None:
         file.write(content)
         file.flush()
         await _run("copyto", "--ignore-times", file.name, path, worth=(0,))
+
+
+def _names_here(folder: str) -> list[str] | None:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RcloneFailed(f"{folder}: {error.strerror}") from error
 
 
 async def _run(*arguments: str, worth: tuple[int, ...]) -> tuple[int, bytes]:

@@ -82,7 +82,7 @@ class Restic:
         self._cache = cache
         self._environment = {
             **os.environ,
-            "RESTIC_REPOSITORY": store if is_folder(store) else f"rclone:{store}",
+            "RESTIC_REPOSITORY": store if rclone.is_folder(store) else f"rclone:{store}",
             "RESTIC_PASSWORD": password,
             "RESTIC_CACHE_DIR": str(cache),
         }
@@ -97,7 +97,7 @@ class Restic:
         there = await rclone.names(self._store)
         if there is not None and "config" in there:
             return
-        if is_folder(self._store):
+        if rclone.is_folder(self._store):
             os.makedirs(self._store, mode=0o700, exist_ok=True)
         key = key_file(Key.master(self._password), self._password)
         await rclone.write(f"{self._store}/keys/{hashlib.sha256(key).hexdigest()}", key)
@@ -156,7 +156,7 @@ class Restic:
         if found is None:
             raise ResticError("restic is not installed")
         self._cache.mkdir(parents=True, exist_ok=True)
-        through = [] if is_folder(self._store) else ["-o", f"rclone.program={rclone.program()}"]
+        through = [] if rclone.is_folder(self._store) else ["-o", f"rclone.program={rclone.program()}"]
         process = await asyncio.create_subprocess_exec(
             found, *through, *arguments, env=self._environment, stdin=-3, stdout=-1, stderr=-1, limit=LINE_LIMIT
         )
@@ -172,10 +172,6 @@ class Restic:
                 await process.wait()
         if code != 0:
             raise _failure(said)
-
-
-def is_folder(store: str) -> bool:
-    return store.startswith(("/", "."))
 
 
 def escaped(path: str) -> str:

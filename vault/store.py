@@ -18,7 +18,6 @@ from pathlib import Path
 import aiohttp
 
 from clients import rclone
-from clients.restic import is_folder
 
 LISTING = {"Accept": "application/vnd.x.restic.rest.v2"}
 """What rclone wants to hear before it answers a listing, which is how it is asked whether it is there."""
@@ -63,7 +62,7 @@ class Store:
 @asynccontextmanager
 async def running_store(where: str) -> AsyncIterator[Store]:
     """The store while the block lasts; it ends with this process, however that ends."""
-    if is_folder(where):
+    if rclone.is_folder(where):
         os.makedirs(where, mode=0o700, exist_ok=True)
     await asyncio.to_thread(_clear_away)
     folder = tempfile.mkdtemp(prefix=FOLDER)  # short, whatever the data folder is called, and ours alone

@@ -156,11 +156,12 @@ async def facts_now(session: AsyncSession, instance: Instance, settings: Setting
 
 async def _followers(session: AsyncSession, instance: Instance) -> list[str]:
     """The flows that live by the instance's status. Those that had it destroyed wait for the end of that only."""
-    if instance.status is InstanceStatus.DESTROYING and instance.requested_by in (ITS_ENDPOINT, ITS_JOB):
+    is_going = instance.status is InstanceStatus.DESTROYING
+    if is_going and instance.requested_by == ITS_JOB:
         return []
     job = await session.scalar(select(JobAttempt.job_id).where(JobAttempt.instance_id == instance.id))
     serves = LIFECYCLES[instance.kind].serves_endpoint
-    endpoints = await open_endpoints_of(session, instance.id) if serves else []
+    endpoints = await open_endpoints_of(session, instance.id, but_closing=is_going) if serves else []
     return [*map(endpoint_workflow_id, endpoints), *([] if job is None else [job_workflow_id(job)])]
 
 

@@ -94,10 +94,10 @@ async def note_look(session: AsyncSession, endpoint: Endpoint, seen: ServerSeen,
     return endpoint.silent_looks
 
 
-async def open_endpoints_of(session: AsyncSession, instance_id: int) -> list[str]:
-    """The endpoints that an instance serves and whose flows live by it."""
+async def open_endpoints_of(session: AsyncSession, instance_id: int, *, but_closing: bool = False) -> list[str]:
+    """The endpoints that an instance serves and whose flows live by it; on wish without those that are closing."""
     query = select(Endpoint.id).join(Deployment, Deployment.endpoint_id == Endpoint.id)
-    alive = Endpoint.state != EndpointState.CLOSED
+    alive = Endpoint.state.not_in([EndpointState.CLOSED, *([EndpointState.CLOSING] if but_closing else [])])
     return list(await session.scalars(query.where(Deployment.instance_id == instance_id, alive)))
 
 

@@ -30,3 +30,25 @@ async def test_a_write_that_is_broken_off_leaves_no_file_of_the_name(
     with pytest.raises(asyncio.CancelledError):
         await writing
     assert "file" not in os.listdir(tmp_path / "below")
+
+
+@pytest.mark.parametrize("remote", [False, True])
+async def test_what_is_in_a_folder_and_what_is_none(
+    remote: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of ours is read by ourselves, and both ways say the same."""
+    monkeypatch.setenv("RCLONE_CONFIG_KEPT_TYPE", "alias")
+    monkeypatch.setenv("RCLONE_CONFIG_KEPT_REMOTE", str(tmp_path))
+    above = "kept:" if remote else f"{tmp_path}/"
+    await rclone.write(f"{above}a/one", b"1")
+    await rclone.write(f"{above}a/two", b"2")
+    (tmp_path / "empty").mkdir()
+    assert sorted(await rclone.names(f"{above}a") or []) == ["one", "two"]
+    assert await rclone.names(f"{above}empty") == []
+    assert await rclone.names(f"{above}none") is None
+
+
+async def test_a_folder_that_cannot_be_read_is_not_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(rclone.RcloneFailed, match="Not a directory"):
+        await rclone.names(str(tmp_path / "file"))

@@ -1,5 +1,6 @@
 """The decisions for an instance that sleeps and wakes, as a table and as rules over every situation."""
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -214,3 +215,28 @@ def test_steps_that_need_a_machine_are_decided_with_one(given_: InstanceFacts) -
     if decide(given_) in needing:
         assert given_.lease is not None
         assert given_.lease.wanted
+
+
+BEGUN = [
+    (L.RUNNING, L.STOPPING, P.STOPPED),
+    (L.STARTING, L.STOPPING, P.STOPPED),
+    (L.STOPPING, L.STARTING, P.RUNNING),
+    (L.STOPPED, L.STARTING, P.RUNNING),
+]
+
+
+@pytest.mark.parametrize("kind", list(InstanceKind))
+@pytest.mark.parametrize(("before", "after", "power"), BEGUN)
+def test_that_a_stop_or_a_start_began_changes_no_decision(
+    kind: InstanceKind, before: LeaseState, after: LeaseState, power: Power
+) -> None:
+    """So nobody is told of it. (What runs again though it was stopped is stopped again: of that its holder is told.)"""
+    verified = [None, *(NewestSnapshot(id="snap_1", is_verified=each) for each in (True, False))]
+    both = (True, False)
+    for desired, status, home, data, others, snapshot, saved, restore in product(
+        Desired, InstanceStatus, (HOME, NEW), (None, HOME), both, verified, both, (None, "snap_9")
+    ):
+        given_: dict[str, Any] = {"data_lease_id": data, "others_held": others, "snapshot": snapshot}
+        given_ |= {"restore_requested": restore, "lifecycle": LIFECYCLES[kind]}
+        shown = [lease(state, power, id=home, is_saved=saved) for state in (before, after)]
+        assert len({decide(facts(desired, status, each, **given_)) for each in shown}) == 1

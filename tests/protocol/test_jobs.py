@@ -86,7 +86,7 @@ def test_files_that_come_to_wait_while_its_machine_looks_lost_are_kept(
     assert (lease.keeps_files, lease.outcome) == (True, LeaseOutcome.SERVED)
 
 
-@pytest.mark.parametrize("name", sampled(JOBS, 2))
+@pytest.mark.parametrize("name", sampled(JOBS, 3))
 def test_a_job(stage: Stage, name: str) -> None:
     assert stage.play(JOBS[name]) == GOOD
     assert set(stage.world.shells.starts.values()) <= {1}

@@ -186,7 +186,7 @@ def test_a_stop_that_comes_late_alone_is_waited_for_and_its_files_are_saved(stag
     assert stage.statuses_at_rest == [InstanceStatus.HIBERNATED]
 
 
-@pytest.mark.parametrize("name", sampled(SLEEPING, 2))
+@pytest.mark.parametrize("name", sampled(SLEEPING, 3))
 def test_it_sleeps_and_wakes(stage: Stage, name: str) -> None:
     assert stage.play(SLEEPING[name]) == GOOD
 
