@@ -57,7 +57,7 @@ class Repositories:
 
         What is in it its manifest says (`verify`). restic would take ten times as long to list them, and a GPU waits.
         """
-        there = await rclone.names(f"{self._path(instance_id)}/snapshots") or []
+        there = await self._stored(instance_id)
         async with self._database.begin() as session:
             others = await snapshots.restic_ids(session, instance_id, but=snapshot_id)
         return next((each for each in there if claimed and each.startswith(claimed) and each not in others), None)
@@ -113,7 +113,9 @@ class Repositories:
                     row.deleted_at = datetime.now(UTC)
             deleted = await snapshots.deleted_ids(session, instance.id)
         alive = {row.restic_id for row in rows if row.restic_id and row.id not in old}
-        there = await restic.snapshots()
+        if await self._stored(instance.id) <= alive:
+            return
+        there = await restic.snapshots()  # when each was taken, which takes ten times as long as their names
         orphaned = datetime.now(UTC) - ORPHAN_AGE
         going = [each.id for each in there if each.id in deleted or (each.id not in alive and each.time < orphaned)]
         if not going:
@@ -128,6 +130,10 @@ class Repositories:
         await rclone.purge(self._path(instance_id))
         async with self._database.begin() as session:
             await repositories.forget_repository(session, instance_id)
+
+    async def _stored(self, instance_id: int) -> set[str]:
+        """The ids of all the snapshots that its repository has: what their files are called."""
+        return set(await rclone.names(f"{self._path(instance_id)}/snapshots") or [])
 
     async def _has_locks(self, instance_id: int) -> bool:
         return bool(await rclone.names(f"{self._path(instance_id)}/locks"))
