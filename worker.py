@@ -1,5 +1,7 @@
 """`python -m worker`: runs every workflow and activity. Any number of these may run, on any number of hosts."""
 
+import gc_settings
+
 import asyncio
 import contextlib
 import logging
@@ -162,6 +164,7 @@ async def send_heartbeats(database: Database, name: str) -> None:
 
 
 async def main() -> None:
+    gc_settings.keep_what_is_loaded()
     settings = Settings()
     if settings.failpoints_dir is not None:
         failpoints.install(failpoints.obey_files(settings.failpoints_dir))

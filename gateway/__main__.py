@@ -1,5 +1,7 @@
 """`python -m gateway`: one replica of the data path, until SIGTERM."""
 
+import gc_settings
+
 import asyncio
 import logging
 import signal
@@ -9,6 +11,7 @@ from settings import Settings
 
 
 async def main(settings: Settings) -> None:
+    gc_settings.keep_what_is_loaded()
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)

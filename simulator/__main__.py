@@ -1,5 +1,7 @@
 """``python -m simulator --data-dir DIR --host 127.0.0.1 --port P --speed fast|realistic [--seed N]``"""
 
+import gc_settings
+
 import argparse
 import asyncio
 import contextlib
@@ -106,6 +108,7 @@ def main() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         sys.exit(f"another simulator uses {folder}")
+    gc_settings.keep_what_is_loaded()
     privileges = find_out(folder, options.no_namespaces)
     as_root = privileges.namespaces and not privileges.in_user_namespace
     if options.openssh and not (as_root and openssh.find()):

@@ -1,5 +1,7 @@
 """What tests of several packages need, once for all of them."""
 
+import gc_settings
+
 import contextlib
 import os
 import signal
@@ -20,6 +22,10 @@ def pytest_configure() -> None:
     """A shell starts what runs in its background deaf to Ctrl-C, and programs that the tests start would be so too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    gc_settings.keep_what_is_loaded()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from activities.machines.agent_program import program
 from activities.machines.agents import NO_PYTHON
 from tests.agent.conftest import INTERVAL, Watched
+from tests.long_runs import sampled
 from tests.simulator.conftest import poll
 
 PYTHONS = [sys.executable, *sorted(map(str, Path.home().glob(".pyenv/versions/3.*/bin/python3")))]
@@ -150,7 +151,7 @@ def test_the_log_is_bounded(watched: Watched) -> None:
     assert int(sizes[1]) == 200_000
 
 
-@pytest.mark.parametrize("python", SUITABLE)
+@pytest.mark.parametrize("python", sampled(SUITABLE, 3))
 def test_it_runs_on_every_python_there_is(tmp_path: Path, python: str) -> None:
     """On this computer, with nobody to report to: it leaves its reports."""
     home = tmp_path / ".dumont/agent"

@@ -12,7 +12,7 @@ from tests.protocol.events import Event
 from tests.protocol.random_schedules import paces, schedules
 from tests.protocol.verdict import GOOD
 
-SAMPLE = 5
+SAMPLE = 3
 MANY = 60
 SEEDS = 10
 

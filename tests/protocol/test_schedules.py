@@ -159,7 +159,7 @@ def test_a_cancel_click_on_any_flow_of_a_model_ends_nothing(stage: Stage, since:
     assert len(stage.world.books.machines) == 1
 
 
-@pytest.mark.parametrize("order", [Hang, Kill])
+@pytest.mark.parametrize("order", sampled([Hang, Kill], 2))
 def test_a_reservation_that_nobody_heard_of_is_not_made_twice(stage: Stage, order: type[Hang] | type[Kill]) -> None:
     gone = Trouble(Request.RENT, Fault.OFFER_GONE, 1)
     assert stage.play([order("reserved-again"), gone, Deploy(0), Go(40), order("reserved-again"), Deploy(0)]) == GOOD

@@ -130,7 +130,7 @@ KEPT: dict[str, tuple[list[Event], InstanceStatus]] = {
 }
 
 
-@pytest.mark.parametrize("name", sampled(KEPT, 2))
+@pytest.mark.parametrize("name", sampled(KEPT, 3))
 def test_a_machine_that_its_cloud_denies_is_not_lost_while_a_witness_knows_it(stage: Stage, name: str) -> None:
     """The listing and the page lie together: the machine answers us, or the cloud still takes a key for it."""
     schedule, status = KEPT[name]
@@ -158,7 +158,7 @@ WRITTEN_ON: dict[str, list[Event]] = {
 }
 
 
-@pytest.mark.parametrize("name", sampled(WRITTEN_ON, 2))
+@pytest.mark.parametrize("name", sampled(WRITTEN_ON, 3))
 def test_what_may_have_written_after_its_last_snapshot_keeps_its_disk(stage: Stage, name: str) -> None:
     """A hibernation that is asked for all the same is refused with the reason, and it wakes with all its files."""
     assert stage.play([*WRITTEN_ON[name], HIBERNATE, Go(40)]) == GOOD
@@ -186,7 +186,7 @@ def test_a_stop_that_comes_late_alone_is_waited_for_and_its_files_are_saved(stag
     assert stage.statuses_at_rest == [InstanceStatus.HIBERNATED]
 
 
-@pytest.mark.parametrize("name", sampled(SLEEPING, 3))
+@pytest.mark.parametrize("name", sampled(SLEEPING, 4))
 def test_it_sleeps_and_wakes(stage: Stage, name: str) -> None:
     assert stage.play(SLEEPING[name]) == GOOD
 

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from db.machines.tables import Lease
 from domain.instances.actions import InstanceAction
 from domain.instances.phases import InstanceStatus
+from tests.long_runs import sampled
 from tests.protocol.conftest import Stage
 from tests.protocol.events import (
     Ask,
@@ -41,13 +42,13 @@ MOVES: dict[str, list[Event]] = {
 }
 
 
-@pytest.mark.parametrize("name", MOVES)
+@pytest.mark.parametrize("name", sampled(MOVES, 2))
 def test_a_new_run_of_a_machines_flow_says_what_the_last_one_may_not_have_said(stage: Stage, name: str) -> None:
     assert stage.play(MOVES[name]) == GOOD
     assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
 
 
-@pytest.mark.parametrize("before", [[Create(0)], [*PAUSED, WAKE]], ids=["booting", "waking"])
+@pytest.mark.parametrize("before", sampled([[*PAUSED, WAKE], [Create(0)]], 2), ids=["waking", "booting"])
 def test_a_machine_that_its_holder_was_given_is_not_given_up_because_its_flow_never_heard(
     stage: Stage, before: list[Event]
 ) -> None:

@@ -54,6 +54,7 @@ async def test_the_same_idempotency_key_deploys_once(system: Running) -> None:
     await system.alive(1)
 
 
+@pytest.mark.long
 async def test_two_deploys_take_two_offers(system: Running) -> None:
     deployments = [await system.deploy() for _ in range(2)]
     for deployment in deployments:

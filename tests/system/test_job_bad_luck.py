@@ -171,6 +171,7 @@ async def test_two_hundred_megabytes_of_output(system: Running) -> None:
     assert {each["path"]: each["size"] for each in artifacts}["stdout.log"] == 200_000_009
 
 
+@pytest.mark.long
 async def test_output_that_is_no_text_harms_nobody(system: Running) -> None:
     job = await system.job("printf 'a\\0b\\377\\376c'; head -c 100000 /dev/urandom >&2")
     done = await system.job_becomes(job["id"])

@@ -78,6 +78,7 @@ async def test_kill_9_while_its_files_wait_costs_time_only(system: Running, poin
     await system.alive(0)
 
 
+@pytest.mark.long
 async def test_fetched_at_its_owners_word(system: Running) -> None:
     async with no_store(system):
         job = await system.job(LEAVES_A_FILE)

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from settings import Settings
+from tests.long_runs import only_long
 from tests.system.histories import all_histories, text_of
 from tests.system.running import Running, until
 from workflow_client.client import connect
@@ -37,9 +38,11 @@ async def test_the_checklists_job_completes_and_nothing_is_left(system: Running)
     ("script", "code", "said"),
     [
         ("exit 1", 1, "exit code 1"),
-        ("kill -9 $$", 137, "SIGKILL"),
-        pytest.param("exit 137", 137, "137", marks=pytest.mark.long),
-        pytest.param("#!/no/such/program\n", 127, "127", marks=pytest.mark.long),
+        *only_long(
+            ("kill -9 $$", 137, "SIGKILL"),
+            ("exit 137", 137, "137"),
+            ("#!/no/such/program\n", 127, "127"),
+        ),
     ],
 )
 async def test_a_script_that_fails_fails_the_job_with_its_exit_code(

@@ -58,7 +58,8 @@ async def live_through(system: Running, lies: list[dict[str, Any]]) -> None:
     assert (await system.api.get(f"{deployment['endpoint']}/v1/models")).status_code == 200
 
 
-@pytest.mark.parametrize("lie", FOR_EVERY_RUN, ids=lambda lie: str(lie.get("status", lie["fault"])))
+@pytest.mark.long
+@pytest.mark.parametrize("lie", LIES, ids=lambda lie: str(lie.get("status", lie["fault"])))
 async def test_a_listing_that_lies_while_a_rent_reply_is_lost_rents_once(system: Running, lie: dict[str, Any]) -> None:
     await system.fault(RENT, "drop_after_commit")
     await system.fault(LISTING, **(lie | {"times": 2}))
