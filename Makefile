@@ -23,7 +23,7 @@ up: install ## install, then start the whole system (ARGS="--port-base 9000" and
 	@.venv/bin/dumont up $(ARGS)
 
 test: dev ## install, then run the tests, less the long ones (ARGS="tests/cli" runs a part)
-	@$(PYTHON) -m pytest $(or $(ARGS),tests) -m "not long" -n 4 --dist loadscope --no-loadscope-reorder
+	@$(PYTHON) -m pytest $(or $(ARGS),tests) -m "not long" -n 5 --dist loadscope --no-loadscope-reorder
 
 test-long: dev ## the long fault and soak tests
 	@$(PYTHON) -m pytest $(or $(ARGS),tests) -m long

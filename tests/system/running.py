@@ -253,7 +253,7 @@ async def until(ask: Callable[[], Awaitable[Answer | None]], seconds: float, wha
     """
     deadline = time.monotonic() + seconds + PATIENCE_SECONDS
     last: object = None
-    pause = 0.1
+    pause = 0.2
     while time.monotonic() < deadline:
         try:
             if (answer := await ask()) is not None:
@@ -261,7 +261,7 @@ async def until(ask: Callable[[], Awaitable[Answer | None]], seconds: float, wha
         except (httpx.TransportError, psycopg.OperationalError, OperationalError, AssertionError) as error:
             last = error
         await asyncio.sleep(pause)
-        pause = min(1.2 * pause, 0.4)
+        pause = min(1.2 * pause, 0.5)
     raise AssertionError(f"waited {seconds + PATIENCE_SECONDS:g} s in vain for {what}; last error: {last}")
 
 

@@ -43,6 +43,7 @@ async def test_odd_answers_to_a_rent_end_with_one_machine(system: Running, troub
     await system.alive(1)
 
 
+@pytest.mark.long
 async def test_an_offer_that_went_is_passed_over(system: Running) -> None:
     body = {"success": False, "error": "invalid_args", "msg": "error 404/3603: no_such_ask Instance type by id 1."}
     await system.fault(RENT, "status", status=400, body=body)

@@ -71,7 +71,8 @@ async def test_a_machine_that_will_not_go_is_said_and_goes_later(system: Running
     await until(released, 60, "the record to say that it is gone")
 
 
-@pytest.mark.parametrize("how", ["outbid", *only_long("restart", "kill")])
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["outbid", "restart", "kill"])
 async def test_a_machine_that_is_lost_is_replaced_as_often_as_was_asked(system: Running, how: str) -> None:
     more: dict[str, Any] = {"use_spot": True} if how == "outbid" else {"max_retries": 1}
     job = await system.job("echo begun; sleep 3; echo ended", **more)
@@ -115,7 +116,8 @@ async def test_cancelled_in_the_queue_it_is_over_at_once_with_every_worker_down(
     await system.alive(0)
 
 
-@pytest.mark.parametrize("moment", ["running", *only_long("queued", "provisioning", "collecting")])
+@pytest.mark.long
+@pytest.mark.parametrize("moment", ["running", "queued", "provisioning", "collecting"])
 async def test_cancelled_at_any_moment_nothing_is_left(system: Running, moment: str) -> None:
     job = await system.job("echo begun; sleep 2")
     if moment != "queued":

@@ -122,6 +122,7 @@ async def test_setup_packages_and_environment_come_before_the_script(system: Run
     assert (await system.job_output(job["id"]))["stdout"] == 'set up\n42 it\'s\n"secret" $HOME /workspace\n'
 
 
+@pytest.mark.long
 async def test_a_failing_setup_or_package_fails_the_job_and_says_so(system: Running) -> None:
     setup = await system.job("echo never", setup_script="exit 3")
     packages = await system.job("echo never", pip_packages=["no-such-package-of-anybodys==99.99"])
@@ -188,6 +189,7 @@ async def test_no_secret_of_a_job_is_in_a_history_a_process_list_or_plain_in_a_r
     assert secret not in row
 
 
+@pytest.mark.long
 async def test_the_same_idempotency_key_queues_once(system: Running) -> None:
     body, headers = {"script": "true", "gpu_type": "RTX 4090"}, {"Idempotency-Key": "once"}
     first, again = [await system.api.post("/jobs", json=body, headers=headers) for _ in range(2)]

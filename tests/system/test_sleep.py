@@ -18,6 +18,7 @@ async def at_work(system: Running, **changes: Any) -> dict[str, Any]:
     return await system.becomes(made["id"], "running")
 
 
+@pytest.mark.long
 async def test_an_instance_is_paused_with_its_disk_kept_and_resumed(system: Running) -> None:
     running = await at_work(system)
     (machine,) = await system.alive(1)
