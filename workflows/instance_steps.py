@@ -247,9 +247,21 @@ class InstanceSteps:
         except ActivityError as error:
             await self._caution(f"The snapshot {facts.snapshot.id} could not be verified: {reason_of(error)}.")
             return await self._rows.wait(VERIFY_AGAIN, "it is verified again then")
-        await workflow.execute_activity_method(
+        await self._tidy()
+
+    async def _tidy(self) -> None:
+        """Forget what is too old. Nobody who wakes it waits for that: what is left, the next snapshot's flow forgets.
+
+        Raises:
+            Interrupted
+        """
+        forgetting = workflow.start_activity_method(
             VaultActivities.forget_snapshots, self._id, summary="forget what is too old", **within(VAULT, VERIFYING)
         )
+        try:
+            await self._rows.unless(forgetting, is_otherwise)
+        except ActivityError as error:
+            workflow.logger.warning("the vault of instance %s is not tidied: %s", self._id, reason_of(error))
 
     async def _hibernate(self, _: InstanceFacts) -> None:
         await self._record(InstanceStatus.HIBERNATING, "its files are safe; giving its machine back")

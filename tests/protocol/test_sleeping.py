@@ -181,6 +181,15 @@ def test_what_persists_only_since_its_last_snapshot_keeps_its_disk_until_it_is_s
     assert stage.statuses_at_rest == [InstanceStatus.HIBERNATED]
 
 
+def test_who_wakes_it_does_not_wait_until_the_vault_is_tidied(stage: Stage) -> None:
+    """Its last snapshot is verified, and then the store is away for minutes."""
+    lost = [*UP, Hang("snapshot-verified"), PAUSE, Go(10), LoseVault(), Resume(0), Go(10)]
+    assert stage.play([*lost, WAKE, Go(120)]) == GOOD
+    assert stage.world.gates.passed
+    (report,) = stage.rows(select(Instance.last_wake))
+    assert report["seconds"] < 60, report
+
+
 def test_a_stop_that_comes_late_alone_is_waited_for_and_its_files_are_saved(stage: Stage) -> None:
     assert stage.play([*UP, Trouble(Request.STOP, Fault.LATE, 3), HIBERNATE, Go(150)]) == GOOD
     assert stage.statuses_at_rest == [InstanceStatus.HIBERNATED]
