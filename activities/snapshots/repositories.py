@@ -16,7 +16,7 @@ from db.instances.tables import Instance
 from db.sealing import Sealer
 from db.session import Database
 from db.snapshots import repositories, snapshots
-from db.snapshots.tables import Snapshot, VaultRepository
+from db.snapshots.tables import VaultRepository
 from domain.snapshots.manifests import MANIFEST_PATH, Comparison, Disagreement, Entry, Held, Manifest
 from domain.snapshots.snapshots import ORPHAN_AGE, prune_is_due, to_forget
 from settings import Settings
@@ -94,23 +94,23 @@ class Repositories:
                 if await session.get(VaultRepository, instance_id) is None:
                     return
                 password = await repositories.password_of(session, self._sealer, instance_id)
-                rows = await snapshots.of_instance(session, instance_id)
-                spared = await snapshots.being_restored(session, instance_id)
-            if not rows and instance.status.is_over:
+                is_empty = instance.status.is_over and not await snapshots.of_instance(session, instance_id)
+            if is_empty:
                 return await self._remove(instance_id)
-            await self._forget(instance, self._restic(instance_id, password), rows, spared)
+            await self._forget(instance, self._restic(instance_id, password))
 
-    async def _forget(
-        self, instance: Instance, restic: Restic, rows: Sequence[Snapshot], spared: frozenset[str]
-    ) -> None:
-        if spared:
-            return
-        known, persist = [snapshots.facts(row) for row in rows], snapshots.persisting(instance)
-        old = set(to_forget(known, instance.epoch, self._kept, spared, persist))
+    async def _forget(self, instance: Instance, restic: Restic) -> None:
+        """Who wants one of them restored holds its row first, so it is spared, or its request is refused."""
         async with self._database.begin() as session:
-            for row in await snapshots.of_instance(session, instance.id):
+            rows = await snapshots.of_instance(session, instance.id, lock=True)
+            if await snapshots.being_restored(session, instance.id):
+                return
+            known, persist = [snapshots.facts(row) for row in rows], snapshots.persisting(instance)
+            old = set(to_forget(known, instance.epoch, self._kept, persist))
+            for row in rows:
                 if row.id in old:
                     row.deleted_at = datetime.now(UTC)
+            await session.flush()
             deleted = await snapshots.deleted_ids(session, instance.id)
         alive = {row.restic_id for row in rows if row.restic_id and row.id not in old}
         if await self._stored(instance.id) <= alive:

@@ -97,6 +97,7 @@ async def _restore_anew(
     target = await _target(app, user_id, source, body)
     async with app.database.begin() as session:
         await once.claim(session)
+        await _see_it_is_there(session, snapshot)
         instance, lease = await place_instance(
             session, app, _like(source, target, snapshot), target.account_id, target.offers
         )
@@ -104,6 +105,17 @@ async def _restore_anew(
         await once.keep(session, 202, answer)
     await start_instance_flows(app.workflows, instance, lease)
     return answer
+
+
+async def _see_it_is_there(session: AsyncSession, snapshot: Snapshot) -> None:
+    """It may have been deleted, or forgotten, while the market was searched. From here its row is held.
+
+    Raises:
+        Conflict
+    """
+    fresh = await session.get_one(Snapshot, snapshot.id, with_for_update=True)
+    if fresh.deleted_at is not None:
+        raise Conflict("wrong_state", "The snapshot was deleted meanwhile; GET /snapshots shows those that there are.")
 
 
 async def _target(app: AppState, user_id: int, source: Instance, body: RestoreBody) -> RestoreTarget:

@@ -37,10 +37,11 @@ def persisting(instance: Instance) -> list[str]:
     return list(instance.persist or DEFAULT_PERSIST)
 
 
-async def of_instance(session: AsyncSession, instance_id: int) -> Sequence[Snapshot]:
-    """All that exist, the oldest first."""
+async def of_instance(session: AsyncSession, instance_id: int, *, lock: bool = False) -> Sequence[Snapshot]:
+    """All that exist, the oldest first. `lock`: and stay as they are until the transaction ends."""
     mine = select(Snapshot).where(Snapshot.instance_id == instance_id, Snapshot.deleted_at.is_(None))
-    return (await session.scalars(mine.order_by(Snapshot.created_at))).all()
+    mine = mine.order_by(Snapshot.created_at)
+    return (await session.scalars(mine.with_for_update() if lock else mine)).all()
 
 
 async def newest(session: AsyncSession, instance: Instance) -> Snapshot | None:

@@ -117,18 +117,16 @@ def newest(snapshots: Sequence[SnapshotFacts], epoch: int, persist: Sequence[str
     return max(whole or ready, key=_taken, default=None)
 
 
-def to_forget(
-    snapshots: Sequence[SnapshotFacts], epoch: int, kept: int, spared: frozenset[str], persist: Sequence[str] = ()
-) -> list[str]:
+def to_forget(snapshots: Sequence[SnapshotFacts], epoch: int, kept: int, persist: Sequence[str] = ()) -> list[str]:
     """The ids of those beyond the `kept` newest; the failed ones hold nothing and are not among them.
 
-    Never: labelled ones, the newest state, the newest verified one of the epoch, and those in `spared` (a restore reads
-    them). So the last snapshot of a hibernated instance stays, whatever `kept` says.
+    Never: labelled ones, the newest state, the newest verified one of the epoch. So the last snapshot of a hibernated
+    instance stays, whatever `kept` says.
     """
     ready = sorted((each for each in snapshots if each.is_ready), key=_taken, reverse=True)
     verified = newest([each for each in ready if each.verified], epoch, persist)
     state = newest(ready, epoch, persist) or (ready[0] if ready else None)
-    never = {each.id for each in (verified, state) if each is not None} | spared
+    never = {each.id for each in (verified, state) if each is not None}
     return [each.id for each in ready[kept:] if each.label is None and each.id not in never]
 
 

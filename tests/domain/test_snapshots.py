@@ -44,7 +44,7 @@ def test_one_of_all_that_persists_goes_before_a_later_one_of_less() -> None:
     whole, part = snapshot(1, paths=["/"]), snapshot(2, paths=["/workspace/a"])
     assert newest([whole, part], 1, ["/workspace"]) == whole
     assert newest([part], 1, ["/workspace"]) == part
-    assert to_forget([whole, part], 1, 0, frozenset(), ["/workspace"]) == ["snap_2"]
+    assert to_forget([whole, part], 1, 0, ["/workspace"]) == ["snap_2"]
     assert is_last("snap_1", [whole, part], 1, ["/workspace"])
 
 
@@ -94,9 +94,8 @@ def test_less_than_that_holds_not_all(of_snapshot: dict[str, object], of_disk: d
 
 def test_the_oldest_unlabelled_ones_are_forgotten() -> None:
     rows = [snapshot(1, label="dear"), snapshot(2), snapshot(3), snapshot(4), snapshot(5)]
-    assert to_forget(rows, 1, 2, frozenset()) == ["snap_3", "snap_2"]
-    assert to_forget(rows, 1, 2, frozenset({"snap_2"})) == ["snap_3"]
-    assert to_forget(rows, 1, 0, frozenset()) == ["snap_4", "snap_3", "snap_2"]
+    assert to_forget(rows, 1, 2) == ["snap_3", "snap_2"]
+    assert to_forget(rows, 1, 0) == ["snap_4", "snap_3", "snap_2"]
 
 
 SNAPSHOTS = st.lists(
@@ -114,7 +113,7 @@ SNAPSHOTS = st.lists(
 
 @given(SNAPSHOTS, st.integers(0, 2), st.integers(0, 5))
 def test_what_must_never_go_never_goes(rows: list[SnapshotFacts], epoch: int, kept: int) -> None:
-    going = set(to_forget(rows, epoch, kept, frozenset()))
+    going = set(to_forget(rows, epoch, kept))
     left = [each for each in rows if each.id not in going]
     assert newest(left, epoch) == newest(rows, epoch)
     verified = newest([each for each in rows if each.verified], epoch)
