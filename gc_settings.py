@@ -9,8 +9,10 @@ import gc
 
 _YOUNG = 50_000
 """New objects between two looks; some megabytes, if all of them were garbage in circles."""
+_LOOKS = 5
+"""At the young, for one at what outlived that; and again as many of those for one at all."""
 
-gc.set_threshold(_YOUNG)
+gc.set_threshold(_YOUNG, _LOOKS, _LOOKS)
 
 
 def keep_what_is_loaded() -> None:

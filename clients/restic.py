@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from clients import rclone
 from clients.restic_config import config_file
-from clients.restic_keys import Key, key_file
+from clients.restic_keys import key_file
 
 LINE_LIMIT = 1 << 22
 MINIMUM = (0, 14)
@@ -99,7 +99,7 @@ class Restic:
             return
         if rclone.is_folder(self._store):
             os.makedirs(self._store, mode=0o700, exist_ok=True)
-        key = key_file(Key.master(self._password), self._password)
+        key = key_file(self._password)
         await rclone.write(f"{self._store}/keys/{hashlib.sha256(key).hexdigest()}", key)
         await rclone.write(f"{self._store}/config", config_file(self._password))
 
@@ -141,8 +141,12 @@ class Restic:
         await self._whole("check", "--no-lock")
 
     async def unlock(self) -> None:
-        """Remove every lock. Only for who knows that nobody works on it."""
-        await self._whole("unlock", "--remove-all")
+        """Remove the locks of the dead: of processes of this computer that are gone, and of who was silent for 30 min.
+
+        Never all: who was told that nobody works on it may be told so after losing its database, in the middle of a
+        prune, and a backup beside a prune loses files.
+        """
+        await self._whole("unlock")
 
     async def _whole(self, *arguments: str) -> bytes:
         async with self._running(*arguments) as process:

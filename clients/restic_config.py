@@ -11,7 +11,7 @@ they are sealed but this one (and keys): so does restic 0.14, the first that has
 import json
 from itertools import count
 
-from clients.restic_keys import BLOCK, Key, drawn
+from clients.restic_keys import Key, drawn
 
 FORMAT = 2
 """The one that compresses."""
@@ -26,7 +26,7 @@ def config_file(password: str) -> bytes:
         "id": drawn(password, "id", 32).hex(),
         "chunker_polynomial": f"{polynomial(password):x}",
     }
-    return Key.master(password).seal(json.dumps(said).encode(), drawn(password, "config's nonce", BLOCK))
+    return Key.master(password).seal(json.dumps(said).encode(), password)
 
 
 def polynomial(password: str) -> int:

@@ -11,9 +11,7 @@ https://restic.readthedocs.io/en/stable/100_references.html#keys-encryption-and-
 import base64
 import hashlib
 import json
-import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -48,8 +46,12 @@ class Key:
         n, r, p = QUICK["N"], QUICK["r"], QUICK["p"]
         return cls.of(hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, dklen=64))
 
-    def seal(self, text: bytes, nonce: bytes) -> bytes:
-        """As restic stores everything: nonce, ciphertext, MAC of the ciphertext. No other text may have that nonce."""
+    def seal(self, text: bytes, password: str) -> bytes:
+        """As restic stores everything: nonce, ciphertext, MAC of the ciphertext.
+
+        The nonce follows from the text, so that the same text is sealed to the same, and no other text has its nonce.
+        """
+        nonce = drawn(password, f"nonce of {hashlib.sha256(text).hexdigest()}", BLOCK)
         running = Cipher(algorithms.AES(self.encrypt), modes.CTR(nonce)).encryptor()
         sealed = running.update(text) + running.finalize()
         return nonce + sealed + self._mac(nonce, sealed)
@@ -65,12 +67,15 @@ def drawn(password: str, what: str, length: int) -> bytes:
     return HKDF(SHA256(), length, salt=None, info=f"dumont restic {what}".encode()).derive(password.encode())
 
 
-def key_file(master: Key, password: str) -> bytes:
-    """The master key under the password. Its name in the repository is the sha256 of it."""
-    salt = secrets.token_bytes(SALT)
+def key_file(password: str) -> bytes:
+    """The master key under the password. Its name in the repository is the sha256 of it.
+
+    It does not say when it was made, as restic's do: written again it is the same file.
+    """
+    master, salt = Key.master(password), drawn(password, "salt", SALT)
     parts = {"mac": {"k": _text(master.k), "r": _text(master.r)}, "encrypt": _text(master.encrypt)}
-    sealed = Key.derived(password, salt).seal(json.dumps(parts).encode(), secrets.token_bytes(BLOCK))
-    whose = {"created": datetime.now(UTC).isoformat(), "username": "dumont", "hostname": "vault"}
+    sealed = Key.derived(password, salt).seal(json.dumps(parts).encode(), password)
+    whose = {"username": "dumont", "hostname": "vault"}
     return json.dumps({**whose, "kdf": "scrypt", **QUICK, "salt": _text(salt), "data": _text(sealed)}).encode()
 
 

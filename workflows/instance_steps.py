@@ -85,13 +85,20 @@ class InstanceSteps:
     # Its machine
 
     async def _reserve(self, facts: InstanceFacts) -> None:
-        """The next offer. When there is none, the reason of the last attempt says more than that."""
+        """The next offer. When there is none, the reason of the last attempt says more than that.
+
+        Raises:
+            Interrupted
+        """
         await self._tell_of_another_machine(facts)
+        reserving = workflow.start_activity_method(
+            InstanceActivities.reserve_machine, self._id, summary="choose and reserve the best free offer", **CLOUD
+        )
         try:
-            await workflow.execute_activity_method(
-                InstanceActivities.reserve_machine, self._id, summary="choose and reserve the best free offer", **CLOUD
-            )
+            await self._rows.unless(reserving, is_otherwise)
         except ActivityError as error:
+            if fault_of(error) is Fault.NOT_WANTED:
+                raise Interrupted from error
             before = "" if facts.lease is None else f" Before that: {facts.lease.reason}."
             self._state.gave_up = f"{reason_of(error)}{before}"
 

@@ -79,6 +79,7 @@ class InstanceActivities:
         """
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, instance_id)
+            _see_it_is_wanted(instance)
             key = await session.get_one(ProviderKey, instance.provider_key_id)
         if key.status is KeyStatus.REFUSED:
             raise Final(Fault.KEY_REFUSED, "The cloud refuses the key; save a working one in the settings.")
@@ -87,8 +88,7 @@ class InstanceActivities:
             offers = await self._market.offers(key, query)
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, instance_id, with_for_update=True)
-            if instance.desired is not Desired.RUNNING or instance.status.is_over:
-                raise Final(Fault.NOT_WANTED, "no longer wanted")
+            _see_it_is_wanted(instance)
             limits = await limits_of(session, instance.user_id, self._providers.default_limits)
             try:
                 await reserve_machine(
@@ -145,6 +145,11 @@ class InstanceActivities:
         for workflow_id in followers:
             await self._workflows.changed(workflow_id, f"its instance is {change.status.value}")
         return facts
+
+
+def _see_it_is_wanted(instance: Instance) -> None:
+    if instance.desired is not Desired.RUNNING or instance.status.is_over:
+        raise Final(Fault.NOT_WANTED, "no longer wanted")
 
 
 async def facts_now(session: AsyncSession, instance: Instance, settings: Settings) -> InstanceFacts:

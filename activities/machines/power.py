@@ -51,9 +51,9 @@ class PowerActivities:
             if refusal := await self._refusal_of(lease, Verb.STOP):
                 raise NotYet(f"the cloud does not stop it ({refusal})", ASK_AGAIN)
             await hit(Failpoint.STOP_ASKED)
-        if lease.state is LeaseState.STOPPED:  # it runs again: what slept on that has to know
-            return await self._told(lease_id)
-        return await self._view(lease_id)
+        # what slept on a machine that runs again has to know; a later attempt cannot tell whether it did
+        may_sleep = lease.state is LeaseState.STOPPED or activity.info().attempt > 1
+        return await (self._told(lease_id) if may_sleep else self._view(lease_id))
 
     @activity.defn
     async def switch_on(self, lease_id: str) -> LeaseView:

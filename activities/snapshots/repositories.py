@@ -121,7 +121,7 @@ class Repositories:
         if not going:
             return
         if await self._has_locks(instance.id):
-            await restic.unlock()  # of machines that are gone: none takes a snapshot now
+            await restic.unlock()  # of machines that are gone, once they were silent for long enough
         await restic.forget(going)
         if prune_is_due(len(going), len(deleted) - len(going)):
             await restic.prune()

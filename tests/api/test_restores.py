@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
-from api.snapshots import restores
+from api.admission import find_offers
 from db.instances.tables import Instance
 from db.snapshots import snapshots
 from db.snapshots.tables import Snapshot
@@ -19,15 +19,15 @@ async def test_one_that_goes_while_the_market_is_searched_is_refused(
     app: FastAPI, rita: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot_id = await ready_snapshot(app, (await make(rita))["id"])
-    search, database = restores.find_offers, app.state.app_state.database
+    database = app.state.app_state.database
 
     async def slow_search(*given: Any) -> Any:
         async with database.begin() as session:
             forgotten = update(Snapshot).where(Snapshot.id == snapshot_id).values(deleted_at=func.now())
             await session.execute(forgotten)
-        return await search(*given)
+        return await find_offers(*given)
 
-    monkeypatch.setattr(restores, "find_offers", slow_search)
+    monkeypatch.setattr("api.snapshots.restores.find_offers", slow_search)
     answer = await rita.post(f"/api/snapshots/{snapshot_id}/restore")
     assert (answer.status_code, answer.json()["error"]) == (409, "wrong_state")
     assert "deleted meanwhile" in answer.json()["detail"]

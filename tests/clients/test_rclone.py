@@ -52,3 +52,14 @@ async def test_a_folder_that_cannot_be_read_is_not_none(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(rclone.RcloneFailed, match="Not a directory"):
         await rclone.names(str(tmp_path / "file"))
+
+
+async def test_a_store_that_hangs_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that lists nothing and does not end stands for a mount whose server is gone."""
+    hanging = tmp_path / "ls"
+    hanging.write_text("#!/bin/sh\nexec sleep 987\n")
+    hanging.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(rclone, "ANSWER_SECONDS", 0.2)
+    with pytest.raises(rclone.RcloneFailed, match="no answer"):
+        await rclone.names(str(tmp_path))

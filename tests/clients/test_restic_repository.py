@@ -1,5 +1,6 @@
 """A repository that we make is one to restic, which has the last word here: on our disk and behind an rclone remote."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import pytest
 from clients import rclone
 from clients.restic import Restic
 from clients.restic_keys import QUICK
+from tests.patience import becomes
 
 PASSWORD, ANOTHER = "of a test", "another"
 Store = Callable[[str], str]
@@ -154,6 +156,7 @@ async def test_who_was_killed_and_whose_rclone_writes_on_does_no_harm(
     for late in writes[landed:]:
         await rclone.write(*late)
     assert len(await repository.snapshots()) == 1
+    assert len(list((tmp_path / "a" / "keys").iterdir())) == 1
     said(where, "check", "--read-data")
 
 
@@ -164,6 +167,24 @@ async def test_half_a_file_that_was_left_is_in_nobodys_way(store: Store, tmp_pat
     await rclone.write(f"{where}/config.1a2b3c4d.partial", b"half")
     await made(where, tmp_path)
     said(where, "check")
+
+
+async def test_who_works_on_it_keeps_its_lock(tmp_path: Path) -> None:
+    repository = await made(str(tmp_path / "a"), tmp_path)
+    words = [shutil.which("restic") or "", "--no-cache", "-r", str(tmp_path / "a"), "backup", "--stdin"]
+    given = {**os.environ, "RESTIC_PASSWORD": PASSWORD}
+
+    async def is_locked() -> bool:
+        return bool(await rclone.names(f"{tmp_path}/a/locks"))
+
+    working = await asyncio.create_subprocess_exec(*words, env=given, stdin=-1, stdout=-3)
+    await becomes(is_locked, True)
+    await repository.unlock()
+    assert await is_locked()
+    working.kill()
+    await working.wait()
+    await repository.unlock()
+    assert not await is_locked()
 
 
 @pytest.mark.long

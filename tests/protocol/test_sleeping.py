@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from db.instances.tables import Instance
 from domain.instances.actions import InstanceAction
@@ -179,6 +179,25 @@ def test_what_persists_only_since_its_last_snapshot_keeps_its_disk_until_it_is_s
     assert stage.statuses_at_rest == [InstanceStatus.PAUSED]
     assert stage.play([*PAUSED, Persist(0, "/data"), WAKE, Go(30), HIBERNATE, Go(60)]) == GOOD
     assert stage.statuses_at_rest == [InstanceStatus.HIBERNATED]
+
+
+def _no_offers_for(tries: int) -> Trouble:
+    return Trouble(Request.SEARCH, Fault.BAD_GATEWAY, tries)
+
+
+def test_who_destroys_it_does_not_wait_until_offers_are_found(stage: Stage) -> None:
+    assert stage.play([*HIBERNATED, _no_offers_for(100), WAKE, Go(20), Destroy(0), Go(60)]) == GOOD
+    took = func.extract("epoch", Instance.ended_at - Instance.requested_at)
+    assert stage.rows(select(took))[0] < 30
+
+
+@pytest.mark.parametrize(("tries", "until"), sampled([(4, 6), (2, 1), (3, 3), (6, 10)], 4))
+def test_a_wake_that_was_called_off_fails_no_later_one(stage: Stage, tries: int, until: int) -> None:
+    """It looked for an offer in vain when its owner wanted it no longer, and then they wanted it after all."""
+    assert stage.play([*HIBERNATED, _no_offers_for(tries), WAKE, Go(3), HIBERNATE, Go(until), WAKE, Go(90)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
+    (report,) = stage.rows(select(Instance.last_wake))
+    assert report["worked"], report
 
 
 def test_who_wakes_it_does_not_wait_until_the_vault_is_tidied(stage: Stage) -> None:
