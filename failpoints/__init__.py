@@ -18,6 +18,7 @@ class Failpoint(StrEnum):
     DEPLOY_COMMITTED = "deploy-committed"
     INSTANCE_COMMITTED = "instance-committed"
     MACHINE_STARTED = "machine-started"
+    INSTANCE_RECORDED = "instance-recorded"
     RENT_BEGUN = "rent-begun"
     RENT_MARKED = "rent-marked"
     RENT_ANSWERED = "rent-answered"

@@ -133,17 +133,18 @@ class InstanceActivities:
     async def record_instance(self, change: StatusChange) -> InstanceFacts:
         """Write an instance's new status, and tell who lives by it: its endpoint, its job.
 
+        They are told again where it was written already: whoever wrote it may have died before telling them.
         Returns what the next step depends on.
         """
         async with self._database.begin() as session:
             instance = await session.get_one(Instance, change.instance_id, with_for_update=True)
-            followers: list[str] = []
             if not instance.status.is_over:
                 await _write_status(session, instance, change)
-                followers = await _followers(session, instance)
+            followers = await _followers(session, instance)
             facts = await facts_now(session, instance, self._providers.settings)
+        await hit(Failpoint.INSTANCE_RECORDED)
         for workflow_id in followers:
-            await self._workflows.changed(workflow_id, f"its instance is {change.status.value}")
+            await self._workflows.changed(workflow_id, f"its instance is {facts.status.value}")
         return facts
 
 
