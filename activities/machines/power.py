@@ -32,7 +32,7 @@ class PowerActivities:
     """Each reads the lease right before it asks: what its holder wants may have changed since it was scheduled.
 
     Each returns the lease as it stands. What ends a stop or a start is told to the holder. That one begins is not: who
-    asked for it decides the same before and after (tests/domain/test_instances.py).
+    asked for it decides the same before and after (tests/domain/test_sleeping.py).
     """
 
     def __init__(self, providers: Providers, workflows: WorkflowClient) -> None:
