@@ -1,4 +1,4 @@
-"""Python's garbage collector, set for programs that load much and keep it. Each of them imports this first.
+"""Python's garbage collector, set for programs that load much and stay. Each of them imports this first.
 
 By default it looks at the youngest objects after every 700 new ones, and now and then at all there are: half a million
 of imported code alone. That takes a fifth of a program's start, and 0.1 s at any moment later, in which nothing is

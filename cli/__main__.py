@@ -1,7 +1,5 @@
 """Entry point of the `dumont` command."""
 
-import gc_settings  # noqa: F401 - sets it
-
 import sys
 
 from cyclopts import App

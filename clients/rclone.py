@@ -46,11 +46,13 @@ async def names(folder: str) -> list[str] | None:
     """
     if is_folder(folder):
         code, out, complaint = await _run("ls", "-1A", "--", f"{folder}/")
-        if code == 0 or _NO_SUCH_FILE in complaint:
-            return out.decode(errors="replace").splitlines() if code == 0 else None
-        raise RcloneFailed(complaint)
-    code, out = await _rclone("lsf", "--max-depth", "1", folder, worth=(0, NO_SUCH_FOLDER))
-    return None if code == NO_SUCH_FOLDER else out.decode(errors="replace").splitlines()
+        is_there = _NO_SUCH_FILE not in complaint
+        if code != 0 and is_there:
+            raise RcloneFailed(complaint)
+    else:
+        code, out = await _rclone("lsf", "--max-depth", "1", folder, worth=(0, NO_SUCH_FOLDER))
+        is_there = code != NO_SUCH_FOLDER
+    return out.decode(errors="replace").splitlines() if is_there else None
 
 
 async def purge(folder: str) -> None:

@@ -95,7 +95,7 @@ class InstanceSteps:
             InstanceActivities.reserve_machine, self._id, summary="choose and reserve the best free offer", **CLOUD
         )
         try:
-            await self._rows.unless(reserving, is_otherwise)
+            await self._rows.unless(reserving, is_wanted_otherwise)
         except ActivityError as error:
             if fault_of(error) is Fault.NOT_WANTED:
                 raise Interrupted from error
@@ -390,9 +390,13 @@ class InstanceSteps:
         show_phase(status.value, f"**instance {self._id}**: {message}")
 
 
+def is_wanted_otherwise(before: InstanceFacts, now: InstanceFacts) -> bool:
+    return now.desired is not before.desired or now.restore_requested != before.restore_requested
+
+
 def is_otherwise(before: InstanceFacts, now: InstanceFacts) -> bool:
     """Whether the owner wants something else by now, or the machine is another's business."""
-    if now.desired is not before.desired or now.restore_requested != before.restore_requested:
+    if is_wanted_otherwise(before, now):
         return True
     if before.lease is None or now.lease is None:
         return before.lease is not now.lease

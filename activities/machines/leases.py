@@ -51,9 +51,7 @@ class LeaseActivities:
 
     @activity.defn
     async def look_at_lease(self, lease_id: str) -> LeaseView:
-        async with self._database.begin() as session:
-            lease = await session.get_one(Lease, lease_id)
-        return lease_view(lease)
+        return await read_lease(self._database, lease_id)
 
     @activity.defn
     async def watch_account(self, account_id: int) -> None:
@@ -82,12 +80,17 @@ class LeaseActivities:
         await tell_holder(self._database, self._workflows, news.lease_id, news.what)
 
 
+async def read_lease(database: Database, lease_id: str) -> LeaseView:
+    """The lease as it stands."""
+    async with database.begin() as session:
+        return lease_view(await session.get_one(Lease, lease_id))
+
+
 async def tell_holder(database: Database, workflows: WorkflowClient, lease_id: str, what: str = "") -> LeaseView:
     """Have the lease's holder read its rows again. One that does not run reads them when it starts.
 
     Returns the lease as it stands. `what`: happened, in words; else the lease's state says it.
     """
-    async with database.begin() as session:
-        view = lease_view(await session.get_one(Lease, lease_id))
+    view = await read_lease(database, lease_id)
     await workflows.changed(view.holder.workflow_id, what or f"its machine is {view.state.value}")
     return view

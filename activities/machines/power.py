@@ -4,7 +4,7 @@ from pydantic import BaseModel
 from temporalio import activity
 
 from activities.errors import Fault, Final, NotYet, provider_errors
-from activities.machines.leases import lease_view, tell_holder
+from activities.machines.leases import read_lease, tell_holder
 from clouds.connections import Providers
 from clouds.errors import CapacityGone, MachineNotFound, Refused
 from clouds.provider import Verb
@@ -53,7 +53,7 @@ class PowerActivities:
             await hit(Failpoint.STOP_ASKED)
         # what slept on a machine that runs again has to know; a later attempt cannot tell whether it did
         may_sleep = lease.state is LeaseState.STOPPED or activity.info().attempt > 1
-        return await (self._told(lease_id) if may_sleep else self._view(lease_id))
+        return await (self._told(lease_id) if may_sleep else read_lease(self._database, lease_id))
 
     @activity.defn
     async def switch_on(self, lease_id: str) -> LeaseView:
@@ -70,7 +70,7 @@ class PowerActivities:
             if refusal := await self._refusal_of(lease, Verb.START):
                 raise Final(Fault.START_REFUSED, _words(refusal))
             await hit(Failpoint.START_ASKED)
-        return await self._view(lease_id)
+        return await read_lease(self._database, lease_id)
 
     @activity.defn
     async def give_up_start(self, failure: StartFailure) -> LeaseView:
@@ -105,10 +105,6 @@ class PowerActivities:
         async with self._database.begin() as session:
             await mark_found_running(session, lease_id)
         return await self._told(lease_id)
-
-    async def _view(self, lease_id: str) -> LeaseView:
-        async with self._database.begin() as session:
-            return lease_view(await session.get_one(Lease, lease_id))
 
     async def _told(self, lease_id: str) -> LeaseView:
         return await tell_holder(self._database, self._workflows, lease_id)

@@ -95,10 +95,10 @@ async def note_look(session: AsyncSession, endpoint: Endpoint, seen: ServerSeen,
 
 
 async def open_endpoints_of(session: AsyncSession, instance_id: int, *, but_closing: bool = False) -> list[str]:
-    """The endpoints that an instance serves and whose flows live by it; on wish without those that are closing."""
+    """The endpoints that an instance serves and whose flows live by it. `but_closing`: less those that are closing."""
     query = select(Endpoint.id).join(Deployment, Deployment.endpoint_id == Endpoint.id)
-    alive = Endpoint.state.not_in([EndpointState.CLOSED, *([EndpointState.CLOSING] if but_closing else [])])
-    return list(await session.scalars(query.where(Deployment.instance_id == instance_id, alive)))
+    over = (EndpointState.CLOSED, EndpointState.CLOSING) if but_closing else (EndpointState.CLOSED,)
+    return list(await session.scalars(query.where(Deployment.instance_id == instance_id, Endpoint.state.not_in(over))))
 
 
 async def tell_owner(session: AsyncSession, endpoint: Endpoint, kind: str, sentence: str) -> None:
