@@ -60,10 +60,11 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def rows(database: Database) -> Rows:
+async def rows(database: Database) -> AsyncIterator[Rows]:
     rows = Rows(database)
     await rows.begin()
-    return rows
+    yield rows
+    await rows.end()
 
 
 @pytest.fixture

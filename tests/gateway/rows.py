@@ -31,6 +31,12 @@ class Rows:
         async with self.database.begin() as session:
             self.user_id, self.account_id, self.key_id = await add_account(session)
 
+    async def end(self) -> None:
+        """Nothing of this user is open any more: a gateway keeps a connection for every endpoint that is."""
+        async with self.database.begin() as session:
+            closed = update(Endpoint).where(Endpoint.user_id == self.user_id)
+            await session.execute(closed.values(state=EndpointState.CLOSED, version=Endpoint.version + 1))
+
     async def lease(self, machine: Machine, **changes: Any) -> str:
         seen = MachineSeen(public_ipaddr="127.0.0.1", ports={"22/tcp": machine.ssh_port})
         lease_id = new_id("lease")

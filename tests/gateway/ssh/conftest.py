@@ -37,19 +37,21 @@ def shard() -> str:
 
 
 @pytest.fixture
-async def place(database: Database, tmp_path: Path, shard: str, machine: Rented) -> Place:
+async def place(database: Database, tmp_path: Path, shard: str, machine: Rented) -> AsyncIterator[Place]:
     """An instance that runs."""
     place = Place(database, tmp_path, shard)
     await place.begin(machine)
-    return place
+    yield place
+    await place.end()
 
 
 @pytest.fixture
-async def asleep(database: Database, tmp_path: Path, shard: str) -> Place:
+async def asleep(database: Database, tmp_path: Path, shard: str) -> AsyncIterator[Place]:
     """An instance that sleeps."""
     place = Place(database, tmp_path, shard)
     await place.begin(None)
-    return place
+    yield place
+    await place.end()
 
 
 def settings_for(database_url: str, shard: str, **changes: Any) -> Settings:

@@ -88,6 +88,10 @@ class Place:
         if machine is not None:
             await self.move_to(machine)
 
+    async def end(self) -> None:
+        """It is over: a gateway keeps a connection to the machine of every instance that is not."""
+        await self.change(status=InstanceStatus.DESTROYED, desired=Desired.DESTROYED, lease_id=None)
+
     async def add_key(self, file: Path) -> str:
         """An account key from `<file>.pub`; its id."""
         public = read_public_key(file.with_suffix(".pub").read_text())
