@@ -1,7 +1,7 @@
 """Which tests run in one process, one after the other, and what begins first.
 
 What is expensive to start, a whole system above all, is started once for a group. Everything else is a group for each
-file, and where nothing is shared each test stands for itself: they fill the gaps.
+file; where nothing is shared and each test computes all the time, each stands for itself.
 """
 
 from pathlib import Path
@@ -10,7 +10,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 _TESTS = Path(__file__).parent
 
-# Those that take longest begin first, so that none is left running alone at the end.
+# Those that take longest begin first, so that none is left running alone at the end. Those of the agent mostly wait:
+# they begin before the protocol's, which compute meanwhile.
 _GROUPS: list[tuple[str, tuple[str, ...]]] = [
     ("system, sleep", ("system/test_sleep*", "system/test_snapshots*", "system/test_agent*")),
     ("system, jobs", ("system/test_job*",)),
@@ -19,6 +20,9 @@ _GROUPS: list[tuple[str, tuple[str, ...]]] = [
     ("vault", ("vault/*",)),
     ("api", ("api/*",)),
     ("ssh", ("gateway/ssh/*",)),
+    ("agent, work", ("agent/test_work*",)),
+    ("agent, life", ("agent/test_life*",)),
+    ("agent, dead man", ("agent/test_dead_man*",)),
 ]
 
 _ALONE = "protocol/*"
@@ -43,8 +47,8 @@ class Groups(LoadScopeScheduling):
 
 
 def turn_of(path: Path) -> int:
-    """When its group begins, compared with the others. Single tests come last."""
+    """When its group begins, compared with the others. Short files come last: they fill the gaps."""
     names = [name for name, _ in _GROUPS]
     if (group := group_of(path)) is None:
-        return len(names) + 1
-    return names.index(group) if group in names else len(names)
+        return len(names)
+    return names.index(group) if group in names else len(names) + 1
