@@ -16,6 +16,8 @@ from api.schemas import Answer
 from db.process_heartbeats import is_alive
 
 DEADLINE_SECONDS = 3.0
+PATIENCE_SECONDS = 10.0
+"""Who wants something done waits longer for a busy engine than who asks how it is."""
 
 Part = Literal["ok", "down"]
 
@@ -100,6 +102,6 @@ async def require_temporal(app: AppState) -> None:
         Down: no answer; nothing was written.
     """
     try:
-        await app.temporal.service_client.check_health(timeout=timedelta(seconds=DEADLINE_SECONDS))
+        await app.temporal.service_client.check_health(timeout=timedelta(seconds=PATIENCE_SECONDS))
     except TEMPORAL_DOWN as error:
         raise Down("temporal_unavailable", "The workflow engine does not answer. Nothing was done.") from error

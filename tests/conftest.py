@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from xdist.remote import Producer
 
@@ -16,6 +17,10 @@ from tests.groups import Groups, group_of, turn_of
 from tests.postgres import Databases, shared_server
 
 Migrated = Callable[[], str]
+
+# How long an example takes says how busy the computer is.
+hypothesis.settings.register_profile("ours", deadline=None)
+hypothesis.settings.load_profile("ours")
 
 
 def pytest_configure() -> None:

@@ -7,10 +7,12 @@ from functools import partial
 
 import httpx
 
+from tests.patience import PATIENCE_SECONDS
+
 TRUSTS_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
-get = partial(httpx.get, verify=TRUSTS_NOBODY)
-delete = partial(httpx.delete, verify=TRUSTS_NOBODY)
-post = partial(httpx.post, verify=TRUSTS_NOBODY)
-Client = partial(httpx.Client, verify=TRUSTS_NOBODY)
-AsyncClient = partial(httpx.AsyncClient, verify=TRUSTS_NOBODY)
+get = partial(httpx.get, verify=TRUSTS_NOBODY, timeout=PATIENCE_SECONDS)
+delete = partial(httpx.delete, verify=TRUSTS_NOBODY, timeout=PATIENCE_SECONDS)
+post = partial(httpx.post, verify=TRUSTS_NOBODY, timeout=PATIENCE_SECONDS)
+Client = partial(httpx.Client, verify=TRUSTS_NOBODY, timeout=PATIENCE_SECONDS)
+AsyncClient = partial(httpx.AsyncClient, verify=TRUSTS_NOBODY, timeout=PATIENCE_SECONDS)

@@ -56,10 +56,15 @@ class Tester:
         return email, password, text(body, "token")
 
     def wait_for(
-        self, what: str, look: Callable[[], dict[str, Any] | None], *, after_seconds: float = 0.0
+        self,
+        what: str,
+        look: Callable[[], dict[str, Any] | None],
+        *,
+        after_seconds: float = 0.0,
+        within_seconds: float | None = None,
     ) -> dict[str, Any]:
-        """Looks until there is an answer, up to the deadline; `after_seconds` have to pass anyway."""
-        seconds = after_seconds + self.deadline_seconds
+        """Looks until there is an answer, up to the deadline or so long; `after_seconds` have to pass anyway."""
+        seconds = after_seconds + (within_seconds or self.deadline_seconds)
         deadline = time.monotonic() + seconds
         while (seen := look()) is None:
             if time.monotonic() > deadline:

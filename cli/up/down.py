@@ -9,7 +9,7 @@ from cli.errors import CommandRefused
 from cli.places import data_dir as resolved
 from cli.up.folder import Folder
 
-STOP_SECONDS = 20.0
+STOP_SECONDS = 60.0
 
 
 def down(*, data_dir: Path | None = None) -> None:

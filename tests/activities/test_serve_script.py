@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from activities.endpoints.serve_script import FOLDER, serve_script
 from domain.endpoints.phases import ModelType
 from domain.endpoints.plans import plan_serving
+from tests.patience import PATIENCE_SECONDS
 
 IGNORES_TERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True)"
 
@@ -37,6 +39,12 @@ class Machine:
     def kill(self, number: signal.Signals) -> None:
         subprocess.run(["kill", "-s", number.name[3:], "--", f"-{self.pid}"], check=True)
 
+    def ends(self) -> None:
+        """Returns once the server has ended: a signal that was sent has not yet been received."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self.serve("status").startswith("exited"):
+            assert time.monotonic() < deadline, "the server runs on"
+
 
 @pytest.fixture
 def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Machine]:
@@ -53,7 +61,7 @@ def test_one_that_runs_is_left_alone_and_one_that_died_is_started(machine: Machi
     machine.serve("start")
     assert machine.pid == first
     machine.kill(signal.SIGKILL)
-    assert machine.serve("status").startswith("exited")
+    machine.ends()
     machine.serve("start")
     assert machine.pid != first
     assert machine.serve("status").startswith("running")

@@ -51,8 +51,10 @@ class Cloud:
     async def fault(self, endpoint: str, fault: str, **more: Any) -> AsyncIterator[None]:
         made = await self._http.post("/simulator/faults", json={"endpoint": endpoint, "fault": fault, **more})
         assert made.is_success, made.text
-        yield
-        await self._http.delete("/simulator/faults")
+        try:
+            yield
+        finally:
+            await self._http.delete("/simulator/faults")
 
     async def rented(self) -> int:
         """How often anybody asked to rent."""

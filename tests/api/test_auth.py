@@ -120,6 +120,7 @@ async def test_a_local_installation_has_a_demo_login(app: FastAPI, settings: Set
     """Also when several replicas start at once."""
     replicas = [create_app(settings) for _ in range(3)]
     await asyncio.gather(*(_start(replica) for replica in replicas))
+    await app.state.app_state.prepared.wait()
     answer = await login(app, settings.demo_email, settings.demo_password.get_secret_value())
     assert answer.status_code == 200
 

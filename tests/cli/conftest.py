@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.places import ROOT
-from tests.cli.installation import Installation
+from tests.cli.installation import Installation, await_none_left
 from tests.conftest import Migrated
 
 Ran = subprocess.CompletedProcess[str]
@@ -33,7 +33,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, migrated: Migrated) -> Itera
     made.start()
     yield made
     made.stop()
-    assert made.left() == []
+    await_none_left(made)
 
 
 @pytest.fixture(scope="module")

@@ -59,11 +59,17 @@ class Installation:
         """The addresses, as soon as this start has written them; a killed one leaves its own behind."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         assert self.process is not None
-        while not self.addresses.exists() or self.read()["pids"]["supervisor"] != self.process.pid:
+        while (found := self._written()) is None or found["pids"]["supervisor"] != self.process.pid:
             assert self.process.poll() is None, self.process.communicate()[1]
             assert time.monotonic() < deadline, "not ready in time"
             time.sleep(0.02)
-        return self.read()
+        return found
+
+    def _written(self) -> dict[str, Any] | None:
+        """The addresses, unless nobody has written any; a start takes away what the one before left."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.read()
+        return None
 
     @property
     def addresses(self) -> Path:
@@ -78,7 +84,7 @@ class Installation:
     def await_new_pid(self, name: str, old: int) -> int:
         """The process that has taken the place of the old one, once the addresses tell of it."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while (now := self.read()["pids"].get(name)) in (None, old):
+        while (now := (self._written() or {"pids": {}})["pids"].get(name)) in (None, old):
             assert time.monotonic() < deadline, f"{name} was not started again"
             time.sleep(0.05)
         return int(now)

@@ -19,6 +19,7 @@ from cli.checklist.runner import clean_up, run_rows
 from cli.checklist.tester import Tester
 from tests.cli.double import Double, event, instance, listed
 from tests.cli.login_server import LoginServer
+from tests.patience import PATIENCE_SECONDS
 
 NVIDIA = """#!/bin/sh
 [ "$1" = -L ] && echo "GPU 0: NVIDIA GeForce RTX 3090 (UUID: GPU-1)" || echo "| NVIDIA-SMI 550.54 |"
@@ -95,7 +96,7 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account
 
 @pytest.fixture
 def tester(account: Account) -> Iterator[Tester]:
-    made = Tester(account.api.url, deadline_seconds=20)
+    made = Tester(account.api.url, deadline_seconds=PATIENCE_SECONDS)
     account.begin(made)
     yield made
     workplace.terminal(made).close()

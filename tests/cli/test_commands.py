@@ -9,6 +9,7 @@ import pytest
 from tests import plain_http
 from tests.cli.conftest import Dumont
 from tests.cli.installation import Installation
+from tests.simulator.conftest import poll
 
 MODEL = "Qwen/Qwen2.5-0.5B-Instruct"
 
@@ -61,8 +62,7 @@ def test_login_keeps_a_token_that_only_its_owner_can_read(dumont: Dumont, tmp_pa
 
 
 def test_doctor_finds_everything_running(dumont: Dumont) -> None:
-    ran = dumont("doctor")
-    assert ran.returncode == 0, ran.stdout
+    ran = poll(lambda: (ran := dumont("doctor")).returncode == 0 and ran)  # a busy computer may be too slow for it
     assert ran.stdout.count("healthy") == 4
     assert "blocks" not in ran.stdout
 
@@ -74,7 +74,7 @@ def test_the_checklist_passes_and_is_filled_in(dumont: Dumont, whole: Installati
     assert ran.returncode == 0, filled.read_text() if filled.exists() else ran.stderr
     assert "33 OK, 0 FALHA" in ran.stdout
     assert filled.read_text().count("[x] OK") == 33
-    assert books(whole)["alive"] == 0
+    assert poll(lambda: books(whole)["alive"] == 0)
 
 
 def rented(installation: Installation) -> int:

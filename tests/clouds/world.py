@@ -65,7 +65,7 @@ class World:
             cloud_pace=0,
             settle_seconds=0.5,
             reap_apart_seconds=0.1,
-            orphan_grace_seconds=0.5,
+            orphan_grace_seconds=3600,
         )
         http = plain_http.AsyncClient()
         clouds = {**clouds_of(settings, http), service.cloud.name: service.cloud}

@@ -146,7 +146,7 @@ async def test_failures_in_a_row_add_up_and_a_steady_server_begins_anew(life: Li
         assert (await life.facts()).failures == number
         await life.become(EndpointState.READY, lease_id)
     await life.fail()
-    assert 19 < (await life.facts()).restart_in <= 20
+    assert 10 < (await life.facts()).restart_in <= 20
     assert await life.step() is EndpointStep.WAIT_TO_RESTART
     await life.pass_time(timedelta(seconds=21))
     assert await life.step() is EndpointStep.START_SERVER

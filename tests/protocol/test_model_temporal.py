@@ -1,6 +1,7 @@
 """The model of Temporal does what Temporal does: one workflow says the same of both."""
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -8,6 +9,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from tests.patience import PATIENCE_SECONDS
 from tests.protocol.clock import Clock
 from tests.protocol.temporal import wire
 from tests.protocol.temporal.agenda import Agenda
@@ -21,7 +23,10 @@ async def said_by_the_real_one() -> list[str]:
     server = Path(sys.executable).parent / "temporal"  # of a wheel
     async with (
         await WorkflowEnvironment.start_local(
-            dev_server_existing_path=str(server), dev_server_extra_args=FLAGS, data_converter=pydantic_data_converter
+            dev_server_existing_path=str(server),
+            dev_server_extra_args=FLAGS,
+            dev_server_startup_timeout=timedelta(seconds=PATIENCE_SECONDS),
+            data_converter=pydantic_data_converter,
         ) as environment,
         Worker(environment.client, task_queue="probe", workflows=[Probe], activities=ACTIVITIES),
     ):

@@ -28,9 +28,11 @@ async def test_an_idle_instance_is_found_idle_and_a_busy_one_is_not(machine: Wor
     busy = await machine.judged("python3 used")
     assert not busy.pause
     assert (await machine.shown())["idle_since"] is None
+    await machine.change(idle_pause_minutes=60)
     await machine.shell("kill $(cat pid)")
     assert (await machine.judged("pauses at")).will_pause_at is not None
     assert (await machine.shown())["idle_since"] is not None
+    await machine.change(idle_pause_minutes=0.05)
 
     async def paused() -> bool | None:
         return (await machine.judge()).pause or None
@@ -121,6 +123,7 @@ async def test_without_an_address_of_ours_the_reports_are_fetched_and_judged(mac
 @pytest.mark.long
 async def test_whoever_sits_at_a_terminal_is_warned_once(machine: Worked) -> None:
     await machine.shell("tmux new-session -d -s here -x 250 -y 50")
+    await machine.change(idle_pause_minutes=60)
     await machine.install()
     await machine.heard_after(None)
     verdict = await machine.judged("pauses at")

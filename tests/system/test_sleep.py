@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.running import Running, until
+from tests.system.running import Running, told, until
 
 WORK = "mkdir -p /workspace/deep && echo mine > '/workspace/deep/a file' && ln -s deep/'a file' /workspace/link"
 READ = "cat /workspace/link"
@@ -77,13 +77,13 @@ async def test_a_gpu_that_was_rented_away_is_replaced_by_another_and_the_old_mac
 
 
 async def test_idle_it_is_paused_and_paused_for_long_it_is_hibernated(system: Running) -> None:
-    running = await at_work(system, idle_pause_minutes=0.1, idle_hibernate_minutes=0.1)
-    paused = await system.becomes(running["id"], "paused", 60)
-    assert paused["warnings"] == []
-    await system.becomes(running["id"], "hibernated", 60)
+    running = await at_work(system)
+    soon = {"idle_pause_minutes": 0.1, "idle_hibernate_minutes": 0.1}
+    told(await system.api.patch(f"/instances/{running['id']}", json=soon), 200)
+    assert (await system.becomes(running["id"], "hibernated", 60))["warnings"] == []
     await system.alive(0)
-    assert await system.ssh(running, READ) == "mine\n"
     kinds = await system.events(running["id"])
+    assert await system.ssh(running, READ) == "mine\n"
     assert [kind for kind in kinds if kind in ("pause", "paused", "hibernate", "hibernated")] == [
         "pause",
         "paused",

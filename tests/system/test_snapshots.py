@@ -95,10 +95,12 @@ async def test_a_snapshot_that_is_cancelled_is_gone(system: Running) -> None:
 
 
 async def test_what_cannot_be_is_refused_with_the_reason(system: Running) -> None:
+    await system.fault("PUT /api/v0/asks/", "status", status=502, times=None)
     deployed = await system.deploy()
     instance_id = int(deployed["instance_id"])
     early = await system.api.post("/snapshots", json={"instance_id": instance_id})
     assert (early.status_code, early.json()["error"]) == (409, "wrong_state")
+    await system.simulator.delete("/simulator/faults")
     await system.ready(deployed["id"])
     snapshot_id = await taken(system, instance_id)
     other = Running(system.installation)

@@ -31,6 +31,7 @@ from domain.instances.steps import InstanceFacts, LeaseFacts, NewestSnapshot
 from domain.lifecycles import LIFECYCLES
 from domain.machines.phases import LeaseOutcome, LeaseState, Power
 from domain.workflow_contracts import INSTANCE_WORKFLOW, InstanceInput
+from tests.patience import PATIENCE_SECONDS
 from tests.workflows.sandbox import SANDBOX
 from workflows.instance import InstanceWorkflow
 
@@ -152,7 +153,9 @@ class World:
 async def skipping() -> AsyncIterator[WorkflowEnvironment]:
     server = Path(sys.executable).parent / "temporal-test-server"  # of a wheel
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(server), data_converter=pydantic_data_converter
+        test_server_existing_path=str(server),
+        test_server_startup_timeout=timedelta(seconds=PATIENCE_SECONDS),
+        data_converter=pydantic_data_converter,
     ) as environment:
         phase = AddSearchAttributesRequest(
             namespace="default", search_attributes={"DumontPhase": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD}

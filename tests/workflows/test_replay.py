@@ -21,7 +21,12 @@ def golden(path: Path) -> WorkflowHistory:
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_golden_history_replays(path: Path) -> None:
-    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=SANDBOX)
+    replayer = Replayer(
+        workflows=WORKFLOWS,
+        data_converter=pydantic_data_converter,
+        workflow_runner=SANDBOX,
+        debug_mode=True,  # without the limit of two seconds for a step, which a busy computer exceeds
+    )
     await replayer.replay_workflow(golden(path))
 
 
@@ -44,6 +49,7 @@ async def test_a_changed_workflow_does_not_replay() -> None:
         workflows=[AnotherInstanceWorkflow],
         data_converter=pydantic_data_converter,
         workflow_runner=UnsandboxedWorkflowRunner(),
+        debug_mode=True,
     )
     path = next(path for path in HISTORIES if ".instance-" in path.name)
     with pytest.raises(workflow.NondeterminismError):

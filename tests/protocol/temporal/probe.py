@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.failures import fault_of, is_out_of_time, reason_of
     from workflows.options import CLOUD, RECORD, within
 
-PATIENCE = timedelta(seconds=1)
+PATIENCE = timedelta(seconds=30)
 
 
 @activity.defn
@@ -24,7 +24,7 @@ async def comes_third() -> str:
 
 @activity.defn
 async def never_comes() -> None:
-    raise NotYet("it is being waited for", 0.3)
+    raise NotYet("it is being waited for", 60)  # later than anybody's patience: nobody waits for that
 
 
 @activity.defn

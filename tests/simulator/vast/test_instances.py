@@ -26,7 +26,9 @@ def test_a_life_on_the_wire(simulator: Simulator) -> None:
     while seen[-1] != "running":
         row = simulator.show(number)
         seen.append(row["actual_status"])
-    assert list(dict.fromkeys(seen)) == [None, "created", "loading", "running"]
+    # Each lasts some hundredths of a second: a look can miss one. (test_the_ways_a_start_fails holds each.)
+    passed = list(dict.fromkeys(seen))
+    assert passed == [status for status in (None, "created", "loading", "running") if status in passed]
     assert row["public_ipaddr"].endswith("\n")
     assert row["status_msg"] == "success, running ubuntu:22.04/ssh"
     assert {"22/tcp", "8000/tcp"} < set(row["ports"])
