@@ -81,11 +81,16 @@ def packed(attempt_id: str, spec: JobSpec, env: dict[str, str], limits: RunnerLi
 
 
 def starting(folder: str) -> str:
-    """A shell command: takes the tar on stdin, starts the runner detached unless it was; ends once it has begun."""
+    """A shell command: takes the tar on stdin, starts the runner detached unless it was; ends once it has begun.
+
+    The files are unpacked aside and renamed: the runner of another start may be opening them, and must find each.
+    """
     return (
         f'umask 077; f={shlex.quote(folder)}; mkdir -p "$f" && cd "$f" || exit 1; '
         "[ -d claim ] && { cat > /dev/null; exit 0; }; "
-        "tar -xf - || exit 1; setsid nohup sh ./run work > /dev/null 2>&1 < /dev/null & n=0; "
+        'new="new.$$"; mkdir -p "$new" && tar -xf - -C "$new" && { [ -d claim ] || mv -f "$new"/* .; }; '
+        'there=$?; rm -rf "$new"; [ "$there" = 0 ] || exit 1; '
+        "setsid nohup sh ./run work > /dev/null 2>&1 < /dev/null & n=0; "
         "while [ ! -e runner ] && [ $n -lt 100 ]; do sleep 0.05; n=$((n + 1)); done; [ -d claim ]"
     )
 

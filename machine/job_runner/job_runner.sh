@@ -5,8 +5,9 @@ here=$(cd "$(dirname "$0")" && pwd) || exit 1
 . "$here/limits" # timeout, grace, most, mark
 cd "$here" || exit 1
 
-# When this process began, in ticks since the host's boot: with the pid it names a process, also after a restart.
-born() { sed 's/^.*) //' "/proc/$1/stat" 2> /dev/null | cut -d' ' -f20; }
+# When this process began, in ticks since the host's boot: with the pid it names a process, also after a restart. One
+# that has ended has none, though nobody has waited for it: a container's first process often does not.
+born() { sed 's/^.*) //' "/proc/$1/stat" 2> /dev/null | grep -v '^[ZX]' | cut -d' ' -f20; }
 
 # The processes of the job: its session, and those that left it but have its mark in their environment.
 theirs() {
@@ -56,6 +57,7 @@ work() {
     setsid sh ./main > out 2> err < /dev/null & main=$!
     watch & watcher=$!
     wait "$main"; code=$?
+    rm -f env # a start that was late may have brought it once more
     if [ -e stop ]; then wait "$watcher"; else kill "$watcher"; fi 2> /dev/null
     end_all 8
     { sleep 3; kill "$one" "$two" $(cat stdout.cat stderr.cat); } 2> /dev/null & guard=$!

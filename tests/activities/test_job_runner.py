@@ -1,6 +1,8 @@
 """The runner itself, on this computer: what it promises whatever a script does."""
 
+import contextlib
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ import pytest
 from activities.jobs.runner import RunnerLimits, RunnerSays, collecting, packed, parse, reading, starting, stopping
 from domain.jobs.phases import AttemptEnd, Stage
 from domain.jobs.spec import JobSpec
+from tests.simulator.conftest import poll
 
 LONG = 60
 
@@ -30,7 +33,7 @@ class Machine:
         started = subprocess.run(["sh", "-c", starting(str(self.folder))], input=tar, check=False, timeout=LONG)
         assert started.returncode == 0
 
-    def read(self, out: int = 0, err: int = 0, looks: int = 100, most: int = 1 << 20) -> RunnerSays:
+    def read(self, out: int = 0, err: int = 0, looks: int = 1000, most: int = 1 << 20) -> RunnerSays:
         command = reading(str(self.folder), out, err, most=most, looks=looks, pause=0.05)
         return parse(subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, check=True, timeout=LONG).stdout)
 
@@ -90,14 +93,22 @@ def test_started_by_many_at_once_it_runs_once(machine: Machine) -> None:
         each.communicate(tar, timeout=LONG)
     assert {each.returncode for each in starts} == {0}
     assert machine.ended()[1] == b"ran\n"
+    assert not list(machine.folder.glob("new.*"))
+
+
+def until(file: str) -> str:
+    """For a script: wait until the file is there."""
+    return f'until [ -e "{file}" ]; do sleep 0.02; done'
 
 
 def test_a_reader_waits_for_news_and_gets_only_what_is_new(machine: Machine) -> None:
-    machine.start("echo one; sleep 0.5; echo two; echo three >&2")
+    machine.start(f"echo one; {until('two')}; sleep 0.2; echo two; {until('three')}; echo three >&2")
     first = machine.read()
     assert (first.state, first.stdout) == ("running", b"one\n")
+    (machine.work / "two").touch()
     second = machine.read(4)
     assert second.stdout == b"two\n"
+    (machine.work / "three").touch()
     said, out, err = machine.ended()
     assert (said.exit_code, out, err) == (0, b"one\ntwo\n", b"three\n")
 
@@ -109,8 +120,21 @@ def test_an_answer_has_at_most_so_many_bytes(machine: Machine) -> None:
     assert (len(said.stdout), said.stdout_size) == (8, 100_000)
 
 
-def test_the_time_limit_ends_even_what_ignores_it(machine: Machine) -> None:
-    machine.start("trap '' TERM; echo here; while :; do sleep 0.1; done", timeout=1)
+@pytest.fixture
+def watch_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The runner looks at its clock for the first time when this file is there: until then its `sleep 0.3` lasts."""
+    programs, begins = tmp_path / "programs", tmp_path / "watch begins"
+    programs.mkdir()
+    real = shutil.which("sleep")
+    (programs / "sleep").write_text(f'#!/bin/sh\n[ "$1" != 0.3 ] || {until(str(begins))}\nexec {real} "$@"\n')
+    (programs / "sleep").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    yield begins
+    begins.touch()
+
+
+def test_the_time_limit_ends_even_what_ignores_it(machine: Machine, watch_begins: Path) -> None:
+    machine.start(f"trap '' TERM; touch '{watch_begins}'; echo here; while :; do sleep 0.1; done", timeout=1)
     said, out, _ = machine.ended()
     assert (said.exit_code, said.end, out) == (137, AttemptEnd.TIMEOUT, b"here\n")
 
@@ -147,7 +171,9 @@ def running_in(folder: Path) -> list[int]:
 
 
 def test_output_is_bounded_on_the_disk_and_nobody_is_held_up(machine: Machine) -> None:
-    machine.start("head -c 2000000 /dev/zero; sleep 1; head -c 50000000 /dev/zero; echo end >&2", most=1_000_000)
+    stdout = machine.folder / "stdout"
+    dropped = f"{until(f'{stdout}.full')}; while kill -0 $(cat '{stdout}.cat') 2>/dev/null; do sleep 0.02; done"
+    machine.start(f"head -c 2000000 /dev/zero; {dropped}; head -c 50000000 /dev/zero; echo end >&2", most=1_000_000)
     said, out, err = machine.ended()
     assert (said.exit_code, err) == (0, b"end\n")
     assert 1_000_000 <= len(out) <= 2_000_000
@@ -184,15 +210,35 @@ def test_a_runner_that_is_killed_has_vanished(machine: Machine) -> None:
     pid = int((machine.folder / "runner").read_text().split()[0])
     os.kill(pid, 9)
     assert machine.read().state == "vanished"
+    bury(machine)
+
+
+def bury(machine: Machine) -> None:
+    """End what a killed runner has left, and say for it that the job has ended."""
     for each in running_in(machine.work):
-        os.kill(each, 9)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, 9)
     (machine.folder / "exit").write_text("1 exited\n")
 
 
-def test_nothing_begun_is_told_so(machine: Machine) -> None:
+def test_one_that_is_killed_has_vanished_where_nobody_waits_for_it_too(machine: Machine) -> None:
+    """As a container's first process often does not."""
+    unpacked(machine, "sleep 30")
+    with subprocess.Popen(["sh", machine.folder / "run", "work"]) as runner:
+        poll((machine.work / "output").exists)
+        runner.kill()
+        assert machine.read().state == "vanished"
+    bury(machine)
+
+
+def unpacked(machine: Machine, script: str) -> None:
     machine.folder.mkdir(parents=True)
-    tar = packed("x", JobSpec(script="true"), {}, RunnerLimits(timeout=LONG))
+    tar = packed("x", JobSpec(script=script), {}, RunnerLimits(timeout=LONG, work=str(machine.work)))
     subprocess.run(["tar", "-xf", "-", "-C", str(machine.folder)], input=tar, check=True)
+
+
+def test_nothing_begun_is_told_so(machine: Machine) -> None:
+    unpacked(machine, "true")
     assert machine.read(looks=0).state == "absent"
     machine.start("true")
 
