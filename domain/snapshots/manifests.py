@@ -11,6 +11,9 @@ MANIFEST_PATH = "/var/lib/dumont/manifest.jsonl"
 _UNSHOWABLE = "\N{REPLACEMENT CHARACTER}"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_COARSE = 10_000
+"""Microseconds. A file changed just now may bear the time of the kernel's last tick, up to so long ago."""
+
 _KINDS = {"file": "f", "dir": "d", "symlink": "l", "fifo": "p"}
 
 
@@ -124,7 +127,7 @@ class Comparison:
 
     def _may_differ(self, held: Held) -> bool:
         began = self._manifest.first.began_ns // 1000
-        return not self._manifest.first.final and held.ctime is not None and microseconds(held.ctime) >= began
+        return not self._manifest.first.final and held.ctime is not None and microseconds(held.ctime) >= began - _COARSE
 
 
 def _entry(row: bytes) -> Entry:

@@ -19,6 +19,8 @@ from machine.transfer.progress import Halt, Progress, Status, read_status
 
 KINDS = {"snapshot": backup.take, "restore": restoring.restore}
 MOST_STARTS = 5
+FIRST_STATUS_SECONDS = 10.0
+"""Less than the caller of `stop` waits."""
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
@@ -37,6 +39,8 @@ def start(order: dict[str, Any]) -> str:
     if _starts(folder) > MOST_STARTS:
         Progress(folder, 0.0).failed("broken", f"the copy ended {MOST_STARTS} times without a word")
         return "over"
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(os.path.join(folder, "status.json"))  # of one that died: its number is not this one's
     sys.stdout.flush()
     if os.fork() == 0:
         _detached(folder, order)  # keeps the lock: it belongs to the open file, which both hold
@@ -106,10 +110,18 @@ def _pause(folder: str) -> None:
 
 def stop(name: str) -> None:
     folder = folder_of(name)
-    status = read_status(folder)
+    status = _first_status(folder)
     if status is not None and status.pid and _is_held(folder):
         with contextlib.suppress(ProcessLookupError):
             os.kill(status.pid, signal.SIGTERM)
+
+
+def _first_status(folder: str) -> Status | None:
+    """The status; of a transfer that has only just begun, once it has written one."""
+    until = time.monotonic() + FIRST_STATUS_SECONDS
+    while (status := read_status(folder)) is None and _is_held(folder) and time.monotonic() < until:
+        time.sleep(0.02)
+    return status
 
 
 def folder_of(name: str) -> str:

@@ -10,6 +10,7 @@ from vault.objects import Kind, Object, Right, may, parse
 NAME = "ab" * 32
 BEGAN = 1_700_000_000_000_000_000
 BEFORE, AFTER = "2023-11-14T22:13:19.5Z", "2023-11-14T22:13:21Z"
+A_TICK_BEFORE = "2023-11-14T22:13:19.996Z"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,7 @@ def test_any_difference_is_a_disagreement_when_nothing_ran(nodes: list[Held]) ->
     ("nodes", "agrees"),
     [
         ([held(size=2, mtime=AFTER, ctime=AFTER)], True),
+        ([held(size=2, ctime=A_TICK_BEFORE)], True),
         ([held(), held("/w/new", ctime=AFTER)], True),
         ([held("/w", type="dir", ctime=AFTER)], True),
         ([held(size=2)], False),

@@ -3,6 +3,7 @@
 import secrets
 import shutil
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from activities.snapshots.transfers import Transfers
 from clients.ssh import SshTarget, generate_keypair
 from domain.snapshots.transfers import TransferKind, TransferOrder, TransferStatus
 from settings import Settings
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 from workflows.failures import reason_of
 from workflows.options import COPY
@@ -51,7 +53,9 @@ async def test_a_machine_that_never_answers_is_given_up_after_many_attempts() ->
     queue = secrets.token_hex(4)
     async with (
         await WorkflowEnvironment.start_local(
-            dev_server_existing_path=program, data_converter=pydantic_data_converter
+            dev_server_existing_path=program,
+            dev_server_startup_timeout=timedelta(seconds=PATIENCE_SECONDS),
+            data_converter=pydantic_data_converter,
         ) as temporal,
         Worker(
             temporal.client,

@@ -1,6 +1,7 @@
 """Snapshots of real machines through the real vault, and every way that we know in which one goes wrong."""
 
 import asyncio
+import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -112,6 +113,8 @@ async def test_the_vault_that_dies_in_the_middle_costs_time_only(world: World, t
 async def test_a_vault_that_is_away_fails_the_snapshot_when_nothing_moves(world: World) -> None:
     nowhere = world.changed(vault_url="http://host.simulator:1", snapshot_stall_seconds=4.0)
     nowhere.__dict__.update(user_id=world.user_id, account_id=world.account_id, key_id=world.key_id)
+    patient = nowhere.settings.model_copy(update={"snapshot_stall_seconds": 3600.0})
+    nowhere.vault._transfers = transfers.Transfers(patient)  # it is the copy that stands still, not our SSH to it
     machine = await nowhere.machine()
     await nowhere.say(machine, "echo one > /workspace/note")
     snapshot_id = await nowhere.begun(machine)
@@ -150,8 +153,8 @@ async def test_a_cancelled_snapshot_ends_on_the_machine_too(world: World) -> Non
     attempt = asyncio.create_task(asked.run(world.vault.take_snapshot, snapshot_id))
     await caught(world, machine)
     asked.cancel()
+    await asyncio.gather(attempt, return_exceptions=True)  # the stop was sent: restic hears of it when it goes on
     await request_release(world, machine)
-    await asyncio.gather(attempt, return_exceptions=True)
     await _stopped(world, machine, snapshot_id)
 
 
@@ -244,17 +247,21 @@ async def test_files_in_use_are_no_lie(world: World) -> None:
     assert (await world.row(snapshot_id)).verified
 
 
-async def test_a_lock_left_behind_is_in_nobodys_way(world: World) -> None:
+async def test_a_lock_left_behind_is_in_nobodys_way(world: World, tmp_path: Path) -> None:
+    """Of a restic that was killed. This one has an exclusive lock while it waits for a password from a pipe."""
     machine = await world.machine()
     await world.say(machine, "echo one > /workspace/note")
     await world.taken(machine)
     async with world.database.begin() as session:
         password = await password_of(session, world.sealer, machine.instance_id)
     store = f"{world.settings.vault_store}/{machine.instance_id}"
+    os.mkfifo(pipe := tmp_path / "pipe")
     held = await asyncio.create_subprocess_exec(
-        "restic", "-r", store, "prune", "--max-repack-size", "0", env={"RESTIC_PASSWORD": password, "HOME": "/tmp"},  # noqa: S108
-        stdout=-3, stderr=-3,
-    )  # fmt: skip
+        *("restic", "-r", store, "key", "passwd", "--new-password-file", str(pipe)),
+        env={"RESTIC_PASSWORD": password, "HOME": str(tmp_path)},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
     locks = world.settings.data_dir / "vault" / str(machine.instance_id) / "locks"
 
     async def locked() -> bool | None:

@@ -11,7 +11,7 @@ import pytest
 
 from vault.store import FOLDER, running_store
 
-LONG_AGO = (0, 0)
+LONG_AGO, TO_COME = (0, 0), (2**32, 2**32)
 
 
 @pytest.fixture
@@ -36,12 +36,18 @@ def aged(folder: Path) -> None:
     os.utime(folder, LONG_AGO)
 
 
+def kept_young(folder: Path) -> None:
+    """It was made a moment ago, however long the test takes."""
+    os.utime(folder, TO_COME)
+
+
 def there(folder: Path) -> set[Path]:
     return set(folder.iterdir())
 
 
 async def test_what_a_killed_vault_left_goes_and_what_another_uses_stays(temporary: Path, tmp_path: Path) -> None:
     killed, starting = left_behind(temporary, "killed"), left_behind(temporary, "starting")
+    kept_young(starting)
     async with running_store(str(tmp_path / "one")) as one:
         used = Path(one.socket).parent
         assert there(temporary) == {killed, starting, used}
