@@ -28,7 +28,7 @@ if [ -n "$changed" ] && old=$(agent_pid); then
     kill -9 "$old" 2>/dev/null || true
 fi
 ./start
-for _ in $(seq 50); do
+for _ in $(seq 200); do
     if pid=$(agent_pid) && [ "$pid" != "${old:-}" ]; then
         echo "running $pid"
         mv -f report.json "$new/report" 2>/dev/null && cat "$new/report"

@@ -75,17 +75,19 @@ class Machine:
         self.open_ways_out(ways_out)
 
     def open_ways_out(self, ports: list[int]) -> None:
-        """Let programs in the machine reach these ports of the computer's own 127.0.0.1."""
+        """Let programs in the machine reach these ports of the computer's own 127.0.0.1, the first of them too."""
         address = self.box.host_address()
         for port in ports if address != "127.0.0.1" and self.box.running() else ():
             if port not in self._ways_out:
+                try:
+                    line = self.box.listen(address, port)  # from here on who comes waits and is not refused
+                except OSError:
+                    logger.exception("machine %s: a way out cannot be opened", self.spec and self.spec.id)
+                    continue
                 relay = self._ways_out[port] = PortRelay(
                     lambda: network.stream_socket(None), ("127.0.0.1", port), ByteCount()
                 )
-                self._later(0, functools.partial(self._open_way_out, relay, address, port))
-
-    async def _open_way_out(self, relay: PortRelay, address: str, port: int) -> None:
-        await relay.listen(self.box.listen(address, port))
+                self._later(0, functools.partial(relay.listen, line))
 
     def _later(self, seconds: float, opening: Callable[[], Coroutine[Any, Any, None]]) -> None:
         async def wait_and_open() -> None:

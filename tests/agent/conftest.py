@@ -63,6 +63,10 @@ class Watched:
         """Wait until a process has such a command line."""
         poll(lambda: self.say(f"pgrep -f '{pattern}' || true"))
 
+    def is_alone(self, pattern: str = "[a]gent.pyz") -> None:
+        """Wait until one process has such a command line: the second of two leaves when it finds the lock held."""
+        poll(lambda: self.say(f"pgrep -fc '{pattern}' || true") == "1")
+
     def open_way(self, port: int) -> None:
         """Let the machine reach this port of ours too."""
         ways = {"way_out": [self.hub.port, port]}

@@ -5,6 +5,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.ports import free_port
+
 TOKEN = "lease_x.a-token"  # noqa: S105 - of nobody
 
 
@@ -15,12 +17,12 @@ class Hub:
         self.reports: list[dict[str, Any]] = []
         self.status = 200
         self.answer: dict[str, Any] = {"received": True, "action": "none", "message": ""}
-        self.port = 0
+        self.port = free_port()  # nobody takes it while the hub is away
         self._server: ThreadingHTTPServer | None = None
         self.open()
 
     def open(self) -> None:
-        """Begin to listen, again at the port of the first time; it may be open already."""
+        """Begin to listen; it may be open already."""
         if self._server:
             return
         hub = self
@@ -33,7 +35,6 @@ class Hub:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ def orphaned(watched: Watched, **values: float) -> None:
 def test_an_idle_machine_that_lost_us_stops_itself_and_keeps_its_files(watched: Watched) -> None:
     watched.say("echo kept > /workspace/file")
     number = watched.row["id"]
-    orphaned(watched, dead_man=4, dead_man_idle=2)
+    orphaned(watched, dead_man=8, dead_man_idle=2)  # time enough for its first report when it is back
     watched.row = watched.simulator.await_status(number, "exited")
     watched.hub.status = 200
     watched.simulator.vast.put(f"/api/v0/instances/{number}/", json={"state": "running"}).raise_for_status()
@@ -49,10 +49,11 @@ def test_an_idle_machine_that_lost_us_stops_itself_and_keeps_its_files(watched: 
 def test_a_machine_that_works_or_is_kept_awake_goes_on_until_a_day_has_passed(watched: Watched) -> None:
     watched.say("echo 'while :; do head -c 500000 /dev/zero >> /workspace/out; sleep 0.2; done' > train.sh")
     watched.start("exec bash train.sh")
+    watched.start("exec python3 -c 'while True: pass'")  # seen at work when a busy disk lets the other one wait
     watched.becomes_busy("on disk")
     orphaned(watched, dead_man=1, dead_man_idle=4)
     assert "stop" not in watched.say("sleep 7; cat ~/.dumont/agent/agent.log")
-    watched.say("echo 60 > ~/.dumont/keep_awake; pkill -9 -f '[t]rain.sh'")
+    watched.say("echo 60 > ~/.dumont/keep_awake; pkill -9 -f '[t]rain.sh'; pkill -9 -f '[w]hile True'")
     assert "stop" not in watched.say("sleep 7; cat ~/.dumont/agent/agent.log")
     orphaned(watched, dead_man=1, dead_man_idle=4, dead_man_busy=2)
     watched.simulator.await_status(watched.row["id"], "exited")

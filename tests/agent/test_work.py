@@ -91,6 +91,7 @@ def test_what_waits_is_no_work(watched: Watched) -> None:
     watched.say("vllm --help >/dev/null 2>&1 || true")
     for waiting in ("[s]leep 1000", "[h]ttp.server", "[t]ail -f"):
         watched.runs(waiting)
+    poll(lambda: watched.say("curl -s -o /dev/null http://127.0.0.1:9000/ && echo up || true"))  # it has begun to wait
     assert watched.is_idle()
 
 
