@@ -10,11 +10,16 @@ from pydantic import SecretStr
 
 from db.migrate import migrate
 from db.session import Database
+from gateway import route_feed
+from gateway.http import access, tunnels, upstream
 from gateway.server import serving
+from gateway.ssh import feed as ssh_feed
+from gateway.ssh import service
 from settings import Settings
 from tests.conftest import Migrated
 from tests.gateway.machine import Machine
 from tests.gateway.rows import SECRETS, Rows
+from tests.patience import PATIENCE_SECONDS
 from tests.postgres import Postgres
 
 
@@ -73,6 +78,20 @@ async def machine() -> AsyncIterator[Machine]:
     await machine.start()
     yield machine
     await machine.stop()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deadlines of a gateway in this process are not what most tests are about."""
+    for module, name in (
+        (upstream, "CONNECT_SECONDS"),
+        (access, "LOOK_UP_SECONDS"),
+        (route_feed, "READ_DEADLINE_SECONDS"),
+        (ssh_feed, "READ_DEADLINE_SECONDS"),
+        (tunnels, "CONNECT_SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, PATIENCE_SECONDS)
+    monkeypatch.setitem(service._OPTIONS, "login_timeout", PATIENCE_SECONDS)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import asyncssh
 from aiohttp import web
 
 from clients.ssh import generate_keypair
+from tests.ports import free_port
 
 UPSTREAM_KEY = "only-the-gateway-knows"
 
@@ -45,7 +46,7 @@ class Machine:
         await self._web.setup()
         await web.TCPSite(self._web, "127.0.0.1", 0).start()
         self.port: int = self._web.addresses[0][1]
-        await self.start_ssh(0)
+        await self.start_ssh(free_port())  # one that nobody takes while it is away
 
     async def start_ssh(self, port: int) -> None:
         self._ssh = await asyncssh.listen(

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +10,7 @@ import aiohttp
 
 from tests.gateway.asking import CHAT, becomes
 from tests.gateway.machine import Machine
+from tests.gateway.process import gateway_program
 from tests.gateway.rows import SECRETS, Rows
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
@@ -22,7 +22,7 @@ Process = tuple[asyncio.subprocess.Process, str]
 async def _process(database_url: str, http: aiohttp.ClientSession) -> AsyncIterator[Process]:
     port = free_port()
     settings = {"DUMONT_DATABASE_URL": database_url, "DUMONT_GATEWAY_PORT": str(port), "DUMONT_SECRET_KEYS": SECRETS}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "gateway", env=os.environ | settings)
+    process = await asyncio.create_subprocess_exec(*gateway_program(), env=os.environ | settings)
     try:
         url = f"http://127.0.0.1:{port}"
         await becomes(lambda: _is_up(url, http), True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import update
 from db.machines.tables import Lease
 from domain.machines.phases import LeaseState
 from gateway.http import upstream
+from gateway.http.health import REMEMBERED_SECONDS
 from tests.gateway.asking import ask, becomes
 from tests.gateway.conftest import Gateway, gateway_on
 from tests.gateway.machine import Machine
@@ -90,8 +92,9 @@ async def test_health_is_the_model_servers_own_word(gateway: Gateway, rows: Rows
         async with gateway.http.get(gateway.at(path, "/health")) as answer:
             return answer.status
 
+    began = time.monotonic()
     assert set(await asyncio.gather(*(health() for _ in range(50)))) == {503}
-    assert len(machine.requests) == 1
+    assert 1 <= len(machine.requests) <= 1 + (time.monotonic() - began) / REMEMBERED_SECONDS
     machine.healthy = True
     await becomes(health, 200)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.gateway.ssh.place import Place
 
-PATIENCE = 90.0
+PATIENCE = 300.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,15 @@ async def finished(command: Sequence[str], stdin: bytes = b"", **environment: st
         if process.returncode is None:
             process.kill()
     return Done(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+async def says(process: asyncio.subprocess.Process, text: str) -> None:
+    """Wait until its stderr has a line with this; the lines up to it are dropped."""
+    assert process.stderr is not None
+    line = b""
+    while text.encode() not in line:
+        line = await asyncio.wait_for(process.stderr.readline(), PATIENCE)
+        assert line, f"it ended without a word of {text!r}"
 
 
 async def exists(path: Path) -> bool:

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from db.session import Database
 from gateway.server import RunningGateway, serving
+from gateway.ssh import feed, port_pool
 from settings import Settings
 from tests.gateway.rows import SECRETS
 from tests.gateway.ssh.client import Client
@@ -82,6 +83,13 @@ def gateway(database_url: str, shard: str) -> Gateway:
             yield running
 
     return start
+
+
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway in this process looks at its ports and rows every moment."""
+    monkeypatch.setattr(feed, "REREAD_SECONDS", 0.1)
+    monkeypatch.setattr(port_pool, "LOOK_SECONDS", 0.1)
 
 
 @pytest.fixture

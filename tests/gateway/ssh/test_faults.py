@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from db.session import Database
 from domain.instances.phases import Desired, InstanceStatus
 from domain.machines.machines import MachineSeen
 from gateway.server import RunningGateway, serving
+from gateway.ssh import traffic
 from tests.gateway.asking import becomes
 from tests.gateway.ssh.client import Client, finished
 from tests.gateway.ssh.conftest import Gateway, client, settings_for
@@ -41,25 +43,39 @@ async def test_strangers_wake_nothing(asleep: Place, gateway: Gateway, tmp_path:
     assert (await asleep.read()).desired is Desired.PAUSED
 
 
+async def _cost_of_scanners(*ports: int) -> float:
+    """Seconds of CPU that this process spends on them, what they are themselves included.
+
+    Three kinds: one that only knocks, one that says nonsense, one that never says anything.
+    """
+
+    async def scan(words: bytes) -> None:
+        for each in ports * ROUNDS:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", each)
+                writer.write(words)
+                await asyncio.wait_for(reader.read(100), 0.2)
+                writer.close()
+            except (OSError, TimeoutError):
+                await asyncio.sleep(0.01)
+
+    before = time.process_time()
+    await asyncio.gather(*(scan(words) for words in (b"", b"GET / HTTP/1.0\r\n\r\n", b"SSH-2.0-x\r\n")))
+    return time.process_time() - before
+
+
 async def test_a_scanner_on_every_port_costs_little_and_stops_nobody(place: Place, gateway: Gateway) -> None:
-    """Three kinds: one that only knocks, one that says nonsense, one that never says anything."""
-    async with gateway() as running:
-        port = running.ssh.port.result()
+    """As measured by what they cost a server that does nothing but greet: computers differ."""
 
-        async def scan(words: bytes) -> None:
-            for each in (place.port, port) * ROUNDS:
-                try:
-                    reader, writer = await asyncio.open_connection("127.0.0.1", each)
-                    writer.write(words)
-                    await asyncio.wait_for(reader.read(100), 0.2)
-                    writer.close()
-                except (OSError, TimeoutError):
-                    await asyncio.sleep(0.01)
+    def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello")
+        writer.close()
 
-        kinds, before = (b"", b"GET / HTTP/1.0\r\n\r\n", b"SSH-2.0-x\r\n"), time.process_time()
-        await asyncio.gather(*(scan(words) for words in kinds))
-        spent = time.process_time() - before  # of this process, the scanners included
-        assert spent / (len(kinds) * 2 * ROUNDS) < 0.01
+    async with gateway() as running, await asyncio.start_server(greet, "127.0.0.1", 0) as simple:
+        port = simple.sockets[0].getsockname()[1]
+        least = await _cost_of_scanners(port, port)
+        spent = await _cost_of_scanners(place.port, running.ssh.port.result())
+        assert spent < 10 * least
         assert running.ssh.preauth_limits.turned_away > 0
         running.ssh.preauth_limits.buckets = type(
             running.ssh.preauth_limits
@@ -109,7 +125,7 @@ async def test_the_shared_port_asks_which_instance(place: Place, gateway: Gatewa
 
 
 async def _host_key(port: int) -> str:
-    done = await finished(["ssh-keyscan", "-t", "ed25519", "-p", str(port), "127.0.0.1"])
+    done = await finished(["ssh-keyscan", "-T", "60", "-t", "ed25519", "-p", str(port), "127.0.0.1"])
     return done.out.split(maxsplit=1)[1].strip()
 
 
@@ -119,7 +135,7 @@ async def test_the_machine_behind_changes_and_strict_clients_do_not_notice(
     own = client(place)
     async with gateway() as running:
         assert (await own.run("touch /tmp/first; echo first")).out == "first\n"
-        staying = await own.start(own.target, "read line")
+        staying = await own.start(own.target, place.sleep)
         await becomes(lambda: _on_machine(running), 1)
         other = await asyncio.to_thread(rent, simulator)
         await place.move_to(other)
@@ -134,7 +150,7 @@ async def test_a_machine_lost_in_the_middle_of_a_copy(
     lost = await asyncio.to_thread(rent, simulator)
     await place.move_to(lost)
     own, file = client(place), tmp_path / "file"
-    file.write_bytes(os.urandom(1_000_000))
+    file.write_bytes(os.urandom(10_000_000))
     async with gateway():
         limited = asyncio.create_task(own.scp("-l", "800", str(file), f"{own.target}:/tmp/file"))
         await becomes(lambda: _is_noted(place), True)
@@ -184,23 +200,28 @@ async def _seen_at(database: Database, lease_id: str, machine: Rented) -> None:
         await session.execute(row.values(seen=seen.model_dump(mode="json")))
 
 
-async def test_traffic_is_noted_and_an_open_connection_is_none(place: Place, gateway: Gateway) -> None:
+async def test_traffic_is_noted_and_an_open_connection_is_none(
+    place: Place, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traffic, "NOTED_EVERY_SECONDS", 3600)
     own = client(place)
     async with gateway() as running:
-        process = await own.start("-o", "ServerAliveInterval=1", own.target, "cat")
-        await becomes(lambda: _is_noted(place), True)
-        await running.ssh.traffic.write_down()
-        begun = (await place.read()).traffic_at
-        await asyncio.sleep(2.5)  # of keepalives
-        await running.ssh.traffic.write_down()
-        assert (await place.read()).traffic_at == begun
+        process = await own.start("-o", "ServerAliveInterval=1", own.target, "echo begun; cat")
         assert process.stdin is not None
+        assert process.stdout is not None
+
+        async def noted_at() -> datetime | None:
+            await running.ssh.traffic.write_down()
+            return (await place.read()).traffic_at
+
+        assert await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS) == b"begun\n"
+        begun = await noted_at()
+        assert begun is not None
+        await asyncio.sleep(1.5)  # of keepalives
+        assert await noted_at() == begun
         process.stdin.write(b"x\n")
-
-        async def is_later() -> bool:
-            return (await place.read()).traffic_at != begun
-
-        await becomes(is_later, True)
+        assert await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS) == b"x\n"
+        assert await noted_at() != begun
         process.kill()
         await process.wait()
 
@@ -252,7 +273,9 @@ async def test_without_the_database_known_instances_are_served(
     await database.close()
 
 
-async def test_a_port_that_another_program_has_is_said(place: Place, gateway: Gateway, database: Database) -> None:
+async def test_a_port_that_another_program_has_is_said(
+    place: Place, gateway: Gateway, database: Database, looks_often: None
+) -> None:
     taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", place.port)
 
     async def said() -> bool:

@@ -25,8 +25,11 @@ while True:
 async def test_an_agent_is_asked_from_the_machine_and_only_where_it_was_forwarded(place: Place, tmp_path: Path) -> None:
     socket = str(tmp_path / "agent")
     agent = await asyncio.create_subprocess_exec("ssh-agent", "-D", "-a", socket, stdout=asyncio.subprocess.DEVNULL)
-    await becomes(lambda: exists(Path(socket)), True)
-    assert (await finished(["ssh-add", str(place.key)], SSH_AUTH_SOCK=socket)).code == 0
+
+    async def added() -> int:
+        return (await finished(["ssh-add", str(place.key)], SSH_AUTH_SOCK=socket)).code
+
+    await becomes(added, 0)  # once the agent listens
     own = client(place)
     fingerprint = (await finished(["ssh-keygen", "-lf", str(place.key)])).out.split()[1]
     listed = await finished(own.command("-A", own.target, "ssh-add -l"), SSH_AUTH_SOCK=socket)

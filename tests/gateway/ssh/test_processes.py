@@ -4,16 +4,15 @@ import asyncio
 import os
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
 from aiohttp import web
 
-from db.session import Database
 from gateway.ssh.reverse_tunnels import API_PORT
 from tests.gateway.asking import becomes
+from tests.gateway.process import gateway_program
 from tests.gateway.rows import SECRETS
 from tests.gateway.ssh.conftest import Gateway, client
 from tests.gateway.ssh.place import Place
@@ -24,7 +23,9 @@ Process = asyncio.subprocess.Process
 
 
 @asynccontextmanager
-async def _process(database_url: str, shard: str, port: int | None = None) -> AsyncIterator[Process]:
+async def _process(
+    database_url: str, shard: str, port: int | None = None, drain: float = PATIENCE_SECONDS
+) -> AsyncIterator[Process]:
     settings = {
         "DUMONT_DATABASE_URL": database_url,
         "DUMONT_GATEWAY_PORT": str(port or free_port()),
@@ -35,7 +36,7 @@ async def _process(database_url: str, shard: str, port: int | None = None) -> As
         "DUMONT_PUBLIC_URL": "http://reachable",
         "DUMONT_VAULT_URL": "http://reachable",
     }
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "gateway", env=os.environ | settings)
+    process = await asyncio.create_subprocess_exec(*gateway_program(drain), env=os.environ | settings)
     try:
         yield process
     finally:
@@ -93,7 +94,7 @@ async def test_sigterm_tells_those_who_are_there_and_lets_them_finish(
 
 async def test_sigterm_ends_those_who_stay(database_url: str, place: Place, shard: str) -> None:
     own = client(place)
-    async with _process(database_url, shard) as process:
+    async with _process(database_url, shard, drain=1.0) as process:
         await _serves(place)
         session = await own.start(own.target, place.sleep)
         await _runs(place)
@@ -161,9 +162,7 @@ async def test_a_machine_reaches_our_api_through_its_own_loopback(place: Place, 
     await runner.cleanup()
 
 
-async def test_spare_ports_are_bound_ahead_and_written_down(
-    place: Place, gateway: Gateway, database: Database, shard: str
-) -> None:
+async def test_spare_ports_are_bound_ahead_and_written_down(place: Place, gateway: Gateway, looks_often: None) -> None:
     ports = PortBlock()
     async with gateway(ssh_ports=f"{ports.first}-{ports.last}") as running:
 

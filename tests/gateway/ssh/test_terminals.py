@@ -14,8 +14,8 @@ from gateway.server import RunningGateway
 from tests.gateway.asking import becomes
 from tests.gateway.ssh.conftest import Gateway, client
 from tests.gateway.ssh.place import Place
+from tests.patience import PATIENCE_SECONDS
 
-PATIENCE = 60.0
 SHELL = "exec bash --norc"
 """Not the login shell, which opens a tmux there."""
 
@@ -36,7 +36,7 @@ class Terminal:
 
     async def shows(self, text: str) -> None:
         """Wait for it; what was seen up to it is forgotten."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while text.encode() not in self.seen:
                 await asyncio.sleep(0.02)
                 try:
@@ -69,10 +69,10 @@ async def test_a_shell_knows_its_size_and_every_change(place: Place, served: Run
         screen.type("stty size; echo $TERM | wc -w\r")
         await screen.shows("30 100")
         screen.resize(40, 120)
-        screen.type("sleep 0.5; stty size\r")
+        screen.type("until stty size | grep '40[ ]120'; do sleep 0.05; done\r")  # the change comes when it comes
         await screen.shows("40 120")
         screen.type("exit 5\r")
-        assert await asyncio.wait_for(screen.process.wait(), PATIENCE) == 5
+        assert await asyncio.wait_for(screen.process.wait(), PATIENCE_SECONDS) == 5
 
 
 async def test_ctrl_c_interrupts_what_runs_there(place: Place, served: RunningGateway) -> None:
@@ -91,6 +91,6 @@ async def test_ctrl_c_while_it_wakes_leaves(asleep: Place, gateway: Gateway) -> 
     async with gateway(), terminal(own.command("-tt", own.target, SHELL)) as screen:
         await screen.shows("waking it")
         screen.type("\x03")
-        code = await asyncio.wait_for(screen.process.wait(), PATIENCE)
+        code = await asyncio.wait_for(screen.process.wait(), PATIENCE_SECONDS)
         assert code in (130, 255, -signal.SIGINT)  # the latter two when its terminal was not in raw mode yet
         await becomes(asleep.wakes, 1)

@@ -3,16 +3,16 @@
 import asyncio
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 
 from domain.instances.phases import Desired, InstanceStatus, SshWake
 from gateway.server import RunningGateway
+from gateway.ssh import reconnect_cooldown
 from gateway.ssh.connector import Connector
 from tests.gateway.asking import becomes
-from tests.gateway.ssh.client import Done
+from tests.gateway.ssh.client import says
 from tests.gateway.ssh.conftest import Gateway, client
 from tests.gateway.ssh.place import Place, Rented, make_key
 from tests.gateway.ssh.waking import wakes_on_request
@@ -21,11 +21,19 @@ from tests.ports import free_port
 
 
 async def test_a_login_wakes_it_waits_and_is_served(asleep: Place, machine: Rented, gateway: Gateway) -> None:
-    async with gateway(), wakes_on_request(asleep, machine, stages=2):
-        done = await client(asleep).run("cat", stdin=b"typed while it slept")
-    assert (done.code, done.out) == (0, "typed while it slept")
-    assert f"instance {asleep.id} is paused; waking it" in done.err
-    assert f"instance {asleep.id} is resuming: step" in done.err
+    own = client(asleep)
+    async with gateway():
+        login = await own.start(own.target, "cat")
+        assert login.stdin is not None
+        login.stdin.write(b"typed while it slept")
+        await says(login, f"instance {asleep.id} is paused; waking it")
+        await becomes(asleep.wakes, 1)
+        for step in ("one", "two"):
+            await asleep.change(status=InstanceStatus.RESUMING, message=f"step {step}")
+            await says(login, f"instance {asleep.id} is resuming: step {step}")
+        await asleep.move_to(machine, message="")
+        out, _ = await asyncio.wait_for(login.communicate(b"."), PATIENCE_SECONDS)
+    assert (login.returncode, out) == (0, b"typed while it slept.")
     assert await asleep.wakes() == 1
     row = await asleep.read()
     assert row.requested_by == "a login over SSH"
@@ -48,8 +56,11 @@ async def _status(running: RunningGateway, place: Place) -> InstanceStatus:
 
 async def test_fifty_logins_at_once_are_one_wake(asleep: Place, machine: Rented, gateway: Gateway) -> None:
     own = client(asleep)
-    async with gateway() as running, wakes_on_request(asleep, machine):
-        done = await asyncio.gather(*(own.run(f"echo {number}") for number in range(50)))
+    async with gateway() as running:
+        logins = [asyncio.create_task(own.run(f"echo {number}")) for number in range(50)]
+        await becomes(lambda: _held(running.ssh.connector), 50)
+        async with wakes_on_request(asleep, machine):
+            done = await asyncio.gather(*logins)
         assert running.ssh.connector.wakes == 1
     assert [each.out.strip() for each in done] == [str(number) for number in range(50)]
     assert await asleep.wakes() == 1
@@ -112,8 +123,9 @@ async def test_a_wake_that_fails_is_told_and_not_tried_again(asleep: Place, gate
 async def test_a_wake_that_takes_too_long_lets_go(asleep: Place, gateway: Gateway) -> None:
     async with gateway(ssh_hold_seconds=1.0):
         done = await client(asleep).run("true")
-    assert done.code == 255
-    assert "did not come up within 1 s" in done.err
+        assert done.code == 255
+        assert "did not come up within 1 s" in done.err
+        await becomes(asleep.wakes, 1)  # what was begun goes on without the login
     assert (await asleep.read()).desired is Desired.RUNNING
 
 
@@ -131,15 +143,31 @@ async def test_a_login_while_it_is_being_paused_keeps_it_awake(place: Place, mac
     async with gateway() as running:
         await place.change(status=InstanceStatus.PAUSING, desired=Desired.PAUSED)
         await becomes(lambda: _status(running, place), InstanceStatus.PAUSING)
-        async with wakes_on_request(place, machine, stages=0):
+        async with wakes_on_request(place, machine):
             done = await client(place).run("echo here")
     assert done.out == "here\n"
     assert "keeping it awake" in done.err
     assert await place.wakes() == 1
 
 
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """That of the quiet periods: it stands still until a test moves it."""
+    made = Clock()
+    monkeypatch.setattr(reconnect_cooldown, "time", made)
+    return made
+
+
 async def test_an_editor_that_reconnects_does_not_wake_it_and_a_person_does(
-    place: Place, machine: Rented, gateway: Gateway, tmp_path: Path
+    place: Place, machine: Rented, gateway: Gateway, clock: Clock, tmp_path: Path
 ) -> None:
     """The editor was connected when it was paused; the person comes with another key."""
     editor = client(place)
@@ -150,28 +178,33 @@ async def test_an_editor_that_reconnects_does_not_wake_it_and_a_person_does(
         await becomes(lambda: _sleeps(place), True)
         await place.pause()
         assert await asyncio.wait_for(connected.wait(), PATIENCE_SECONDS) == 255
-        began = time.monotonic()
-        while time.monotonic() - began < 8:  # longer than the period: every attempt prolongs it
+        for _ in range(4):  # longer than the period: every attempt prolongs it
+            clock.now += 2.0
             refused = await editor.run("true")
             assert refused.code == 255
             assert "reconnecting does not wake it" in refused.err
-            await asyncio.sleep(1)
         assert await place.wakes() == 0
         async with wakes_on_request(place, machine):
             assert (await client(place, other).run("echo person")).out == "person\n"
     assert await place.wakes() == 1
 
 
-async def test_after_the_quiet_period_the_same_client_wakes_it(place: Place, machine: Rented, gateway: Gateway) -> None:
+async def test_after_the_quiet_period_the_same_client_wakes_it(
+    place: Place, machine: Rented, gateway: Gateway, clock: Clock
+) -> None:
     own = client(place)
-    async with gateway(ssh_quiet_seconds=0.5):
+
+    async def back() -> str:
+        clock.now += 4.0  # again, should the gateway have heard its own notice of the pause since
+        return (await own.run("echo back")).out
+
+    async with gateway(ssh_quiet_seconds=3.0):
         connected = await own.start(own.target, place.sleep)
         await becomes(lambda: _sleeps(place), True)
         await place.pause()
         await asyncio.wait_for(connected.wait(), PATIENCE_SECONDS)
-        await asyncio.sleep(1)
         async with wakes_on_request(place, machine):
-            assert (await own.run("echo back")).out == "back\n"
+            await becomes(back, "back\n")
 
 
 async def _sleeps(place: Place) -> bool:
@@ -185,10 +218,26 @@ async def test_another_gateway_keeps_the_quiet_too(place: Place, gateway: Gatewa
         await becomes(lambda: _sleeps(place), True)
         await place.pause()
         await asyncio.wait_for(connected.wait(), PATIENCE_SECONDS)
-        done: list[Done] = [await own.run("true") for _ in range(12)]  # the kernel deals them out to both
-        assert {each.code for each in done} == {255}
+        await becomes(lambda: _is_quiet(place, one, two), True)
+        before = _logins(one, two)
+        for _ in range(100):
+            assert (await own.run("true")).code == 255
+            if all(now > then for now, then in zip(_logins(one, two), before, strict=True)):
+                break  # the kernel has dealt them out to both
+        else:
+            pytest.fail("one gateway got all the logins")
         assert await place.wakes() == 0
-        assert min(each.ssh.preauth_limits.logins for each in (one, two)) > 0
+
+
+async def _is_quiet(place: Place, *running: RunningGateway) -> bool:
+    """Whether each knows of the pause, and of a client that it does not wake it for."""
+    quiet = [{instance_id for instance_id, _ in each.ssh._cooldown._until} for each in running]
+    statuses = [await _status(each, place) for each in running]
+    return all(place.id in each for each in quiet) and set(statuses) == {InstanceStatus.PAUSED}
+
+
+def _logins(*running: RunningGateway) -> list[int]:
+    return [each.ssh.preauth_limits.logins for each in running]
 
 
 async def _guests(*running: RunningGateway) -> int:

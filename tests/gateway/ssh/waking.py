@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from domain.instances.phases import Desired, InstanceStatus
+from domain.instances.phases import Desired
 from tests.gateway.asking import becomes
 from tests.gateway.ssh.place import Place, Rented
 
 
 @asynccontextmanager
-async def wakes_on_request(place: Place, machine: Rented, *, stages: int = 1) -> AsyncIterator[None]:
+async def wakes_on_request(place: Place, machine: Rented) -> AsyncIterator[None]:
     """Bring the instance up on this machine as soon as it is wanted."""
-    task = asyncio.create_task(_serve(place, machine, stages))
+    task = asyncio.create_task(_serve(place, machine))
     try:
         yield
     finally:
@@ -24,9 +24,6 @@ async def _requested(place: Place) -> bool:
     return (await place.read()).desired is Desired.RUNNING
 
 
-async def _serve(place: Place, machine: Rented, stages: int) -> None:
+async def _serve(place: Place, machine: Rented) -> None:
     await becomes(lambda: _requested(place), True)
-    for stage in range(stages):
-        await place.change(status=InstanceStatus.RESUMING, message=f"step {stage}")
-        await asyncio.sleep(0.3)
     await place.move_to(machine, message="")
