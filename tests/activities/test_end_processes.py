@@ -35,7 +35,7 @@ class Machine:
         life = f"{begin}\n{waiting}\nsh {script}\nwc -c < {self.written}\nsleep 0.4\nwc -c < {self.written}"
         self.written.touch()
         command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "env", f"{mark}=1", "sh", "-c", life]
-        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout.splitlines()
         counts, before, after = said if len(said) == 3 else ("", *said)
         assert before == after or not counts, "something writes on"
         return counts

@@ -16,6 +16,7 @@ from db.session import Database
 from db.tables import Installation
 from settings import Settings
 from tests.conftest import Migrated
+from tests.patience import PATIENCE_SECONDS
 
 
 class Schedule:
@@ -23,6 +24,8 @@ class Schedule:
 
     def __init__(self) -> None:
         self.note = ""
+        self.waits = asyncio.Event()
+        """Set when somebody waits for a word that is held."""
         self.go_on()
 
     def go_on(self) -> None:
@@ -44,14 +47,19 @@ class Schedule:
 
     async def describe(self) -> Any:
         said = self._state()
-        await self._reads.wait()
+        await self._passed(self._reads)
         return said
 
     async def update(self, change: Any) -> None:
-        await self._writes.wait()
+        await self._passed(self._writes)
         description = self._state()
         change(SimpleNamespace(description=description))
         self.note = description.schedule.state.note
+
+    async def _passed(self, gate: asyncio.Event) -> None:
+        if not gate.is_set():
+            self.waits.set()
+        await gate.wait()
 
     def _state(self) -> Any:
         return SimpleNamespace(schedule=SimpleNamespace(state=SimpleNamespace(note=self.note)))
@@ -79,10 +87,11 @@ def pairing_of(database: Database, schedule: Schedule, **changes: Any) -> Pairin
     return PairingActivities(database, cast(Client, schedule), Settings(_env_file=None).model_copy(update=changes))
 
 
-async def begun(work: Any) -> "asyncio.Task[Any]":
+async def begun(schedule: Schedule, work: Any) -> "asyncio.Task[Any]":
     """Until it waits for a word that is held."""
-    task = asyncio.create_task(work)
-    await asyncio.wait([task], timeout=0.3)
+    task, waits = asyncio.create_task(work), asyncio.create_task(schedule.waits.wait())
+    await asyncio.wait([task, waits], timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    assert waits.done()
     assert not task.done()
     return task
 
@@ -107,7 +116,7 @@ async def test_a_check_that_began_before_an_adoption_does_not_undo_it(database: 
     pairing = pairing_of(database, schedule)
     schedule.note = "of a backup"
     held = schedule.hold_reads()
-    check = await begun(pairing.check_pairing())
+    check = await begun(schedule, pairing.check_pairing())
     schedule.go_on()
     await pairing.adopt()
     held.set()
@@ -119,7 +128,7 @@ async def test_a_check_that_began_before_an_adoption_does_not_undo_it(database: 
 async def test_a_check_that_another_overtakes_finds_no_mismatch(database: Database, schedule: Schedule) -> None:
     """As an attempt does that hung while the next one wrote a new nonce."""
     held = schedule.hold_reads()
-    check = await begun(pairing_of(database, schedule).check_pairing())
+    check = await begun(schedule, pairing_of(database, schedule).check_pairing())
     schedule.go_on()
     before = schedule.note
     assert await pairing_of(database, schedule, pairing_seconds=0).check_pairing()
@@ -133,7 +142,7 @@ async def test_a_check_in_the_middle_of_an_adoption_does_not_undo_it(database: D
     pairing = pairing_of(database, schedule)
     schedule.note = "of a backup"
     held = schedule.hold_writes()
-    adoption = await begun(pairing.adopt())
+    adoption = await begun(schedule, pairing.adopt())
     assert await pairing.check_pairing()
     held.set()
     await adoption

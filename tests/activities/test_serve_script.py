@@ -1,9 +1,9 @@
 """The script that keeps a model server: one server, known again, and ended when it has to be."""
 
+import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 from activities.endpoints.serve_script import FOLDER, serve_script
 from domain.endpoints.phases import ModelType
 from domain.endpoints.plans import plan_serving
-from tests.patience import PATIENCE_SECONDS
+from tests.simulator.conftest import poll
 
 IGNORES_TERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True)"
 
@@ -37,13 +37,12 @@ class Machine:
         return int((self.folder / "serve.pid").read_text().split()[0])
 
     def kill(self, number: signal.Signals) -> None:
-        subprocess.run(["kill", "-s", number.name[3:], "--", f"-{self.pid}"], check=True)
+        poll(lambda: os.getpgid(self.pid) == self.pid)  # it has called setsid
+        os.killpg(self.pid, number)
 
     def ends(self) -> None:
         """Returns once the server has ended: a signal that was sent has not yet been received."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not self.serve("status").startswith("exited"):
-            assert time.monotonic() < deadline, "the server runs on"
+        poll(lambda: self.serve("status").startswith("exited"))
 
 
 @pytest.fixture
@@ -72,8 +71,8 @@ def test_two_starts_at_once_make_one_server(machine: Machine) -> None:
     assert [start.wait() for start in starts] == [0] * 4
     found = subprocess.run(["pgrep", "-f", f"^{machine.folder}/serve"], capture_output=True, text=True, check=False)
     assert found.stdout == ""
-    running = subprocess.run(["pgrep", "-g", str(machine.pid)], capture_output=True, text=True, check=True)
-    assert running.stdout.split() == [str(machine.pid)]
+    group = ["pgrep", "-g", str(machine.pid)]
+    poll(lambda: subprocess.run(group, capture_output=True, text=True).stdout.split() == [str(machine.pid)])
 
 
 def test_a_number_that_is_anothers_by_now_is_not_its_server(machine: Machine) -> None:
