@@ -56,10 +56,16 @@ class Simulated:
 
 
 def shape(text: str) -> str:
-    """Without figures, names of days and months, and processes, which are listed in no container."""
-    text = re.sub(r"^\w{3} \w{3} ", "Day Mon ", re.sub(r"GPU-[0-9a-f-]{36}", "GPU-", text))
+    """Without figures, the day it was printed, and processes, which are listed in no container."""
+    text = re.sub(r"GPU-[0-9a-f-]{36}", "GPU-", text)
+    text = re.sub(r"^\w{3} \w{3} [ \d]\d ", "Day Mon 00 ", text)  # a day of one figure has a blank before it
     text = re.sub(r"\|    0   N/A.*\n", f"|{'  No running processes found':<89}|\n", text)
     return re.sub(r"\d", "0", text)
+
+
+@pytest.mark.parametrize("day", [" 1", " 9", "10", "31"])
+def test_the_day_of_the_month_changes_no_shape(day: str) -> None:
+    assert shape(f"Tue Dec {day} 03:09:11 2026       \n") == "Day Mon 00 00:00:00 0000       \n"
 
 
 def plain(command: list[str]) -> bool:
