@@ -1,5 +1,7 @@
 """Faults on demand: each is bound to an endpoint, an nth call, a probability, a number of times and a duration."""
 
+import asyncio
+import contextlib
 import itertools
 import random
 import time
@@ -49,6 +51,7 @@ class Fault(BaseModel):
     body: str | dict[str, Any] | list[Any] = "<html><body><h1>502 Bad Gateway</h1></body></html>"
     headers: dict[str, str] = Field(default_factory=dict)
     delay_seconds: float = Field(default=1.0, ge=0)
+    """how long what it puts off waits"""
     ending: BootFault = "exits"
     """``double_sale``: how the machines of those who came second end"""
     reads: str | None = "unknown"
@@ -58,6 +61,7 @@ class Fault(BaseModel):
     calls: int = 0
     fired: int = 0
     _until: float | None = PrivateAttr(default=None)
+    _removed: asyncio.Event = PrivateAttr(default_factory=asyncio.Event)
     _seen: dict[str, tuple[int, bytes]] = PrivateAttr(default_factory=dict)
 
     @property
@@ -68,6 +72,14 @@ class Fault(BaseModel):
     def arm(self, number: int) -> None:
         self.id = number
         self._until = time.monotonic() + self.seconds if self.seconds is not None else None
+
+    async def wait(self) -> None:
+        """For ``delay_seconds``, or until the fault is removed: whoever removes it says when what it holds goes on."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._removed.wait(), self.delay_seconds)
+
+    def release(self) -> None:
+        self._removed.set()
 
     def spent(self) -> bool:
         over = self._until is not None and time.monotonic() > self._until
@@ -108,7 +120,11 @@ class Faults:
         return [fault for fault in self._set.values() if account in (None, fault.account)]
 
     def remove(self, number: int) -> bool:
-        return self._set.pop(number, None) is not None
+        fault = self._set.pop(number, None)
+        if fault is None:
+            return False
+        fault.release()
+        return True
 
     def clear(self, account: int | None = None) -> None:
         """Remove those of one account, or all."""

@@ -63,7 +63,9 @@ class MarketSettings(BaseModel):
     offline_hours: float = Field(default=0.5, gt=0)
     removals: float = 0.0001
     double_sale: float = Field(default=0.0, ge=0, le=1)
-    """the chance that an offer sold in the last ten seconds is sold again (clouds.md B1.5)"""
+    """the chance that an offer just sold is sold again (clouds.md B1.5)"""
+    race_seconds: float = Field(default=10.0, ge=0)
+    """for so long after it an offer is just sold"""
 
 
 class WebhookSettings(BaseModel):

@@ -51,7 +51,7 @@ async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
     struck = request["faults"] = faults.fire(request.method, request.path, text, account)
     for fault in struck:
         if fault.fault in ("late_commit", "done_later"):
-            _do_later(fault.delay_seconds, handler, request)
+            _do_later(fault, handler, request)
         early = await _before(request, fault)
         if early is not None:
             return early
@@ -65,7 +65,7 @@ async def _before(request: web.Request, fault: Fault) -> web.Response | None:
     if fault.fault in ("drop_before_commit", "late_commit"):
         return _drop(request)
     if fault.fault == "delay":
-        await asyncio.sleep(fault.delay_seconds)
+        await fault.wait()
     if fault.fault == "status":
         return _written(fault, fault.status)
     if fault.fault in ("ignored", "done_later"):
@@ -75,11 +75,11 @@ async def _before(request: web.Request, fault: Fault) -> web.Response | None:
     return None
 
 
-def _do_later(seconds: float, handler: Handler, request: web.Request) -> None:
+def _do_later(fault: Fault, handler: Handler, request: web.Request) -> None:
     """What was asked happens, but only when the asker has long been cut off."""
 
     async def wait_and_do() -> None:
-        await asyncio.sleep(seconds)
+        await fault.wait()
         await handler(request)
 
     task = asyncio.create_task(wait_and_do())
@@ -91,7 +91,7 @@ async def _after(request: web.Request, fault: Fault, response: web.StreamRespons
     if fault.fault == "drop_after_commit":
         return _drop(request)
     if fault.fault == "delay_after_commit":
-        await asyncio.sleep(fault.delay_seconds)
+        await fault.wait()
     if fault.fault == "status_after_commit":
         return _written(fault, fault.status)
     if fault.fault == "stale":

@@ -28,8 +28,6 @@ from simulator.vast.market.bidding import Standing, standing
 from simulator.vast.records import Contract, Offer
 
 MAX_BULK = 64
-RACE = 10.0
-"""seconds after a sale in which the market's own double sales happen"""
 
 
 def routes(app: web.Application) -> None:
@@ -125,8 +123,9 @@ def _queue(request: web.Request, contract: Contract, raced: Fault, *, wanted: bo
 
 def _race(cloud: Cloud, here: Standing) -> bool:
     """Was the offer sold just now, and does this customer get an id for it all the same?"""
-    just_sold = any(time.time() - contract.created_at < RACE for contract in here.contracts)
-    return just_sold and here.open() and cloud.faults.chance(cloud.settings.market.double_sale)
+    market = cloud.settings.market
+    just_sold = any(time.time() - contract.created_at < market.race_seconds for contract in here.contracts)
+    return just_sold and here.open() and cloud.faults.chance(market.double_sale)
 
 
 def _too_low(here: Standing, offer: Offer, contract: Contract) -> bool:

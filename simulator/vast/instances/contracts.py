@@ -94,7 +94,8 @@ def new_contract(cloud: Cloud, account: Account, offer: Offer, body: RentBody) -
         storage_hourly=storage_hourly(host, body.disk), is_bid=bid, label=body.label,
         image=body.image or "", runtype=body.runtype or "ssh_proxy", onstart=body.onstart or "",
         args=body.args or ([body.args_str] if body.args_str else []), env=env, disk=body.disk,
-        api_key=secrets.token_hex(32), address=cloud.fleet.address(number), ssh_host="127.0.0.1", ssh_port=0,
+        api_key=secrets.token_hex(32), address=cloud.fleet.address(number), ssh_host=cloud.fleet.proxy_address(),
+        ssh_port=0,
         intended_status="running" if running else "stopped", cur_state="running" if running else "stopped",
         created_at=time.time(), attached=cloud.account_keys(account.id), inet_cost=host.inet_cost,
     )  # fmt: skip

@@ -83,9 +83,17 @@ class Fleet:
 
     def address(self, number: int) -> str:
         """An address of this machine's own in 127.64.0.0/10, or plain loopback where only that exists."""
+        return self._address(f"{number // 250 % 250 + 1}.{number % 250 + 1}")
+
+    def _address(self, end: str) -> str:
         if not network.can_bind("127.77.0.1"):
             return "127.0.0.1"
-        return f"127.{64 + self._network_number % 64}.{number // 250 % 250 + 1}.{number % 250 + 1}"
+        return f"127.{64 + self._network_number % 64}.{end}"
+
+    def proxy_address(self) -> str:
+        """Where the SSH proxy's ports are. No other simulator's are there: a port that is free when a machine is
+        rented is free when it boots."""
+        return self._address("0.1")
 
     def free_ports(self, address: str, count: int, taken: set[int]) -> list[int]:
         """Ports that nobody else listens on now. Raises RuntimeError when there are none."""
