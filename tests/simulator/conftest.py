@@ -22,6 +22,8 @@ KEY = "test-key"
 # Even faster than fast, and nobody is turned away for asking often.
 CLOCKS = {"null": 0.05, "created": 0.05, "loading": [0.1, 0.1], "sshd": 0.03, "stopping": 0.03, "start_lag": 0.03,
           "starting": 0.05, "rebooting": 0.03, "logs": 0.1, "beat": 0.2}  # fmt: skip
+HOUR = 3600.0
+"""the seconds for which a clock or a fault holds what a test wants to see: it ends when the test says so"""
 IN_TESTS = {"rate_limit_scale": 0, "clocks": CLOCKS}
 
 
@@ -59,14 +61,43 @@ class Simulator:
         row: dict[str, Any] = poll(lambda: (row := self.show(number)).get("actual_status") == status and row)
         return row
 
+    def await_boot(self, number: int, after: float) -> dict[str, Any]:
+        """Its row once it runs, booted after this time: what it is before that can pass between two looks."""
+        row: dict[str, Any] = poll(lambda: self._booted(number, after))
+        return row
+
+    def _booted(self, number: int, after: float) -> dict[str, Any] | None:
+        asked = time.time()
+        row = self.show(number)
+        return row if row["actual_status"] == "running" and asked - row["uptime_mins"] * 60 > after else None
+
     def book(self, number: int) -> dict[str, Any]:
         books = self.control.get("/simulator/books").json()["machines"]
         found: dict[str, Any] = next((row for row in books if row["id"] == number), {})
         return found
 
+    def charged(self, number: int) -> dict[str, float]:
+        """What the account was charged for it so far, by what for."""
+        rows = self.vast.get("/api/v0/charges/").raise_for_status().json()["results"]
+        items = next(row["items"] for row in rows if row["id"] == number)
+        return {item["type"]: item["amount"] for item in items}
+
     def fault(self, endpoint: str, fault: str, **more: Any) -> int:
         answer = self.control.post("/simulator/faults", json={"endpoint": endpoint, "fault": fault, **more})
         return int(answer.raise_for_status().json()["id"])
+
+    @contextlib.contextmanager
+    def under(self, endpoint: str, fault: str, **more: Any) -> Iterator[int]:
+        """With this fault set until the end; what it holds back then goes on."""
+        number = self.fault(endpoint, fault, **more)
+        try:
+            yield number
+        finally:
+            self.control.delete(f"/simulator/faults/{number}").raise_for_status()
+
+    def fired(self, fault: int) -> int:
+        faults = self.control.get("/simulator/faults").json()["faults"]
+        return next(int(one["fired"]) for one in faults if one["id"] == fault)
 
 
 def poll(look: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
@@ -122,8 +153,8 @@ def simulator(shared: Simulator) -> Iterator[Simulator]:
     """The shared one, empty."""
     defaults = shared.control.get("/simulator/info").json()["settings"]
     yield shared
+    shared.control.patch("/simulator/settings", json=defaults).raise_for_status()  # first: the new market stands still
     shared.control.post("/simulator/reset").raise_for_status()
-    shared.control.patch("/simulator/settings", json=defaults).raise_for_status()
 
 
 @dataclass

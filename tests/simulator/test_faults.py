@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from .conftest import Simulator, poll
+from .conftest import HOUR, Simulator, poll
 
 ASKS = "PUT /api/v0/asks/"
 LIST = "GET /api/v1/instances/"
@@ -37,19 +37,21 @@ def test_status_with_body(simulator: Simulator, fault: str, left: int) -> None:
 
 
 def test_delay_nth_match_and_removal(simulator: Simulator) -> None:
-    number = simulator.fault(LIST, "delay", delay_seconds=0.5, nth=2, match="limit=7")
-    times = []
+    number = simulator.fault(LIST, "delay", delay_seconds=0.3, nth=2, match="limit=7")
+    begun = 0.0
     for params in ({}, {"limit": "7"}, {"limit": "7"}):
-        start = time.monotonic()
+        begun = time.monotonic()
         simulator.vast.get("/api/v1/instances/", params=params).raise_for_status()
-        times.append(time.monotonic() - start)
-    assert [seconds >= 0.5 for seconds in times] == [False, False, True]
+    assert time.monotonic() - begun >= 0.3
+    log = simulator.control.get("/simulator/requests").json()["requests"]
+    assert [entry["faults"] for entry in log] == [[], [], ["delay"]]
     faults = simulator.control.get("/simulator/faults").json()["faults"]
     assert (faults[0]["id"], faults[0]["calls"], faults[0]["fired"]) == (number, 2, 1)
     simulator.control.delete(f"/simulator/faults/{number}").raise_for_status()
     assert simulator.control.get("/simulator/faults").json()["faults"] == []
-    simulator.fault(LIST, "status", seconds=0.2)
-    assert simulator.vast.get("/api/v1/instances/").status_code == 502
+    with simulator.under(LIST, "status", seconds=HOUR):
+        assert simulator.vast.get("/api/v1/instances/").status_code == 502
+    simulator.fault(LIST, "status", seconds=0.1)
     poll(lambda: simulator.vast.get("/api/v1/instances/").status_code == 200)
 
 
@@ -70,19 +72,20 @@ def test_phantom_and_success_without_id(simulator: Simulator) -> None:
 
 
 def test_a_commit_that_comes_late(simulator: Simulator) -> None:
-    simulator.fault(ASKS, "late_commit", times=1, delay_seconds=0.3)
-    with pytest.raises(httpx.TransportError):
-        simulator.rent(label="late")
-    assert alive(simulator) == 0
+    with simulator.under(ASKS, "late_commit", times=1, delay_seconds=HOUR):
+        with pytest.raises(httpx.TransportError):
+            simulator.rent(label="late")
+        assert alive(simulator) == 0
     poll(lambda: alive(simulator) == 1)
     assert simulator.vast.get("/api/v1/instances/").json()["instances"][0]["label"] == "late"
 
 
 def test_an_instance_that_is_listed_late(simulator: Simulator) -> None:
-    simulator.fault(ASKS, "listed_late", times=1, delay_seconds=0.3)
-    number = simulator.rent()
-    assert simulator.show(number) == {}
+    simulator.fault(ASKS, "listed_late", times=1, delay_seconds=HOUR)
+    assert simulator.show(simulator.rent(target_state="stopped")) == {}
     assert alive(simulator) == 1
+    simulator.fault(ASKS, "listed_late", times=1, delay_seconds=0.1)
+    number = simulator.rent(target_state="stopped")
     poll(lambda: simulator.show(number))
 
 

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from ..conftest import Key, Simulator, poll
+from tests.patience import PATIENCE_SECONDS
+
+from ..conftest import HOUR, Key, Simulator, poll
 from ..shells import address, answers, machine, order, say, ssh
 
 ASKS = "PUT /api/v0/asks/"
@@ -84,10 +86,11 @@ def test_a_start_reads_exited_for_a_while_and_asking_again_hurries_nobody(simula
     begun = time.monotonic()
     order(simulator, number, "running")
     row = simulator.show(number)
-    assert (row["actual_status"], row["cur_state"], row["intended_status"]) == ("exited", "running", "running")
+    seen = (row["actual_status"], row["cur_state"], row["intended_status"])
+    assert seen == ("exited", "running", "running") or time.monotonic() - begun >= 1.0
     while simulator.show(number)["actual_status"] == "exited":
         assert order(simulator, number, "running") == {"success": True}
-        assert time.monotonic() - begun < 30
+        assert time.monotonic() - begun < PATIENCE_SECONDS
     simulator.await_status(number, "running")
 
 
@@ -153,17 +156,11 @@ def test_a_driver_that_is_gone_after_a_start(simulator: Simulator, key: Key) -> 
     assert ssh(row, key, "nvidia-smi").returncode == 6
 
 
-def charged(simulator: Simulator, number: int) -> dict[str, float]:
-    rows = simulator.vast.get("/api/v0/charges/").raise_for_status().json()["results"]
-    items = next(row["items"] for row in rows if row["id"] == number)
-    return {item["type"]: item["amount"] for item in items}
-
-
 def test_a_stopped_machine_costs_its_disk_and_dies_with_its_offer(simulator: Simulator) -> None:
     number = stopped(simulator)
-    row, first = simulator.show(number), charged(simulator, number)
-    poll(lambda: charged(simulator, number)["storage"] > first["storage"])
-    assert charged(simulator, number)["gpu"] == first["gpu"]
+    row, first = simulator.show(number), simulator.charged(number)
+    poll(lambda: simulator.charged(number)["storage"] > first["storage"])
+    assert simulator.charged(number)["gpu"] == first["gpu"]
     assert row["dph_total"] > row["storage_total_cost"] > 0  # the row of a stopped instance keeps its full price
     end = {"end_date": time.time() - 1}
     simulator.control.patch(f"/simulator/hosts/{row['machine_id']}", json=end).raise_for_status()
@@ -189,7 +186,7 @@ def test_gpus_that_others_got_during_the_create(
     simulator: Simulator, toggle: str, said: dict[str, Any], fails: bool
 ) -> None:
     toggles(simulator, cancel_unavail=toggle)
-    simulator.fault(ASKS, "unavailable", times=1, delay_seconds=60)
+    simulator.fault(ASKS, "unavailable", times=1, delay_seconds=HOUR)
     offer = simulator.offers()[0]["id"]
     answer = simulator.vast.put(f"/api/v0/asks/{offer}/", json={"image": "ubuntu", **said})
     if fails:
@@ -203,18 +200,21 @@ def test_gpus_that_others_got_during_the_create(
 
 
 def test_an_instance_that_waited_for_gpus_runs_when_they_are_free(simulator: Simulator) -> None:
-    simulator.fault(ASKS, "unavailable", times=1, delay_seconds=1.0)
+    simulator.fault(ASKS, "unavailable", times=1, delay_seconds=0.5)
+    begun = time.monotonic()
     number = simulator.rent(cancel_unavail=False)
-    simulator.await_status(number, "stopped")
+    assert simulator.show(number)["actual_status"] == "stopped" or time.monotonic() - begun >= 0.5
     simulator.await_status(number, "running")
 
 
 def test_a_row_that_lags_behind_a_change(simulator: Simulator) -> None:
     number = simulator.rent()
     simulator.await_status(number, "running")
-    simulator.fault(STATE, "reads_lag", times=1, delay_seconds=3)
+    simulator.fault(STATE, "reads_lag", times=1, delay_seconds=HOUR)
     order(simulator, number, "stopped")
     poll(lambda: simulator.book(number)["actual_status"] == "exited")
     rows = [simulator.show(number), simulator.vast.get("/api/v1/instances/").json()["instances"][0]]
     assert {(row["actual_status"], row["intended_status"]) for row in rows} == {("running", "running")}
+    simulator.fault(STATE, "reads_lag", times=1, delay_seconds=0.1)
+    order(simulator, number, "stopped")
     simulator.await_status(number, "exited")
