@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from .conftest import ROOT, Key, Simulator, poll, running
+from .conftest import HOUR, ROOT, Key, Simulator, poll, running
 from .processes import processes_in
 from .shells import address, answers, machine, say
 
@@ -19,6 +19,7 @@ def with_a_busy_machine(simulator: Simulator, key: Key) -> dict[str, object]:
     row = machine(simulator, key, env={"TEST_FOLDER": str(simulator.folder)}, onstart="date +%N >> /workspace/starts")
     say(row, key, f"TEST_FOLDER={simulator.folder} setsid sleep 3333 > /dev/null 2>&1 < /dev/null &")
     poll(lambda: any("sleep 3333" in line for line in processes_in(simulator.folder)))
+    poll(lambda: say(row, key, "wc -l < /workspace/starts || true") == "1")  # it runs beside the SSH server
     return row
 
 
@@ -29,7 +30,7 @@ def test_ends_with_no_process_left_and_goes_on_as_it_was(tmp_path: Path, key: Ke
         row = with_a_busy_machine(simulator, key)
         stopped = simulator.rent(target_state="stopped")
         simulator.terminate(number)
-    poll(lambda: not processes_in(folder), 20)
+    poll(lambda: not processes_in(folder))
     api_key = (folder / "api_key").read_text()
     with running(folder) as again:
         assert (folder / "api_key").read_text() == api_key
@@ -66,6 +67,8 @@ def test_one_simulator_per_folder(tmp_path: Path) -> None:
 
 def test_what_was_being_booted_boots(tmp_path: Path) -> None:
     with running(tmp_path / "data") as simulator:
+        clocks = {"clocks": {"loading": [HOUR, HOUR]}}  # those of the next simulator are its own
+        simulator.control.patch("/simulator/settings", json=clocks).raise_for_status()
         number = simulator.rent()
         simulator.await_status(number, "loading")
         simulator.terminate(signal.SIGKILL)
@@ -108,6 +111,6 @@ def test_an_ordinary_user_has_machines_too(tmp_path_factory: pytest.TempPathFact
                 say(row, key, "set -e; echo A=1 >> /etc/environment; echo '#!/bin/sh' > /usr/local/bin/new")
                 assert say(row, key, "echo $A") == "1"
             simulator.terminate(signal.SIGKILL)
-            poll(lambda: not processes_in(folder), 20)
+            poll(lambda: not processes_in(folder))
     finally:
         shutil.rmtree(parent, ignore_errors=True)

@@ -54,18 +54,18 @@ def victims(simulator: Simulator) -> list[int]:
 
 
 def test_the_same_seed_strikes_the_same_places(simulator: Simulator) -> None:
-    struck = []
-    for _ in range(2):
+    struck, answered = [], []
+    for text in (TEXT, TEXT.replace("length = 0.8\n", "")):
         simulator.control.post("/simulator/reset").raise_for_status()
         numbers = victims(simulator)
-        number = begin(simulator, TEXT)
-        poll(lambda: simulator.vast.get("/api/v1/instances/").status_code == 503)
+        number = begin(simulator, text)
         await_end(simulator, number)
-        assert simulator.vast.get("/api/v1/instances/").status_code == 200
+        answered.append(simulator.vast.get("/api/v1/instances/").status_code)
         struck.append([place for place, one in enumerate(numbers) if simulator.book(one)["status"] == "killed"])
         assert drill(simulator, number)["log"][-1]["answer"] == "no such machine"
     assert struck[0] == struck[1]
     assert len(struck[0]) == 2
+    assert answered == [200, 503]  # the first has a length, at the end of which its fault is taken away
 
 
 def test_stopping_one_takes_its_faults_away(simulator: Simulator) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests import plain_http
 
-from ..conftest import Key, Simulator, poll
+from ..conftest import HOUR, Key, Simulator, poll
 from ..shells import Row, address, answers, fetched, machine, options, order, say, sftp, ssh
 
 
@@ -150,18 +150,20 @@ def test_stop_keeps_files_recycle_and_destroy_wipe(simulator: Simulator, key: Ke
     row = machine(simulator, key, onstart="echo started >> /workspace/starts")
     number, folder = row["id"], simulator.folder / "machines" / str(row["id"])
     say(row, key, "echo mine > /workspace/file; echo tool > /usr/local/bin/tool; setsid sleep 777 > /dev/null 2>&1 &")
+    poll(lambda: say(row, key, "cat /workspace/starts || true") == "started")  # it runs beside the SSH server
     host_key = (folder / "ssh_host_ed25519_key").read_bytes()
     for state, status in (("stopped", "exited"), ("running", "running")):
         simulator.vast.put(f"/api/v0/instances/{number}/", json={"state": state}).raise_for_status()
         row = simulator.await_status(number, status)
     poll(lambda: answers(*address(row)))
-    assert say(row, key, "cat /workspace/file /usr/local/bin/tool /workspace/starts") == "mine\ntool\nstarted\nstarted"
+    poll(lambda: say(row, key, "cat /workspace/starts") == "started\nstarted")
+    assert say(row, key, "cat /workspace/file /usr/local/bin/tool") == "mine\ntool"
     assert "sleep 777" not in say(row, key, "ps -eo args")
     assert (folder / "ssh_host_ed25519_key").read_bytes() == host_key
     simulator.vast.put(f"/api/v0/instances/recycle/{number}/", json={}).raise_for_status()
     simulator.await_status(number, "running")
     poll(lambda: answers(*address(row)))
-    assert say(row, key, "ls /workspace") == "starts"
+    poll(lambda: say(row, key, "ls /workspace") == "starts")
     simulator.vast.delete(f"/api/v0/instances/{number}/").raise_for_status()
     poll(lambda: not folder.exists())
     assert not answers(*address(row))
@@ -197,6 +199,7 @@ def test_keys_attached_and_detached(simulator: Simulator, key: Key) -> None:
 def test_ssh_through_the_proxy_and_refusing(simulator: Simulator, key: Key) -> None:
     simulator.fault("machine:sshd", "refuses", match="closed")
     row = machine(simulator, key)
+    poll(lambda: answers(row["ssh_host"], row["ssh_port"]))
     argv = ["ssh", *options(key), "-p", str(row["ssh_port"]), f"root@{row['ssh_host']}", "hostname"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.strip() == f"C.{row['id']}"
@@ -208,10 +211,16 @@ def test_ssh_through_the_proxy_and_refusing(simulator: Simulator, key: Key) -> N
 def test_logs_and_a_machine_in_entrypoint_mode(simulator: Simulator) -> None:
     number = simulator.rent(runtype="args", onstart="/bin/sh", args=["-c", "echo out; echo err >&2; sleep 0.2; exit 3"])
     simulator.await_status(number, "exited")
-    simulator.control.patch("/simulator/settings", json={"clocks": {"logs": 1}}).raise_for_status()
-    answer = simulator.vast.put(f"/api/v0/instances/request_logs/{number}/", json={"tail": "10"}).json()
-    assert plain_http.get(answer["result_url"]).status_code == 404
-    poll(lambda: plain_http.get(answer["result_url"]).text == "out\nerr\n")
+    assert plain_http.get(logs_after(simulator, number, HOUR)).status_code == 404
+    url = logs_after(simulator, number, 0.1)
+    poll(lambda: plain_http.get(url).text == "out\nerr\n")
+
+
+def logs_after(simulator: Simulator, number: int, seconds: float) -> str:
+    """Where its log will be after this time."""
+    simulator.control.patch("/simulator/settings", json={"clocks": {"logs": seconds}}).raise_for_status()
+    answer = simulator.vast.put(f"/api/v0/instances/request_logs/{number}/", json={"tail": "10"})
+    return str(answer.raise_for_status().json()["result_url"])
 
 
 def test_the_way_out(simulator: Simulator, key: Key) -> None:

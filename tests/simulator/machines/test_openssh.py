@@ -1,8 +1,8 @@
 """Machines with this computer's own OpenSSH server in front (Debian: openssh-server; `.ci/run` installs it)."""
 
+import contextlib
 import subprocess
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,14 +58,25 @@ def test_strangers_stay_outside(row: Row, key: Key, tmp_path: Path) -> None:
 def test_ten_sessions_on_a_connection_and_no_more(row: Row, key: Key, tmp_path: Path) -> None:
     host, port = address(row)
     shared = ["ssh", *options(key), "-S", str(tmp_path / "control"), "-p", str(port), f"root@{host}"]
-    master = subprocess.Popen([*shared, "-M", "-N"])
-    poll((tmp_path / "control").exists)
-    with ThreadPoolExecutor(11) as threads:
-        ran = threads.map(lambda _: subprocess.run([*shared, "sleep 2"], capture_output=True, text=True), range(11))
-        refused = [each.stderr for each in ran if "Session open refused by peer" in each.stderr]
-    master.terminate()
-    master.wait()
-    assert len(refused) == 1
+    with contextlib.ExitStack() as open_ones:
+        master = open_ones.enter_context(subprocess.Popen([*shared, "-M", "-N"]))
+        open_ones.callback(master.terminate)
+        poll((tmp_path / "control").exists)
+        for _ in range(10):
+            assert open_ones.enter_context(session(shared)) == "ready\n"
+        eleventh = subprocess.run([*shared, "true"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert "Session open refused by peer" in eleventh.stderr
+
+
+@contextlib.contextmanager
+def session(shared: list[str]) -> Iterator[str]:
+    """What one says first, its complaints among it; it stays open until the end."""
+    command = [*shared, "echo ready; cat"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as ran:
+        assert ran.stdout
+        yield ran.stdout.readline()
 
 
 def test_a_stop_cuts_connections_and_a_start_shows_the_same_host_key(cloud: Simulator, key: Key) -> None:

@@ -21,9 +21,9 @@ def test_a_life_on_the_wire(simulator: Simulator) -> None:
     number = simulator.rent(label="dumont/x/1", env={"-p 8000:8000": "1", "-p 70000:70000": "1", "A": "b c"})
     row = simulator.show(number)
     assert row["label"] == "dumont/x/1"
-    assert "ports" not in row
     seen = [row["actual_status"]]
     while seen[-1] != "running":
+        assert "ports" not in row
         row = simulator.show(number)
         seen.append(row["actual_status"])
     # Each lasts some hundredths of a second: a look can miss one. (test_the_ways_a_start_fails holds each.)
@@ -131,8 +131,10 @@ def test_money(simulator: Simulator) -> None:
     simulator.await_status(number, "running")
     poll(lambda: simulator.book(number)["cost_usd"] > 1)
     account = simulator.control.get("/simulator/info").json()["accounts"][0]["id"]
-    credit = simulator.vast.get("/api/v0/users/current").json()["credit"]
-    assert credit == pytest.approx(1000 - simulator.book(number)["cost_usd"], abs=50)
+    before = simulator.book(number)["cost_usd"]
+    spent = 1000 - simulator.vast.get("/api/v0/users/current").json()["credit"]
+    assert before <= spent + 0.01
+    assert spent <= simulator.book(number)["cost_usd"] + 0.01
     simulator.control.patch(f"/simulator/accounts/{account}", json={"credit": 0.01}).raise_for_status()
     simulator.await_status(number, "exited")
     refused = simulator.vast.put(f"/api/v0/asks/{simulator.offers()[0]['id']}/", json={"image": "x"})
@@ -189,7 +191,7 @@ def test_bulk(simulator: Simulator) -> None:
 
 
 def test_rate_limits(simulator: Simulator) -> None:
-    simulator.control.patch("/simulator/settings", json={"rate_limit_scale": 1})
+    simulator.control.patch("/simulator/settings", json={"rate_limit_scale": 100})
     answers = [simulator.vast.get("/api/v1/instances/") for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 429]
     assert answers[1].text == "API requests too frequent: endpoint threshold=1.0"

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from tests import plain_http
@@ -22,7 +21,7 @@ def test_categories_and_constraints(simulator: Simulator) -> None:
     headers = key_with(simulator, {"instance_read": {"api.instance.request_logs": constraint}, "misc": {}})
 
     def status(method: str, path: str) -> int:
-        return httpx.request(method, simulator.url + path, headers=headers, json={}).status_code
+        return simulator.vast.request(method, path, headers=headers, json={}).status_code
 
     assert status("PUT", f"/api/v0/instances/request_logs/{one}/") == 200
     assert status("PUT", f"/api/v0/instances/request_logs/{two}/") == 401
@@ -33,7 +32,7 @@ def test_categories_and_constraints(simulator: Simulator) -> None:
     assert "api.secrets" in refused.json()["msg"]
     reader = key_with(simulator, {"instance_read": {}})
     assert plain_http.get(f"{simulator.url}/api/v1/instances/", headers=reader).json()["total_instances"] == 2
-    assert httpx.delete(f"{simulator.url}/api/v0/instances/{one}/", headers=reader).status_code == 401
+    assert plain_http.delete(f"{simulator.url}/api/v0/instances/{one}/", headers=reader).status_code == 401
     simulator.control.patch("/simulator/settings", json={"toggles": {"lacking_scope": "403"}})
     assert plain_http.get(f"{simulator.url}/api/v0/ssh/", headers=reader).status_code == 403
 

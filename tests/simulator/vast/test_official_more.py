@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import Simulator
+from ..conftest import Simulator, poll
 from .official import client_environment, command_line
 
 Vast = Callable[..., str]
@@ -81,6 +81,7 @@ def test_money(simulator: Simulator, vastai: Vast) -> None:
     number = simulator.rent(label="dear")
     simulator.await_status(number, "running")
     simulator.vast.delete(f"/api/v0/instances/{number}/").raise_for_status()
+    poll(lambda: simulator.book(number)["status"] == "destroyed")  # its meters stand still
     charges = json.loads(vastai("show", "invoices-v1", "--charges", "--raw"))
     row = charges["results"][0]
     assert (charges["total"], row["source"]) == (1, f"instance-{number}")
