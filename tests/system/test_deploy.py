@@ -4,7 +4,7 @@ import openai
 import pytest
 
 from domain.machines.labels import parse_label
-from tests.system.running import CHECKLIST_BODY, MODEL, Running
+from tests.system.running import CHECKLIST_BODY, MODEL, Running, until
 
 
 async def test_one_call_deploys_a_model_that_the_openai_client_can_use(system: Running) -> None:
@@ -33,7 +33,11 @@ async def test_a_ready_deploy_holds_exactly_one_machine_with_our_label_and_a_sto
     await system.stop(deployment["id"])
     assert (await system.status(deployment["id"]))["status"] == "stopped"
     await system.alive(0)
-    assert (await system.api.get(deployment["endpoint"] + "/v1/models")).status_code == 404
+
+    async def closed() -> bool | None:
+        return (await system.api.get(deployment["endpoint"] + "/v1/models")).status_code == 404 or None
+
+    await until(closed, 10, "the gateway to have been told")
 
 
 async def test_stopping_in_the_middle_leaves_nothing_rented(system: Running) -> None:
