@@ -359,7 +359,8 @@ class MachineWorkflow:
 
     def _settles_at(self, latest: datetime | None) -> datetime | None:
         """When what was last seen, if it stays so, has lasted long enough to be believed."""
-        settles = believed_at(self._state.seen, self._input.patience)
+        is_stopped = self._lease.state is LeaseState.STOPPED
+        settles = believed_at(self._state.seen, self._input.patience, is_stopped=is_stopped)
         if settles is None or settles <= workflow.now():
             return latest
         return settles if latest is None else min(settles, latest)

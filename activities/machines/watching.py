@@ -96,5 +96,6 @@ def _denied(old: MachineSeen) -> MachineSeen:
 
 
 def _unsettled(lease: Lease) -> bool:
-    """A running lease whose machine looks lost is looked at often until that is sure."""
-    return lease.state is LeaseState.RUNNING and MachineSeen.model_validate(lease.seen).state is not Seen.UP
+    """One that runs and looks lost, or is stopped and looks up, is looked at often until that is sure."""
+    is_up = MachineSeen.model_validate(lease.seen).state is Seen.UP
+    return (lease.state is LeaseState.RUNNING and not is_up) or (lease.state is LeaseState.STOPPED and is_up)

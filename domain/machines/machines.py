@@ -93,9 +93,13 @@ def is_lost(seen: MachineSeen, now: datetime, patience: timedelta) -> bool:
     return seen.state in _NOT_OURS and _lasted(seen, now, patience)
 
 
-def believed_at(seen: MachineSeen, patience: timedelta) -> datetime | None:
-    """When it is believed that a machine does not run, if it looks so until then. None: it does not look so."""
-    return None if seen.since is None or seen.state not in _NOT_OURS else seen.since + patience
+def believed_at(seen: MachineSeen, patience: timedelta, *, is_stopped: bool = False) -> datetime | None:
+    """When a look that contradicts what we know is believed, if it stays so until then. None: it contradicts nothing.
+
+    That the machine does not run; and of one that we know as stopped, that it runs.
+    """
+    contradicts = seen.state in _NOT_OURS or (is_stopped and seen.state is Seen.UP)
+    return None if seen.since is None or not contradicts else seen.since + patience
 
 
 def _lasted(seen: MachineSeen, now: datetime, patience: timedelta) -> bool:

@@ -57,7 +57,7 @@ def next_power_step(
             return PowerStep.WAIT
         return _without_effect(power, start_refused)
     if state is LeaseState.STOPPED:
-        return _stopped(power, seen, start_refused)
+        return _stopped(power, seen, start_refused, _has_lasted(seen, now, patience))
     if state is LeaseState.STARTING:
         return _starting(power, seen, now - moved_at >= stall)
     return PowerStep.WAIT
@@ -66,8 +66,8 @@ def next_power_step(
 def _running(power: Power, seen: MachineSeen, now: datetime, patience: timedelta) -> PowerStep:
     if power is Power.STOPPED:
         return PowerStep.SWITCH_OFF
-    lasted = seen.since is not None and now - seen.since >= patience
-    return PowerStep.FOUND_STOPPED if seen.state in _NOT_RUNNING and lasted else PowerStep.WAIT
+    found = seen.state in _NOT_RUNNING and _has_lasted(seen, now, patience)
+    return PowerStep.FOUND_STOPPED if found else PowerStep.WAIT
 
 
 def _without_effect(power: Power, start_refused: bool) -> PowerStep:
@@ -75,13 +75,18 @@ def _without_effect(power: Power, start_refused: bool) -> PowerStep:
     return PowerStep.SWITCH_ON if power is Power.RUNNING and not start_refused else PowerStep.SWITCH_OFF
 
 
-def _stopped(power: Power, seen: MachineSeen, start_refused: bool) -> PowerStep:
+def _stopped(power: Power, seen: MachineSeen, start_refused: bool, lasted: bool) -> PowerStep:
     if power is Power.RUNNING and not start_refused:
         return PowerStep.SWITCH_ON
-    if seen.state is Seen.UP:
-        # a start that we gave up and that was carried out after all is stopped again; any other is a person's doing
-        return PowerStep.SWITCH_OFF if start_refused else PowerStep.FOUND_RUNNING
-    return PowerStep.WAIT
+    if seen.state is not Seen.UP:
+        return PowerStep.WAIT
+    if start_refused:  # a start that we gave up and that was carried out after all is stopped again
+        return PowerStep.SWITCH_OFF
+    return PowerStep.FOUND_RUNNING if lasted else PowerStep.WAIT  # one stale look is nobody's doing
+
+
+def _has_lasted(seen: MachineSeen, now: datetime, patience: timedelta) -> bool:
+    return seen.since is not None and now - seen.since >= patience
 
 
 def _starting(power: Power, seen: MachineSeen, stalled: bool) -> PowerStep:

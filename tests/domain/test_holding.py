@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.machines.machines import MachineSeen, Seen
+from domain.machines.machines import MachineSeen, Seen, believed_at
 from domain.machines.phases import LeaseState, Power
 from domain.machines.power import PowerStep, next_power_step
 
@@ -52,7 +52,8 @@ def next_of(
         (L.STOPPING, P.STOPPED, Seen.STOPPED, {}, PowerStep.RECORD_STOPPED),
         (L.STOPPING, P.RUNNING, Seen.STOPPED, {}, PowerStep.RECORD_STOPPED),
         (L.STOPPED, P.STOPPED, Seen.STOPPED, {"ago": 9999}, PowerStep.WAIT),
-        (L.STOPPED, P.STOPPED, Seen.UP, {}, PowerStep.FOUND_RUNNING),
+        (L.STOPPED, P.STOPPED, Seen.UP, {}, PowerStep.WAIT),
+        (L.STOPPED, P.STOPPED, Seen.UP, {"ago": 61}, PowerStep.FOUND_RUNNING),
         (L.STOPPED, P.STOPPED, Seen.UP, {"start_refused": True}, PowerStep.SWITCH_OFF),
         (L.STOPPED, P.STOPPED, Seen.ABSENT, {"ago": 61}, PowerStep.LOST),
         (L.STOPPED, P.RUNNING, Seen.STOPPED, {}, PowerStep.SWITCH_ON),
@@ -86,6 +87,22 @@ looks = st.fixed_dictionaries(
 def test_a_machine_with_files_is_lost_only_when_it_is_gone_for_long(look: dict[str, object]) -> None:
     lost = next_of(**look) is PowerStep.LOST  # type: ignore[arg-type]
     assert lost == (look["seen"] is Seen.ABSENT and look["ago"] >= PATIENCE.total_seconds())  # type: ignore[operator]
+
+
+@given(looks)
+def test_one_look_is_no_proof_that_a_person_started_or_stopped_it(look: dict[str, object]) -> None:
+    if next_of(**look) in (PowerStep.FOUND_RUNNING, PowerStep.FOUND_STOPPED):  # type: ignore[arg-type]
+        assert look["ago"] >= PATIENCE.total_seconds()  # type: ignore[operator]
+
+
+@given(looks)
+def test_what_is_waited_for_to_be_believed_is_decided_then(look: dict[str, object]) -> None:
+    """No look is forgotten: where its age alone would change the decision, that moment is known."""
+    young = next_of(**look | {"ago": 0.0})  # type: ignore[arg-type]
+    old = next_of(**look | {"ago": PATIENCE.total_seconds()})  # type: ignore[arg-type]
+    seen = MachineSeen(state=look["seen"], since=NOW)
+    if young is not old:
+        assert believed_at(seen, PATIENCE, is_stopped=look["state"] is L.STOPPED) == NOW + PATIENCE
 
 
 @given(looks)

@@ -145,6 +145,8 @@ class Cloud:
             return httpx.Response(410, json={"success": False, "error": "deprecated_endpoint", "msg": "gone"})
         if fault is Fault.EMPTY:
             rows = []
+        if fault is Fault.ALL_RUNNING:
+            rows = [row | {"actual_status": "running", "intended_status": "running"} for row in rows]
         if fault is Fault.TRUNCATED:
             rows = rows[: len(rows) // 2]
         return _said(instances=rows * 2 if fault is Fault.DUPLICATED else rows, next_token=None)

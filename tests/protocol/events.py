@@ -45,6 +45,7 @@ class Fault(StrEnum):
     EMPTY = "empty"
     TRUNCATED = "truncated"
     STALE = "stale"
+    ALL_RUNNING = "all_running"
     DUPLICATED = "duplicated"
     DEPRECATED = "410"
     IGNORED = "ignored"
@@ -73,7 +74,7 @@ SALES = [
     Fault.NEVER_BOOTS,
     Fault.EXITS,
 ]
-LISTS = [Fault.EMPTY, Fault.TRUNCATED, Fault.STALE, Fault.DUPLICATED, Fault.DEPRECATED]
+LISTS = [Fault.EMPTY, Fault.TRUNCATED, Fault.STALE, Fault.ALL_RUNNING, Fault.DUPLICATED, Fault.DEPRECATED]
 FAULTS: dict[Request, list[Fault]] = {
     Request.RENT: ANY + AFTER + SALES,
     Request.LIST: ANY + LISTS,

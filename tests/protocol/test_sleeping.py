@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from db.instances.tables import Instance
+from db.tables import Event as TimelineEvent
 from domain.instances.actions import InstanceAction
 from domain.instances.phases import InstanceStatus
 from tests.long_runs import sampled
@@ -145,6 +146,13 @@ def test_a_word_of_the_watch_that_never_came_to_stand_in_the_row_does_not_hold_f
     assert stage.play([*PAUSED, *denied, Kill("watch-told"), Go(30), WAKE, Go(100)]) == GOOD
     assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
     assert len(stage.world.books.machines) == 1
+
+
+def test_a_few_looks_that_show_a_paused_machine_running_are_nobodys_wish(stage: Stage) -> None:
+    odd = Trouble(Request.LIST, Fault.ALL_RUNNING, 3)
+    assert stage.play([*PAUSED, odd, Go(60)]) == GOOD
+    assert stage.statuses_at_rest == [InstanceStatus.PAUSED]
+    assert stage.rows(select(func.count()).where(TimelineEvent.text.contains("at the provider, not by us"))) == [0]
 
 
 UNHEARD_STOPS = Trouble(Request.STOP, Fault.BAD_GATEWAY, 40)
