@@ -344,6 +344,8 @@ class InstanceSteps:
     async def _give_up_wake(self, facts: InstanceFacts) -> None:
         """Back to sleep, with nothing lost, and the reason where the user looks."""
         refused = None if facts.lease is None else facts.lease.start_refused
+        if refused and facts.lease is not None and not facts.lease.is_saved:
+            refused += "; its newest files are on that machine's disk alone, so it does not move to another one"
         reason = self._state.gave_up or refused or "too many machines were tried in vain"
         self._state.gave_up = ""
         await self._conclude_wake(WakeEnding(instance_id=self._id, worked=False, reason=reason))

@@ -12,6 +12,7 @@ from db.snapshots.snapshots import newest
 from db.snapshots.tables import Snapshot
 from domain.instances.steps import WORTHLESS, InstanceFacts, LeaseFacts, NewestSnapshot
 from domain.lifecycles import LIFECYCLES
+from domain.machines.machines import MachineSeen, Seen
 from domain.machines.phases import LeaseOutcome, LeaseState
 from domain.snapshots import snapshots as rules
 from domain.snapshots.snapshots import Disk
@@ -49,12 +50,17 @@ def holds_all(snapshot: Snapshot | None, lease: Lease, instance: Instance) -> bo
     """Whether the snapshot has all that must outlive the lease's machine: the one predicate, asked of the rows."""
     disk = Disk(
         lease_id=lease.id,
-        is_stopped=lease.state is LeaseState.STOPPED,
+        is_stopped=lease.state is LeaseState.STOPPED and not _looks_up(lease),
         ran_until=lease.ran_until,
         stopped_at=lease.stopped_at,
     )
     persist = snapshots.persisting(instance)
     return snapshot is not None and rules.holds_all(snapshots.facts(snapshot), persist, disk)
+
+
+def _looks_up(lease: Lease) -> bool:
+    """Whether it was seen running last, though we stopped it: somebody may have started it."""
+    return MachineSeen.model_validate(lease.seen).state is Seen.UP
 
 
 def _failed_lately(tried: Sequence[Lease]) -> int:

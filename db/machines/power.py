@@ -1,11 +1,11 @@
 """Stopping and starting machines with their disks kept: the lease's transitions, each a compare-and-set.
 
 Times are the database's. `ran_until` is when the machine last ran with users on it: a snapshot taken earlier does not
-hold the newest files. A start that never reached `running` does not count: no user was let in, and `onstart` runs again
-on any machine.
+hold the newest files. A start that is given up before it reached `running` does not count: no user was let in, and
+`onstart` runs again on any machine. One that comes up after it was given up, or whose holder called it off, does.
 """
 
-from sqlalchemy import func, update
+from sqlalchemy import and_, case, func, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.machines.tables import Lease
@@ -14,7 +14,14 @@ from domain.machines.phases import LeaseState, Power
 
 
 async def mark_stopping(session: AsyncSession, lease_id: str) -> bool:
-    """Called right before the cloud is asked to stop it. False: its holder wants it running by now."""
+    """Called right before the cloud is asked to stop it. False: its holder wants it running by now.
+
+    One that was seen up though it was stopped, or before its start was called off, has run, and may have written.
+    """
+    now = func.clock_timestamp()
+    is_up = Lease.seen["state"].as_string() == Seen.UP.value
+    has_run = or_(Lease.state == LeaseState.STOPPED, and_(Lease.state == LeaseState.STARTING, is_up))
+    stopped = func.extract("epoch", now - func.coalesce(Lease.stopped_at, now))
     stopping = await session.execute(
         update(Lease)
         .where(
@@ -22,7 +29,12 @@ async def mark_stopping(session: AsyncSession, lease_id: str) -> bool:
             (Lease.power == Power.STOPPED) | Lease.start_refused.is_not(None),
             Lease.state.in_([LeaseState.RUNNING, LeaseState.STARTING, LeaseState.STOPPING, LeaseState.STOPPED]),
         )
-        .values(state=LeaseState.STOPPING)
+        .values(
+            state=LeaseState.STOPPING,
+            ran_until=case((has_run, now), else_=Lease.ran_until),
+            stopped_seconds=case((has_run, Lease.stopped_seconds + stopped), else_=Lease.stopped_seconds),
+            stopped_at=case((has_run, None), else_=Lease.stopped_at),
+        )
         .returning(Lease.id)
     )
     return stopping.scalar() is not None

@@ -118,8 +118,11 @@ def _on_a_running_machine(facts: InstanceFacts) -> Step:
 
 
 def _start_refused(facts: InstanceFacts, lease: LeaseFacts) -> Step:
-    """Its GPU is gone. Elsewhere, if a snapshot holds all that the machine has written or its owner names one."""
-    if facts.restore_requested is None and not (lease.is_saved and facts.snapshot is not None):
+    """Its GPU is gone. Elsewhere, if a snapshot holds all that the machine has written.
+
+    Also where its owner wants another one restored: they were told that what is there now is saved before.
+    """
+    if not (lease.is_saved and facts.snapshot is not None):
         return Step.GIVE_UP_WAKE
     return _another_machine(facts)
 

@@ -96,6 +96,10 @@ SAVED: dict[str, Any] = {"is_saved": True}
         (D.RUNNING, S.RESUMING, lease(L.RUNNING), {}, Step.RECORD_RUNNING),
         (D.RUNNING, S.RESUMING, lease(L.STOPPED, start_refused="taken"), {}, Step.GIVE_UP_WAKE),
         (
+            *(D.RUNNING, S.RESUMING, lease(L.STOPPED, start_refused="taken")),
+            *({"snapshot": SNAPSHOT, "restore_requested": "snap_9"}, Step.GIVE_UP_WAKE),
+        ),
+        (
             *(D.RUNNING, S.RESUMING, lease(L.STOPPED, start_refused="taken", **SAVED)),
             *({"snapshot": SNAPSHOT}, Step.RESERVE),
         ),
@@ -186,6 +190,14 @@ def test_the_machine_that_the_files_came_from_is_kept_until_they_run_elsewhere(g
     if decide(given_) is Step.RELEASE_OTHERS and given_.desired is not Desired.DESTROYED:
         assume(given_.status is not InstanceStatus.DESTROYING)
         assert given_.is_on_data_machine
+
+
+@given(situations)
+def test_it_leaves_a_disk_that_is_there_only_when_a_snapshot_holds_all_of_it(given_: InstanceFacts) -> None:
+    """Also where its owner named another snapshot to restore. (A move that has begun is carried through.)"""
+    lease = given_.lease
+    if decide(given_) is Step.RESERVE and given_.is_on_data_machine and lease is not None:
+        assert lease.is_saved or not lease.wanted or lease.state in (L.RELEASING, L.CLOSED)
 
 
 @given(situations)
