@@ -10,6 +10,7 @@ from clouds.connections import Providers
 from clouds.errors import MachineNotFound, Refused
 from clouds.provider import Verb
 from db.machines.tables import Lease
+from domain.machines.machines import does_not_run
 
 SSH_DEADLINE = 5.0
 
@@ -31,16 +32,17 @@ class WitnessActivities:
     async def ask_witnesses(self, suspicion: Suspicion) -> str | None:
         """What speaks against the loss, in words. None: nothing, so the machine is lost.
 
-        The machine itself, over SSH and with its own host key. Where that is silent, as every stopped one is, its cloud
-        again, but where it writes: told to keep our key there, it has to know the machine. That changes nothing.
+        The machine itself, over SSH and with its own host key. Where that is silent, as every stopped one is and every
+        one while our own network is away, its cloud again. Of one that it denies: where it writes. Told to keep our key
+        there, it has to know the machine; that changes nothing. Of any other: its own page, as it is now.
         """
         async with self._database.begin() as session:
             lease = await session.get_one(Lease, suspicion.lease_id)
         if await self._answers(lease):
             return "it answers over SSH"
-        if suspicion.is_denied and await self._takes_our_key(lease):
-            return "its cloud takes our key for it"
-        return None
+        if not suspicion.is_denied:
+            return "its cloud says now that it runs" if await self._runs(lease) else None
+        return "its cloud takes our key for it" if await self._takes_our_key(lease) else None
 
     async def _answers(self, lease: Lease) -> bool:
         """Whether a machine with the lease's host key lets us in; another one at its address is no witness."""
@@ -54,6 +56,16 @@ class WitnessActivities:
             connection.close()
             return True
         return False
+
+    async def _runs(self, lease: Lease) -> bool:
+        """Whether its page does not say that it does not run; what it cannot say now is asked again."""
+        if lease.cloud_id is None:
+            return False
+        with provider_errors():
+            await self._providers.take_turn(lease.account_id, Verb.GET)
+            async with self._providers.calling(lease.provider_key_id, Verb.GET) as provider:
+                machine = await provider.get(lease.cloud_id)
+        return machine is not None and not does_not_run(machine.seen)
 
     async def _takes_our_key(self, lease: Lease) -> bool:
         """Whether the cloud knows the machine; what it cannot say now is asked again."""

@@ -93,6 +93,11 @@ def is_lost(seen: MachineSeen, now: datetime, patience: timedelta) -> bool:
     return seen.state in _NOT_OURS and _lasted(seen, now, patience)
 
 
+def does_not_run(seen: MachineSeen) -> bool:
+    """Whether it looks as if it were no longer ours to use."""
+    return seen.state in _NOT_OURS
+
+
 def believed_at(seen: MachineSeen, patience: timedelta, *, is_stopped: bool = False) -> datetime | None:
     """When a look that contradicts what we know is believed, if it stays so until then. None: it contradicts nothing.
 

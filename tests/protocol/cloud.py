@@ -19,6 +19,11 @@ REFUSED_KEY = {"success": False, "error": "auth_error", "msg": "Invalid user key
 REFUSED = {"success": False, "error": "invalid_args", "msg": "not now"}
 NO_GPU = {"success": False, "error": "resources_unavailable", "msg": "queued"}
 LATE_STOP = 40
+SAYS_OF_ALL = {
+    Fault.ALL_RUNNING: {"actual_status": "running", "intended_status": "running"},
+    Fault.ALL_STOPPED: {"actual_status": "exited", "intended_status": "stopped"},
+}
+"""A listing that says the same of every machine."""
 ROUTES = [
     (re.compile(r"PUT /api/v0/asks/(\d+)/"), Request.RENT),
     (re.compile(r"GET /api/v1/instances/()"), Request.LIST),
@@ -145,8 +150,8 @@ class Cloud:
             return httpx.Response(410, json={"success": False, "error": "deprecated_endpoint", "msg": "gone"})
         if fault is Fault.EMPTY:
             rows = []
-        if fault is Fault.ALL_RUNNING:
-            rows = [row | {"actual_status": "running", "intended_status": "running"} for row in rows]
+        if fault in SAYS_OF_ALL:
+            rows = [row | SAYS_OF_ALL[fault] for row in rows]
         if fault is Fault.TRUNCATED:
             rows = rows[: len(rows) // 2]
         return _said(instances=rows * 2 if fault is Fault.DUPLICATED else rows, next_token=None)

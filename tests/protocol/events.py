@@ -46,6 +46,7 @@ class Fault(StrEnum):
     TRUNCATED = "truncated"
     STALE = "stale"
     ALL_RUNNING = "all_running"
+    ALL_STOPPED = "all_stopped"
     DUPLICATED = "duplicated"
     DEPRECATED = "410"
     IGNORED = "ignored"
@@ -74,7 +75,15 @@ SALES = [
     Fault.NEVER_BOOTS,
     Fault.EXITS,
 ]
-LISTS = [Fault.EMPTY, Fault.TRUNCATED, Fault.STALE, Fault.ALL_RUNNING, Fault.DUPLICATED, Fault.DEPRECATED]
+LISTS = [
+    Fault.EMPTY,
+    Fault.TRUNCATED,
+    Fault.STALE,
+    Fault.ALL_RUNNING,
+    Fault.ALL_STOPPED,
+    Fault.DUPLICATED,
+    Fault.DEPRECATED,
+]
 FAULTS: dict[Request, list[Fault]] = {
     Request.RENT: ANY + AFTER + SALES,
     Request.LIST: ANY + LISTS,

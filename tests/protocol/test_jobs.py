@@ -65,6 +65,13 @@ JOBS: dict[str, list[Event]] = {
 }
 
 
+def test_one_odd_look_while_our_own_network_is_away_ends_no_job(stage: Stage) -> None:
+    """Nobody looks again before it is old enough to be believed, and over SSH the machine is silent."""
+    away = [Trouble(Request.LIST, Fault.ALL_STOPPED, 1), Trouble(Request.LIST, Fault.BAD_GATEWAY, 20)]
+    assert stage.play([StartJob(0, 100), Go(42), CutOff(0), *away, Go(40)]) == GOOD
+    assert stage.rows(select(Job.status)) == [JobStatus.COMPLETED]
+
+
 @pytest.mark.parametrize("since", sampled([28, 20, 24], 3))
 def test_files_that_come_to_wait_while_its_machine_looks_lost_are_kept(
     stage: Stage, since: int, monkeypatch: pytest.MonkeyPatch
