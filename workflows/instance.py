@@ -57,6 +57,10 @@ class InstanceWorkflow:
                 workflow.continue_as_new(input.model_copy(update={"state": self._state}))
 
     def _decide(self, facts: InstanceFacts) -> Step:
+        if facts.desired is not Desired.RUNNING and facts.data_lease_id is not None:
+            self._state.gave_up = (
+                ""  # nobody wants the machine any more that could not be found: a later wake begins anew
+            )
         facts.gave_up = bool(self._state.gave_up)
         return decide(facts)
 

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.machines.witness import Suspicion, WitnessActivities
     from domain.machines.machines import BootDecision, MachineSeen, Seen, believed_at, boot_decision
     from domain.machines.phases import LeaseOutcome, LeaseState
-    from domain.machines.power import PowerStep, next_power_step
+    from domain.machines.power import PowerStep, next_power_step, overdue_at
     from domain.workflow_contracts import LeaseView, MachineInput
 
 from workflows.attributes import show_phase
@@ -297,10 +297,16 @@ class MachineWorkflow:
     def _decide_again_at(self) -> datetime | None:
         """When to decide anew though nothing was heard: a start that stalls, a stop without effect, a look believed."""
         settles = self._settles_at(None)
-        if self._lease.state not in (LeaseState.STOPPING, LeaseState.STARTING):
+        overdue = overdue_at(
+            self._lease.state,
+            self._state.seen,
+            patience=self._input.patience,
+            moved_at=self._moved_at,
+            stall=self._input.stall,
+        )
+        if overdue is None:
             return settles
-        wait = self._input.stall if self._lease.state is LeaseState.STARTING else self._input.patience
-        due = max(self._moved_at + wait, workflow.now() + LEAST_WAIT)
+        due = max(overdue, workflow.now() + LEAST_WAIT)
         return due if settles is None else min(due, settles)
 
     # Its end

@@ -44,6 +44,9 @@ def next_power_step(
     `patience`: how long a machine must look lost or stopped to be believed. `moved_at`: when something was last asked
     of it or seen to change; a start without any change for `stall` is given up, a stop without effect asked again.
     """
+    overdue = (
+        due := overdue_at(state, seen, patience=patience, moved_at=moved_at, stall=stall)
+    ) is not None and due <= now
     if seen.state is Seen.ABSENT:
         return PowerStep.LOST if is_lost(seen, now, patience) else PowerStep.WAIT
     if state is LeaseState.RUNNING:
@@ -53,14 +56,24 @@ def next_power_step(
     if state is LeaseState.STOPPING:
         if seen.state in _NOT_RUNNING:
             return PowerStep.RECORD_STOPPED
-        if seen.state is Seen.STOPPING or now - moved_at < patience:
-            return PowerStep.WAIT
-        return _without_effect(power, start_refused)
+        return _without_effect(power, start_refused) if overdue else PowerStep.WAIT
     if state is LeaseState.STOPPED:
         return _stopped(power, seen, start_refused, _has_lasted(seen, now, patience))
     if state is LeaseState.STARTING:
-        return _starting(power, seen, now - moved_at >= stall)
+        return _starting(power, seen, overdue)
     return PowerStep.WAIT
+
+
+def overdue_at(
+    state: LeaseState, seen: MachineSeen, *, patience: timedelta, moved_at: datetime, stall: timedelta
+) -> datetime | None:
+    """When a stop or a start has taken too long, if nothing is heard of it until then. None: neither is under way.
+
+    A machine that says that it is stopping is given longer, but not for ever: some clouds forget it so.
+    """
+    if state is LeaseState.STOPPING:
+        return moved_at + (stall if seen.state is Seen.STOPPING else patience)
+    return moved_at + stall if state is LeaseState.STARTING else None
 
 
 def _running(power: Power, seen: MachineSeen, now: datetime, patience: timedelta) -> PowerStep:

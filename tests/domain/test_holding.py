@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from domain.machines.machines import MachineSeen, Seen, believed_at
 from domain.machines.phases import LeaseState, Power
-from domain.machines.power import PowerStep, next_power_step
+from domain.machines.power import PowerStep, next_power_step, overdue_at
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 PATIENCE, STALL = timedelta(seconds=60), timedelta(minutes=3)
@@ -48,7 +48,9 @@ def next_of(
         (L.RUNNING, P.RUNNING, Seen.ABSENT, {"ago": 61}, PowerStep.LOST),
         (L.STOPPING, P.STOPPED, Seen.UP, {}, PowerStep.WAIT),
         (L.STOPPING, P.STOPPED, Seen.UP, {"moved_ago": 61}, PowerStep.SWITCH_OFF),
-        (L.STOPPING, P.STOPPED, Seen.STOPPING, {"moved_ago": 9999}, PowerStep.WAIT),
+        (L.STOPPING, P.STOPPED, Seen.STOPPING, {"moved_ago": 179}, PowerStep.WAIT),
+        (L.STOPPING, P.STOPPED, Seen.STOPPING, {"moved_ago": 180}, PowerStep.SWITCH_OFF),
+        (L.STOPPING, P.RUNNING, Seen.STOPPING, {"moved_ago": 180}, PowerStep.SWITCH_ON),
         (L.STOPPING, P.STOPPED, Seen.STOPPED, {}, PowerStep.RECORD_STOPPED),
         (L.STOPPING, P.RUNNING, Seen.STOPPED, {}, PowerStep.RECORD_STOPPED),
         (L.STOPPED, P.STOPPED, Seen.STOPPED, {"ago": 9999}, PowerStep.WAIT),
@@ -103,6 +105,16 @@ def test_what_is_waited_for_to_be_believed_is_decided_then(look: dict[str, objec
     seen = MachineSeen(state=look["seen"], since=NOW)
     if young is not old:
         assert believed_at(seen, PATIENCE, is_stopped=look["state"] is L.STOPPED) == NOW + PATIENCE
+
+
+@given(looks)
+def test_no_stop_and_no_start_is_waited_for_for_ever(look: dict[str, object]) -> None:
+    """After the moment that is waited for something is done; what is lost by then, or surely up, is no wait either."""
+    state, seen = look["state"], MachineSeen(state=look["seen"])
+    moved = {"patience": PATIENCE, "moved_at": NOW, "stall": STALL}
+    if (due := overdue_at(state, seen, **moved)) is not None and seen.state is not Seen.ABSENT:  # type: ignore[arg-type]
+        late = next_of(**look | {"moved_ago": (due - NOW).total_seconds()})  # type: ignore[arg-type]
+        assert late is not PowerStep.WAIT
 
 
 @given(looks)
