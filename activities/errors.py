@@ -4,15 +4,19 @@ The whole taxonomy: `NotYet` (expected waiting), `Final` (retrying cannot help; 
 and whatever else is raised (unexpected: retried with backoff).
 """
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from enum import StrEnum
+from types import TracebackType
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from clients.ssh import HostKeyChanged, SshKeyRefused, SshUnreachable
 from clouds.errors import CapacityGone, KeyRefused, NotOurTurn, Refused, Throttled, Unavailable
+
+log = logging.getLogger(__name__)
 
 CLOUD_PAUSE = 2.0
 """Seconds before a cloud that gave no readable answer is asked again."""
@@ -56,6 +60,36 @@ class Final(ApplicationError):
 
     def __init__(self, fault: Fault, message: str) -> None:
         super().__init__(message, type=fault.value, non_retryable=True, category=ApplicationErrorCategory.BENIGN)
+
+
+class _Alone:
+    """Keeps the first error for later, and logs those after it."""
+
+    def __init__(self) -> None:
+        self.first: Exception | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        if self.first is not None:
+            log.warning("and beside the first error: %s", str(error)[:300] or type(error).__name__)
+        self.first = self.first or error
+        return True
+
+
+@contextmanager
+def each_alone() -> Iterator[AbstractContextManager[None]]:
+    """For a loop over rows or machines: what goes wrong with one of them, in the context given here, stops no other.
+
+    The first error is raised when all had their turn, so that the activity is tried again.
+    """
+    alone = _Alone()
+    yield alone
+    if alone.first is not None:
+        raise alone.first
 
 
 @contextmanager

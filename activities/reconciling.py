@@ -1,21 +1,23 @@
 """Rows are enough: start whatever an open row demands and no running workflow serves.
 
 A Terminate click, an outgrown history, an api that died between commit and start, or a lost Temporal database therefore
-costs time, never a machine. Every start and signal here is safe to repeat.
+costs time, never a machine. Every start and signal here is safe to repeat, and one that fails stops no other.
 """
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 
 from sqlalchemy import select
 from temporalio import activity
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse
 from temporalio.client import Client
 
-from activities.errors import NotYet
+from activities.errors import NotYet, each_alone
 from activities.instances.instances import machine_summary
 from db.endpoints.tables import Endpoint
 from db.instances.tables import Instance
 from db.jobs.jobs import open_jobs
+from db.jobs.tables import Job
 from db.machines.leases import OPEN, holder_of
 from db.machines.tables import Lease
 from db.session import Database
@@ -26,6 +28,8 @@ from domain.instances.phases import Desired, InstanceStatus
 from domain.machines.phases import LeaseState, Power
 from workflow_client.client import WorkflowClient
 
+Alone = AbstractContextManager[None]
+"""For one row: what goes wrong with it stops no other (activities/errors.py)."""
 UNACTED = "the reconciler found rows that it has not acted on"
 WITH_NOTHING_OPEN = 3
 """So many times rarer are the looks while no row is open and no workflow runs: only who dies on the way needs one."""
@@ -66,74 +70,99 @@ class ReconcileActivities:
             unclosed = Endpoint.state != EndpointState.CLOSED
             endpoints = (await session.execute(select(Endpoint.id, Endpoint.state).where(unclosed))).all()
             jobs = (await session.scalars(open_jobs())).all()
-        await self._tell_closed({workflow_contracts.machine_workflow_id(lease.id) for lease in leases}, running)
-        started = await self._start_machines(leases, running) + await self._start_instances(
-            instances, {holder_of(lease).instance_id for lease in leases}, running
-        )
-        started += await self._start_endpoints(endpoints, running)
-        for job in jobs:
-            served = workflow_contracts.job_workflow_id(job.id) in running
-            if not served or not job.wanted:  # whoever cancelled it may have died before telling of it
-                await self._workflows.start_job(job.id, job.name)
-                started += not served
-        for account_id in {lease.account_id for lease in leases if lease.asked_at is not None}:
-            if workflow_contracts.watch_workflow_id(account_id) not in running:
-                await self._workflows.watch(account_id)
-                started += 1
         is_anything_open = any((leases, instances, endpoints, jobs, running))
-        return started + await self._start_snapshots(running), is_anything_open
+        with each_alone() as alone:
+            await self._tell_closed(
+                {workflow_contracts.machine_workflow_id(lease.id) for lease in leases}, running, alone
+            )
+            started = await self._start_machines(leases, running, alone)
+            with_machine = {holder_of(lease).instance_id for lease in leases}
+            started += await self._start_instances(instances, with_machine, running, alone)
+            started += await self._start_endpoints(endpoints, running, alone)
+            started += await self._start_jobs(jobs, running, alone)
+            for account_id in {lease.account_id for lease in leases if lease.asked_at is not None}:
+                if workflow_contracts.watch_workflow_id(account_id) not in running:
+                    with alone:
+                        await self._workflows.watch(account_id)
+                        started += 1
+            started += await self._start_snapshots(running, alone)
+        return started, is_anything_open
 
-    async def _start_snapshots(self, running: set[str]) -> int:
+    async def _start_snapshots(self, running: set[str], alone: Alone) -> int:
         """What shall be taken, and repositories that outlived the last of their snapshots."""
         async with self._database.begin() as session:
             rows = await snapshots.left_to_take(session)
             empty = await snapshots.left_to_remove(session)
         missing = [row for row in rows if workflow_contracts.snapshot_workflow_id(row.id) not in running]
         for row in missing:
-            await self._workflows.start_snapshot(row.id, row.instance_id)
+            with alone:
+                await self._workflows.start_snapshot(row.id, row.instance_id)
         for instance_id in empty:
-            await self._workflows.tidy_vault(instance_id)
+            with alone:
+                await self._workflows.tidy_vault(instance_id)
         return len(missing) + len(empty)
 
-    async def _tell_closed(self, open_ones: set[str], running: set[str]) -> None:
+    async def _tell_closed(self, open_ones: set[str], running: set[str], alone: Alone) -> None:
         """A lease was closed behind its workflow's back (a restored or copied database): let it look."""
         for workflow_id in running:
             if workflow_id.startswith("machine-") and workflow_id not in open_ones:
-                await self._workflows.changed(workflow_id, UNACTED)
+                with alone:
+                    await self._workflows.changed(workflow_id, UNACTED)
 
-    async def _start_machines(self, leases: Iterable[Lease], running: set[str]) -> int:
+    async def _start_machines(self, leases: Iterable[Lease], running: set[str], alone: Alone) -> int:
         started = 0
         for lease in leases:
             workflow_id = workflow_contracts.machine_workflow_id(lease.id)
-            if workflow_id not in running:
-                await self._workflows.start_machine(lease.id, machine_summary(lease), holder_of(lease))
-                started += 1
-            elif waits_for_a_word(lease):
-                await self._workflows.changed(workflow_id, UNACTED)
+            with alone:
+                if workflow_id not in running:
+                    await self._workflows.start_machine(lease.id, machine_summary(lease), holder_of(lease))
+                    started += 1
+                elif waits_for_a_word(lease):
+                    await self._workflows.changed(workflow_id, UNACTED)
+        return started
+
+    async def _start_jobs(self, jobs: Iterable[Job], running: set[str], alone: Alone) -> int:
+        started = 0
+        for job in jobs:
+            served = workflow_contracts.job_workflow_id(job.id) in running
+            if not served or not job.wanted:  # whoever cancelled it may have died before telling of it
+                with alone:
+                    await self._workflows.start_job(job.id, job.name)
+                    started += not served
         return started
 
     async def _start_instances(
-        self, instances: Iterable[tuple[int, InstanceStatus, Desired]], with_machine: set[int | None], running: set[str]
+        self,
+        instances: Iterable[tuple[int, InstanceStatus, Desired]],
+        with_machine: set[int | None],
+        running: set[str],
+        alone: Alone,
     ) -> int:
         started = 0
         for instance_id, status, desired in instances:
             workflow_id = workflow_contracts.instance_workflow_id(instance_id)
-            if workflow_id not in running:
-                await self._workflows.start_instance(instance_id)
-                started += 1
-            elif _is_behind(status, desired, has_machine=instance_id in with_machine):
-                await self._workflows.changed(workflow_id, UNACTED)  # whoever wrote it may have died before telling
+            with alone:
+                if workflow_id not in running:
+                    await self._workflows.start_instance(instance_id)
+                    started += 1
+                elif _is_behind(status, desired, has_machine=instance_id in with_machine):
+                    await self._workflows.changed(workflow_id, UNACTED)  # whoever wrote it may have died before telling
         return started
 
-    async def _start_endpoints(self, endpoints: Iterable[tuple[str, EndpointState]], running: set[str]) -> int:
+    async def _start_endpoints(
+        self, endpoints: Iterable[tuple[str, EndpointState]], running: set[str], alone: Alone
+    ) -> int:
         started = 0
         for endpoint_id, state in endpoints:
             workflow_id = workflow_contracts.endpoint_workflow_id(endpoint_id)
-            if workflow_id not in running:
-                await self._workflows.start_endpoint(endpoint_id)
-                started += 1
-            elif not state.is_open:
-                await self._workflows.changed(workflow_id, UNACTED)  # whoever closed it may have died before telling
+            with alone:
+                if workflow_id not in running:
+                    await self._workflows.start_endpoint(endpoint_id)
+                    started += 1
+                elif not state.is_open:
+                    await self._workflows.changed(
+                        workflow_id, UNACTED
+                    )  # whoever closed it may have died before telling
         return started
 
     async def _running(self) -> set[str]:

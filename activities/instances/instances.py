@@ -5,7 +5,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.errors import Fault, Final, provider_errors
+from activities.errors import Fault, Final, each_alone, provider_errors
 from activities.machines.machines import LEASE_KEY_PURPOSE
 from clients.ssh import generate_keypair
 from clouds.connections import Providers
@@ -143,8 +143,10 @@ class InstanceActivities:
             followers = await _followers(session, instance)
             facts = await facts_now(session, instance, self._providers.settings)
         await hit(Failpoint.INSTANCE_RECORDED)
-        for workflow_id in followers:
-            await self._workflows.changed(workflow_id, f"its instance is {facts.status.value}")
+        with each_alone() as alone:
+            for workflow_id in followers:
+                with alone:
+                    await self._workflows.changed(workflow_id, f"its instance is {facts.status.value}")
         return facts
 
 

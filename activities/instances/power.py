@@ -7,6 +7,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.errors import each_alone
 from activities.instances.instances import facts_now
 from db.events import record_event
 from db.instances import power
@@ -165,8 +166,10 @@ class InstancePowerActivities:
             others = [each for each in every if each.wanted and each.state.is_open and each.id != instance.lease_id]
             for each in others:
                 await leases.request_release(session, each.id, instance_holder(instance_id))
-        for each in others:
-            await self._workflows.changed(machine_workflow_id(each.id), "its instance lives elsewhere")
+        with each_alone() as alone:
+            for each in others:
+                with alone:
+                    await self._workflows.changed(machine_workflow_id(each.id), "its instance lives elsewhere")
 
     @activity.defn
     async def release_if_saved(self, instance_id: int) -> None:

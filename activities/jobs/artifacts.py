@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.errors import Fault, Final, NotYet, ssh_errors
+from activities.errors import Fault, Final, NotYet, each_alone, ssh_errors
 from activities.jobs.runner import MOST_OUTPUT, NO_RUNNER, collecting, folder_of
 from activities.jobs.unpacking import Kept, Unpacked, UnpackLimits, unpack
 from activities.machines.machines import MachineActivities
@@ -141,12 +141,16 @@ class ArtifactActivities:
             await trim(session, older_than=TRIMMED_AFTER)
         async with self._database.begin() as session:
             due = Job.expires_at < func.clock_timestamp(), Job.expired_at.is_(None)
-            ids = (await session.scalars(select(Job.id).where(*due).limit(100))).all()
-        for job_id in ids:
-            with _store_errors():
-                await self._store.delete_under(f"jobs/{job_id}")
-            async with self._database.begin() as session:
-                await _forget(session, job_id)
+            at_random = (
+                select(Job.id).where(*due).order_by(func.random())
+            )  # those that fail keep no other from its turn
+            ids = (await session.scalars(at_random.limit(100))).all()
+        with each_alone() as alone:
+            for job_id in ids:
+                with alone, _store_errors():
+                    await self._store.delete_under(f"jobs/{job_id}")
+                    async with self._database.begin() as session:
+                        await _forget(session, job_id)
         return len(ids)
 
     async def _rows(self, attempt_id: str) -> tuple[Job, JobAttempt, Lease | None]:

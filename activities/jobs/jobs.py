@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.errors import each_alone
 from activities.instances.instances import lease_keys, machine_summary
 from activities.jobs.following import say_end
 from clouds.connections import Providers
@@ -177,8 +178,10 @@ class JobActivities:
             for lease_id in open_ones:
                 await leases.request_release(session, lease_id, instance_holder(instance.id))
         await hit(Failpoint.JOB_RELEASE_REQUESTED)
-        for lease_id in open_ones:
-            await self._workflows.changed(machine_workflow_id(lease_id), "its job needs it no longer")
+        with each_alone() as alone:
+            for lease_id in open_ones:
+                with alone:
+                    await self._workflows.changed(machine_workflow_id(lease_id), "its job needs it no longer")
         if not open_ones:  # else it hears of its machine's end
             await self._workflows.changed(instance_workflow_id(instance.id), "its job needs it no longer")
 
@@ -194,9 +197,12 @@ class JobActivities:
             ending = JobEnding(status=job.status, reason=job.message)
             helped = await next_without_offer(session, job.provider_key_id)
         await hit(Failpoint.JOB_CONCLUDED)
-        await self._call_next(job.user_id)
-        for job_id in helped:
-            await self._workflows.changed(job_workflow_id(job_id), "a machine was given back")
+        with each_alone() as alone:
+            with alone:
+                await self._call_next(job.user_id)
+            for job_id in helped:
+                with alone:
+                    await self._workflows.changed(job_workflow_id(job_id), "a machine was given back")
         return ending
 
 

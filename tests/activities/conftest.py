@@ -1,0 +1,1 @@
+from tests.db.conftest import database, database_url, ledger  # noqa: F401 - fixtures
