@@ -6,19 +6,27 @@ listing. Nothing is retried here. Errors: clients/vast_errors.py.
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 from clients.vast_errors import VastNotFound, VastNotSent, VastRefused, VastUnavailable, body_of
-from clients.vast_types import RentRequest, VastInstance, VastOffer, VastUser
+from clients.vast_types import RentRequest, VastInstance, VastOffer, VastUser, storable
 
 Model = TypeVar("Model", bound=BaseModel)
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 PAGE = 25
 """The live listing never gives more rows than this at a time."""
+
+
+class VastListing(NamedTuple):
+    """All rows of a listing."""
+
+    instances: list[VastInstance]
+    without_id: list[str | None]
+    """The labels of rows whose id cannot be read: instances that are there. None: nor can the label."""
 
 
 class VastClient:
@@ -36,11 +44,18 @@ class VastClient:
     async def search_offers(
         self, filters: dict[str, Any], *, kind: str, order: tuple[str, str] = ("dph_total", "asc"), limit: int = 1000
     ) -> list[VastOffer]:
-        """What is for rent now. `filters` and `order` in the wire's grammar; `kind`: `on-demand` or `bid`."""
+        """What is for rent now. `filters` and `order` in the wire's grammar; `kind`: `on-demand` or `bid`.
+
+        A row that cannot be read is not for rent. Where no row can, nobody knows what is: `VastUnavailable`.
+        """
         body = {"rentable": {"eq": True}, "external": {"eq": False}, **filters}
         body |= {"order": [list(order)], "type": kind, "limit": limit}
         answer = await self._call("POST", "/api/v0/bundles/", body)
-        return [_read(VastOffer, row) for row in _rows(answer, "offers")]
+        rows = _rows(answer, "offers")
+        offers = [offer for row in rows if (offer := _read_if_readable(VastOffer, row)) is not None]
+        if rows and not offers:
+            raise VastUnavailable("no readable row among the offers")
+        return offers
 
     async def rent(self, offer_id: int, request: RentRequest, *, timeout: float) -> int | None:
         """Buy an offer. Returns the instance id, or None when the cloud said yes without naming one.
@@ -55,7 +70,7 @@ class VastClient:
 
     async def list_instances(
         self, labels: list[str] | None = None, turn: Callable[[], Awaitable[None]] | None = None
-    ) -> list[VastInstance]:
+    ) -> VastListing:
         """Every instance of the account, or those with one of these labels, exactly.
 
         `turn` is awaited before every page but the first: each is a request that the cloud counts.
@@ -65,15 +80,19 @@ class VastClient:
         """
         filters: dict[str, Any] = {} if labels is None else {"label": {"in": labels}}
         found: dict[int, VastInstance] = {}
+        without_id: list[str | None] = []
         token: str | None = None
         while True:
             answer = await self._page(filters, token)
             for row in _rows(answer, "instances"):
-                instance = _read(VastInstance, row)
-                found[instance.id] = instance
+                instance = _read_if_readable(VastInstance, row)
+                if instance is None:
+                    without_id.append(_label_of(row))
+                else:
+                    found[instance.id] = instance
             token, last = _next_token(answer), token
             if token is None:
-                return list(found.values())
+                return VastListing(list(found.values()), without_id)
             if token == last:
                 raise VastUnavailable("the listing points at its own page")
             if turn is not None:
@@ -103,7 +122,11 @@ class VastClient:
         if "instances" not in answer:
             raise VastUnavailable("an answer without the instance, nor the word that it is gone")
         row = answer["instances"]
-        return None if row is None else _read(VastInstance, row)
+        if row is None:
+            return None
+        if isinstance(row, dict) and _read_if_readable(VastInstance, row) is None:
+            row = row | {"id": instance_id}  # it need not say whose page it is
+        return _read(VastInstance, row)
 
     async def destroy_instance(self, instance_id: int) -> None:
         """Ask for destruction; already gone is success. That it is gone is for `show_instance` to say."""
@@ -149,6 +172,21 @@ def _read(model: type[Model], row: Any) -> Model:
         return model.model_validate(row)
     except ValidationError as error:
         raise VastUnavailable(f"an unreadable {model.__name__}: {error.error_count()} fields") from error
+
+
+def _read_if_readable(model: type[Model], row: Any) -> Model | None:
+    try:
+        return model.model_validate(row)
+    except ValidationError:
+        return None
+
+
+def _label_of(row: Any) -> str | None:
+    label = row.get("label") if isinstance(row, dict) else None
+    try:
+        return storable(label) if isinstance(label, str) else None
+    except ValueError:
+        return None
 
 
 def _rows(answer: dict[str, Any], name: str) -> list[Any]:

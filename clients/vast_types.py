@@ -1,8 +1,18 @@
 """What Vast.ai sends and takes, in its own words and units (MB, Mbit/s, USD/h). Unknown fields are ignored."""
 
+from contextlib import suppress
 from typing import Any
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
+
+PORTS = 65_535
+
+
+def storable(value: Any) -> Any:
+    """A text that PostgreSQL would not take is unreadable for us. Raises: ValueError."""
+    if isinstance(value, str) and b"\0" in value.encode():  # half a pair of surrogates has no encoding at all
+        raise ValueError("a zero character")
+    return value
 
 
 class VastUser(BaseModel):
@@ -15,8 +25,10 @@ class VastUser(BaseModel):
     balance_threshold: float | None = None
 
 
-class VastOffer(BaseModel):
+class VastOffer(BaseModel, allow_inf_nan=False):
     """A row of a search. `gpu_ram` and `cpu_ram` in MB, `disk_space` in GB, `duration` in seconds."""
+
+    _storable = field_validator("*", mode="before")(storable)
 
     id: int
     machine_id: int
@@ -62,7 +74,12 @@ class RentRequest(BaseModel):
 
 
 class VastInstance(BaseModel):
-    """One contract. Any status may be null; `ports` is there only while it runs; the address ends in a newline."""
+    """One contract. Any status may be null; `ports` is there only while it runs; the address ends in a newline.
+
+    It needs only its id. Each other field that cannot be read is as if it were not there, and named in `unreadable`.
+    """
+
+    _storable = field_validator("*", mode="before")(storable)
 
     id: int
     label: str | None = None
@@ -74,17 +91,36 @@ class VastInstance(BaseModel):
     status_msg: str | None = None
     public_ipaddr: str | None = None
     ssh_host: str | None = None
-    ssh_port: int | None = None
+    ssh_port: int | None = Field(default=None, ge=1, le=PORTS)
     ports: dict[str, int] = Field(default_factory=dict)
     dph_total: float | None = None
     start_date: float | None = None
+    unreadable: frozenset[str] = Field(default=frozenset(), init=False)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _each_field_by_itself(cls, row: Any, read: ModelWrapValidatorHandler["VastInstance"]) -> "VastInstance":
+        fields = {name: value for name, value in row.items() if name != "unreadable"} if isinstance(row, dict) else row
+        try:
+            return read(fields)
+        except ValidationError as error:
+            unreadable = {str(each["loc"][0]) for each in error.errors(include_input=False) if each["loc"]}
+            if not isinstance(fields, dict) or "id" in unreadable:
+                raise
+        rest = read({name: value for name, value in fields.items() if name not in unreadable})
+        return rest.model_copy(update={"unreadable": frozenset(unreadable)})
 
     @field_validator("ports", mode="before")
     @classmethod
     def _first_host_port(cls, value: Any) -> dict[str, int]:
-        """`{"22/tcp": [{"HostIp": "0.0.0.0", "HostPort": "20000"}, …]}` → `{"22/tcp": 20000}`."""
-        pairs = value.items() if isinstance(value, dict) else []
-        return {name: int(bindings[0]["HostPort"]) for name, bindings in pairs if bindings}
+        """`{"22/tcp": [{"HostIp": "0.0.0.0", "HostPort": "20000"}, …]}` → `{"22/tcp": 20000}`, each by itself."""
+        if not isinstance(value, dict | None):
+            raise ValueError("no ports")
+        found = {}
+        for name, bindings in (value or {}).items():
+            with suppress(LookupError, TypeError, ValueError, OverflowError):
+                found[storable(name)] = int(bindings[0]["HostPort"])
+        return {name: port for name, port in found.items() if 1 <= port <= PORTS}
 
     @field_validator("public_ipaddr", "ssh_host", mode="before")
     @classmethod

@@ -66,6 +66,27 @@ class Machine(BaseModel):
     cloud_id: str
     label: Label | None
     seen: MachineSeen
+    unreadable: frozenset[str] = frozenset()
+    """The fields of `seen` that the cloud tells of, but nobody can read: what they say is as unknown as before."""
+
+
+class Listing(BaseModel):
+    """The machines that a cloud lists.
+
+    `hidden`: the labels of rows that do not say of which machine they are; None: of one that does not say its label
+    either. Such a machine is there, so none that may be it counts as absent.
+    """
+
+    machines: list[Machine]
+    hidden: frozenset[Label | None] = frozenset()
+
+    def may_hide(self, label: Label) -> bool:
+        return not self.hidden.isdisjoint({label, None})
+
+    def of(self, labels: Collection[Label]) -> "Listing":
+        """The part with these labels."""
+        machines = [each for each in self.machines if each.label in labels]
+        return Listing(machines=machines, hidden=self.hidden & {None, *labels})
 
 
 class Provider(Protocol):
@@ -101,10 +122,11 @@ class Provider(Protocol):
         """
         ...
 
-    async def list(self, labels: Collection[Label] | None = None, *, turn: Turn | None = None) -> Sequence[Machine]:
+    async def list(self, labels: Collection[Label] | None = None, *, turn: Turn | None = None) -> Listing:
         """Every machine of the account, or those with one of these labels exactly, the oldest first.
 
-        Completely, or `Unavailable`: half a listing is no listing, and a cloud that refuses to list says nothing.
+        Completely, or `Unavailable`: half a listing is no listing, and a cloud that refuses to list says nothing. A row
+        needs no more than an id and a label: what else of it cannot be read is unknown.
 
         `turn` is awaited before each page but the first, for each is a request that the cloud counts.
         """

@@ -14,10 +14,10 @@ from clients.vast_errors import (
     is_offer_gone,
 )
 from clouds.errors import CapacityGone, KeyRefused, MachineNotFound, NotSent, Refused, Throttled, Unavailable
-from clouds.provider import Capabilities, CloudAccount, InMachine, Machine, MachineRequest, Turn, Verb
+from clouds.provider import Capabilities, CloudAccount, InMachine, Listing, Machine, MachineRequest, Turn, Verb
 from clouds.rate_limits import ApiQuota
-from clouds.vast_machines import rent_request, to_machine
-from clouds.vast_offers import KINDS, to_offer, wire_filters, wire_order
+from clouds.vast_machines import rent_request, to_listing, to_machine
+from clouds.vast_offers import KINDS, to_offers, wire_filters, wire_order
 from domain.machines.labels import Label
 from domain.market.offers import Offer, OfferQuery
 
@@ -79,7 +79,7 @@ class VastProvider:
         filters = wire_filters(query, gpu_names)
         with vast_errors():
             rows = await self._client.search_offers(filters, kind=KINDS[query.machine_type], order=wire_order(order))
-        return [to_offer(row) for row in rows]
+        return to_offers(rows)
 
     async def gpu_names(self) -> Collection[str]:
         with vast_errors():
@@ -90,12 +90,11 @@ class VastProvider:
             contract = await self._client.rent(int(request.offer_id), rent_request(request), timeout=deadline)
         return None if contract is None else str(contract)
 
-    async def list(self, labels: Collection[Label] | None = None, *, turn: Turn | None = None) -> Sequence[Machine]:
+    async def list(self, labels: Collection[Label] | None = None, *, turn: Turn | None = None) -> Listing:
         wanted = None if labels is None else [str(label) for label in labels]
         with vast_errors():
-            rows = await self._client.list_instances(wanted, turn)
-        machines = [to_machine(row) for row in sorted(rows, key=lambda row: row.id)]
-        return [each for each in machines if labels is None or each.label in labels]
+            listing = to_listing(await self._client.list_instances(wanted, turn))
+        return listing if labels is None else listing.of(labels)
 
     async def get(self, cloud_id: str) -> Machine | None:
         with vast_errors():

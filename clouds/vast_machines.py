@@ -1,7 +1,8 @@
 """Vast.ai's contracts: how one is asked for, and what its many status words mean (clouds.md A3, A5)."""
 
+from clients.vast import VastListing
 from clients.vast_types import RentRequest, VastInstance
-from clouds.provider import Machine, MachineRequest
+from clouds.provider import Listing, Machine, MachineRequest
 from domain.machines.labels import parse_label
 from domain.machines.machines import MachineSeen, Seen
 
@@ -9,6 +10,10 @@ UP = {"running"}
 BOOTING = {None, "created", "loading", "rebooting"}
 STOPPED = {"exited", "stopped", "frozen"}
 ABANDONED = "OCI runtime create failed"
+STATUS = {"actual_status", "intended_status"}
+"""What a machine's state is read from, unless it is about to be gone."""
+WHERE = {"ssh_host", "ssh_port", "public_ipaddr", "ports"}
+"""Fields that are as Vast.ai has them."""
 
 
 def rent_request(request: MachineRequest) -> RentRequest:
@@ -23,8 +28,25 @@ def rent_request(request: MachineRequest) -> RentRequest:
     )
 
 
+def to_listing(listing: VastListing) -> Listing:
+    """A row without a readable id hides a machine, unless it says that it is none of ours."""
+    instances = sorted(listing.instances, key=lambda each: each.id)
+    hidden = {None if text is None else parse_label(text) for text in listing.without_id if _may_be_ours(text)}
+    hidden |= {None for each in instances if "label" in each.unreadable}
+    return Listing(machines=[to_machine(each) for each in instances], hidden=frozenset(hidden))
+
+
+def _may_be_ours(text: str | None) -> bool:
+    return text is None or parse_label(text) is not None
+
+
 def to_machine(instance: VastInstance) -> Machine:
-    return Machine(cloud_id=str(instance.id), label=parse_label(instance.label), seen=_seen(instance))
+    return Machine(
+        cloud_id=str(instance.id),
+        label=parse_label(instance.label),
+        seen=_seen(instance),
+        unreadable=instance.unreadable & WHERE,
+    )
 
 
 def _seen(instance: VastInstance) -> MachineSeen:
@@ -40,8 +62,10 @@ def _seen(instance: VastInstance) -> MachineSeen:
 
 
 def state_of(instance: VastInstance) -> Seen:
-    """A status that we do not know is unknown, not a failure."""
+    """A status that we do not know or cannot read is unknown, not a failure."""
     status = instance.actual_status
+    if instance.unreadable & STATUS:
+        return Seen.UNKNOWN
     if instance.next_state in ("destroyed", "Destroyed"):
         return Seen.ABSENT
     if status == "created" and instance.intended_status == "stopped" and ABANDONED in (instance.status_msg or ""):

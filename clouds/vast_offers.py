@@ -1,7 +1,10 @@
 """Vast.ai's market: its search grammar, its units, its rows as our offers (clouds.md A2)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any
+
+from pydantic import ValidationError
 
 from clients.vast_types import VastOffer
 from domain.market.offers import MachineType, Offer, OfferQuery, countries_of, usd
@@ -50,6 +53,15 @@ def wire_order(order: str) -> tuple[str, str]:
 def _times_1000(gigabytes: float | None) -> float | None:
     """The wire counts memory in MB."""
     return None if gigabytes is None else gigabytes * 1000
+
+
+def to_offers(rows: Sequence[VastOffer]) -> list[Offer]:
+    """Those that are offers in our units too, whatever the others say."""
+    found = []
+    for row in rows:
+        with suppress(ValidationError, ArithmeticError):
+            found.append(to_offer(row))
+    return found
 
 
 def to_offer(row: VastOffer) -> Offer:

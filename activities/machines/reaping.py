@@ -1,6 +1,7 @@
 """The reaper's dealings with one account: list it completely, judge, and carry out a sentence after one more look."""
 
 from datetime import timedelta
+from itertools import product
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, func, or_, select
@@ -9,8 +10,8 @@ from temporalio import activity
 
 from activities.errors import Fault, Final, provider_errors
 from clouds.connections import Providers
-from clouds.errors import Refused
-from clouds.provider import Machine, Provider, Verb
+from clouds.errors import Refused, Unavailable
+from clouds.provider import Listing, Machine, Provider, Verb
 from clouds.rate_limits import Urgency
 from db.accounts.tables import ProviderKey
 from db.alarms import close_alarms, raise_alarm
@@ -32,7 +33,11 @@ from domain.machines.reaping import (
 )
 
 SAFETY_LIMIT_ALARM = "reaper_safety_limit"
+REFUSED_ALARM = "orphan_refused"
+HIDDEN_ALARM = "machine_unreadable"
 REFUSED_KEY_AGAIN = timedelta(minutes=5)
+TRIES = 2
+"""What the cloud does not do by then, in one sweep, is told of."""
 
 
 class Sweep(BaseModel):
@@ -78,21 +83,27 @@ class ReapActivities:
         """
         await self._try_refused_keys_again(account_id)
         listing = await self._listing(account_id)
+        listed = [_listed(machine) for machine in listing.machines]
         policy = Policy(apart=self._apart, grace=self._grace, stops=await self._stops(account_id))
         async with self._database.begin() as session:
             home = (await session.scalars(select(Installation))).one()
-            leases = await orphans.known_leases(session, [str(each.label) for each in listing if each.label])
-            found = candidates(listing, leases, _ours(home))
-            await _tell_of_former(session, candidates(listing, {}, home.former_uids))
+            leases = await orphans.known_leases(session, [str(each.label) for each in listed if each.label])
+            found = candidates(listed, leases, _ours(home))
+            await _tell_of_former(session, candidates(listed, {}, home.former_uids))
+            tell = raise_alarm if _hides_ours(listing, home) else close_alarms
+            await tell(session, HIDDEN_ALARM, _hidden(account_id))
             before = await orphans.sightings(session, account_id)
             now = await orphans.database_time(session)
             judged = action_requests(found, before, now, policy)
-            await orphans.note(session, account_id, found)
+            gone = await orphans.note(session, account_id, found, listing.hidden)
+            for (cloud_id, label), action in product(gone, ReapAction):
+                ended = ActionRequest(cloud_id=cloud_id, label=label, action=action)
+                await close_alarms(session, REFUSED_ALARM, _not_done(ended))
             live = await session.scalar(select(func.count()).where(OPEN, Lease.account_id == account_id))
             done = within_safety_limit(judged, before, now, live or 0)
             tell = raise_alarm if len(done) < len(judged) else close_alarms
             await tell(session, SAFETY_LIMIT_ALARM, _too_many(account_id))
-        return Sweep(account_id=account_id, listed=len(listing), candidates=len(found), action_requests=done)
+        return Sweep(account_id=account_id, listed=len(listed), candidates=len(found), action_requests=done)
 
     async def _try_refused_keys_again(self, account_id: int) -> None:
         """While another key of the account serves, nobody else does, and whoever waits for this one would for ever."""
@@ -104,41 +115,49 @@ class ReapActivities:
                 await self._turn(account_id, Verb.ACCOUNT)
             await self._providers.try_again(key_id)
 
-    async def _listing(self, account_id: int) -> list[Listed]:
+    async def _listing(self, account_id: int) -> Listing:
         key = await self._key_of(account_id)
         if activity.info().attempt > 1 and key.status is KeyStatus.REFUSED:
             raise Final(Fault.KEY_REFUSED, "the cloud refuses every key of this account")
         with provider_errors():
             await self._turn(account_id, Verb.LIST)
             async with self._providers.calling(key.id, Verb.LIST) as provider:
-                found = await provider.list(turn=self._providers.page_turns(account_id))
-        return [_listed(machine) for machine in found]
+                return await provider.list(turn=self._providers.page_turns(account_id))
 
     @activity.defn
     async def carry_out(self, execution: Execution) -> bool:
         """Stop or destroy one machine, if a look at itself and at the ledger still says so. True: done.
 
-        What the cloud refuses to do is told of and left to the next sweep; the other machines do not wait for it.
+        What the cloud does not do, or refuses to, is told of and left to the next sweep: no other waits for it.
         """
         action_request, account_id = execution.action_request, execution.account_id
         stops = await self._stops(account_id)
         key = await self._key_of(account_id)
         with provider_errors():
             async with self._providers.calling(key.id, Verb.DELETE) as provider:
-                await self._turn(account_id, Verb.GET)
-                machine = await provider.get(action_request.cloud_id)
-                if machine is None or not await self._is_still_candidate(_listed(machine), action_request):
-                    return False
-                await self._turn(account_id, Verb.DELETE)
-                is_refused = await _is_refused(provider, action_request, stops)
+                try:
+                    await self._turn(account_id, Verb.GET)
+                    machine = await provider.get(action_request.cloud_id)
+                    if machine is None or not await self._is_still_candidate(_listed(machine), action_request):
+                        return False
+                    await self._turn(account_id, Verb.DELETE)
+                    await _ask(provider, action_request, stops)
+                except Refused:
+                    return await self._tell_not_done(action_request)
+                except Unavailable:
+                    if activity.info().attempt < TRIES:
+                        raise
+                    return await self._tell_not_done(action_request)
         async with self._database.begin() as session:
-            if is_refused:
-                await raise_alarm(session, "orphan_refused", _not_done(action_request))
-                return False
             await orphans.record_action(session, account_id, action_request.cloud_id, action_request.action)
             await raise_alarm(session, "orphan", _told(action_request, stops))
-            await close_alarms(session, "orphan_refused", _not_done(action_request))
+            await close_alarms(session, REFUSED_ALARM, _not_done(action_request))
         return True
+
+    async def _tell_not_done(self, action_request: ActionRequest) -> bool:
+        async with self._database.begin() as session:
+            await raise_alarm(session, REFUSED_ALARM, _not_done(action_request))
+        return False
 
     async def _is_still_candidate(self, listed: Listed, action_request: ActionRequest) -> bool:
         """A row may have been written, or an answer arrived, since the sweep."""
@@ -169,20 +188,20 @@ def _is_worth_another_try() -> ColumnElement[bool]:
     return (ProviderKey.status == KeyStatus.REFUSED) & (last_try < func.clock_timestamp() - REFUSED_KEY_AGAIN)
 
 
-async def _is_refused(provider: Provider, action_request: ActionRequest, stops: bool) -> bool:
-    """Ask for the action; whether the cloud says no. Where nothing can be stopped, nothing is asked."""
-    try:
-        if action_request.action is ReapAction.DESTROY:
-            await provider.delete(action_request.cloud_id)
-        elif stops:
-            await provider.stop(action_request.cloud_id)
-    except Refused:
-        return True
-    return False
+async def _ask(provider: Provider, action_request: ActionRequest, stops: bool) -> None:
+    """Ask for the action. Where nothing can be stopped, nothing is asked."""
+    if action_request.action is ReapAction.DESTROY:
+        await provider.delete(action_request.cloud_id)
+    elif stops:
+        await provider.stop(action_request.cloud_id)
 
 
 def _ours(home: Installation) -> set[str]:
     return {home.uid, *home.adopted_uids}
+
+
+def _hides_ours(listing: Listing, home: Installation) -> bool:
+    return any(label is None or label.installation_id in _ours(home) for label in listing.hidden)
 
 
 async def _tell_of_former(session: AsyncSession, found: list[Candidate]) -> None:
@@ -211,6 +230,13 @@ def _too_many(account_id: int) -> str:
     )
 
 
+def _hidden(account_id: int) -> str:
+    return (
+        f"Account {account_id} lists a machine that may be ours, and it cannot be read which one it is: look at it in "
+        "its cloud's console."
+    )
+
+
 def _named(action_request: ActionRequest) -> str:
     return f"Machine {action_request.cloud_id} with label {action_request.label}, which no open lease accounts for,"
 
@@ -223,7 +249,5 @@ def _told(action_request: ActionRequest, stops: bool) -> str:
 
 
 def _not_done(action_request: ActionRequest) -> str:
-    return (
-        f"{_named(action_request)} is to be "
-        f"{'destroyed' if action_request.action is ReapAction.DESTROY else 'stopped'}, and the cloud refuses."
-    )
+    done = "destroyed" if action_request.action is ReapAction.DESTROY else "stopped"
+    return f"{_named(action_request)} is to be {done}, and the cloud refuses, or does not answer."

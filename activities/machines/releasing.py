@@ -4,7 +4,7 @@ from temporalio import activity
 
 from activities.errors import NotYet
 from clouds.connections import Providers
-from clouds.errors import Refused
+from clouds.errors import Refused, Unavailable
 from clouds.provider import Provider, Verb
 from db.machines.tables import Lease
 from domain.machines.labels import label_of
@@ -43,11 +43,18 @@ async def _ask_to_destroy(providers: Providers, provider: Provider, lease: Lease
 
 
 async def _still_there(providers: Providers, provider: Provider, lease: Lease) -> list[str]:
-    """By label and by id: a listing may lag, and a machine may have been relabelled."""
+    """By label and by id: a listing may lag, and a machine may have been relabelled.
+
+    Raises:
+        Unavailable: none that has a name, but a row that cannot be read, and may be the lease's machine.
+    """
     await providers.take_turn(lease.account_id, Verb.LIST)
-    listed = {each.cloud_id for each in await provider.list([label_of(lease.label)])}
+    listing = await provider.list([label_of(lease.label)])
+    listed = {each.cloud_id for each in listing.machines}
     if lease.cloud_id is not None and lease.cloud_id not in listed:
         await providers.take_turn(lease.account_id, Verb.GET)
         if await provider.get(lease.cloud_id) is not None:
             listed.add(lease.cloud_id)
+    if not listed and listing.may_hide(label_of(lease.label)):
+        raise Unavailable("it lists a machine that may be this one, and does not say which it is")
     return sorted(listed)

@@ -51,10 +51,10 @@ class Renting:
         """Somebody asked before and the answer is not known: look for the machine by its label while it settles."""
         await self._providers.take_turn(lease.account_id, Verb.LIST)
         async with self._providers.calling(lease.provider_key_id, Verb.LIST) as provider:
-            found = [each.cloud_id for each in await provider.list([label_of(lease.label)])]
-        if found:
-            await self._record(lease, found[0])
-        elif await self.has_settled(lease):
+            listing = await provider.list([label_of(lease.label)])
+        if listing.machines:
+            await self._record(lease, listing.machines[0].cloud_id)
+        elif await self.has_settled(lease) and not listing.may_hide(label_of(lease.label)):
             raise Final(Fault.ANSWER_LOST, "the rent request got no answer and no machine came of it")
         else:
             raise NotYet("asked before, not listed yet", min(LOOK_AGAIN, self._settle / 5))

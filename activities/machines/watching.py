@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from temporalio import activity
 
-from activities.errors import NotYet, provider_errors
+from activities.errors import NotYet, each_alone, provider_errors
 from clouds.connections import Providers
 from clouds.errors import NotOurTurn
-from clouds.provider import Machine, Provider, Verb
+from clouds.provider import Listing, Provider, Verb
 from clouds.rate_limits import Urgency
 from db.machines.leases import OPEN, mark_seen
 from db.machines.tables import Lease
@@ -47,11 +47,12 @@ class WatchActivities:
         return looks[attempt % len(looks)]
 
     async def _look(self, provider: Provider, leases: list[Lease]) -> None:
-        found = await provider.list([label_of(lease.label) for lease in leases])
+        listing = await provider.list([label_of(lease.label) for lease in leases])
         await hit(Failpoint.WATCH_LISTED)
-        listed = {each.cloud_id: each for each in found}
-        for lease in leases:
-            await self._tell(provider, lease, listed)
+        with each_alone() as alone:
+            for lease in leases:
+                with alone:
+                    await self._tell(provider, lease, listing)
 
     def _pause(self, held: list[Lease]) -> float:
         settings = self._providers.settings
@@ -63,15 +64,12 @@ class WatchActivities:
             rows = await session.scalars(select(Lease).where(OPEN, Lease.account_id == account_id).order_by(Lease.id))
             return list(rows)
 
-    async def _tell(self, provider: Provider, lease: Lease, listed: dict[str, Machine]) -> None:
+    async def _tell(self, provider: Provider, lease: Lease, listing: Listing) -> None:
         if lease.cloud_id is None or lease.state is LeaseState.RELEASING:
             return
-        machine = listed.get(lease.cloud_id)
-        if machine is None and not await self._surely_absent(provider, lease, lease.cloud_id):
-            return
         old = MachineSeen.model_validate(lease.seen)
-        new = _denied(old) if machine is None else machine.seen
-        if new.same_as(old):
+        new = await self._seen(provider, lease, lease.cloud_id, listing, old)
+        if new is None or new.same_as(old):
             return
         new.since = datetime.now(UTC) if new.state is not old.state else old.since
         if is_news(old, new, starts=lease.state is LeaseState.STARTING):
@@ -81,13 +79,27 @@ class WatchActivities:
         async with self._providers.database.begin() as session:
             await mark_seen(session, lease.id, lease.seen)
 
-    async def _surely_absent(self, provider: Provider, lease: Lease, cloud_id: str) -> bool:
-        """A listing without it is a hint, so its own page is asked; before it is given up, a witness (witness.py)."""
-        try:
-            await self._providers.take_turn(lease.account_id, Verb.GET)
-        except NotOurTurn:
-            return False
-        return await provider.get(cloud_id) is None
+    async def _seen(
+        self, provider: Provider, lease: Lease, cloud_id: str, listing: Listing, old: MachineSeen
+    ) -> MachineSeen | None:
+        """What it looks like now. None: nobody knows.
+
+        A listing without it is a hint, so its own page is asked; before it is given up, a witness (witness.py). One
+        that has a row which may be its own is no hint at all, and then only its page can say what it looks like.
+        """
+        machine = next((each for each in listing.machines if each.cloud_id == cloud_id), None)
+        if machine is None:
+            try:
+                await self._providers.take_turn(lease.account_id, Verb.GET)
+            except NotOurTurn:
+                return None
+            may_be_hidden = listing.may_hide(label_of(lease.label))
+            machine = await provider.get(cloud_id)
+            if machine is None:
+                return None if may_be_hidden else _denied(old)
+            if not may_be_hidden:
+                return None
+        return machine.seen.model_copy(update={name: getattr(old, name) for name in machine.unreadable})
 
 
 def _denied(old: MachineSeen) -> MachineSeen:

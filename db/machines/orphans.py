@@ -1,12 +1,13 @@
 """What the reaper noted: machines with our label that no open lease accounts for."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import false, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.machines.tables import Lease, Orphan
+from domain.machines.labels import Label
 from domain.machines.phases import LeaseState
 from domain.machines.reaping import Candidate, Finding, KnownLease, ReapAction, Sighting
 
@@ -65,20 +66,30 @@ async def permit(session: AsyncSession, shown: Sequence[Orphan]) -> int:
     return count
 
 
-async def note(session: AsyncSession, account_id: int, found: Sequence[Candidate]) -> None:
+async def note(
+    session: AsyncSession, account_id: int, found: Sequence[Candidate], hidden: Collection[Label | None] = ()
+) -> list[tuple[str, str]]:
     """Record the candidates of a listing, and drop those of earlier listings that are none any more.
 
     One whose reason changed, or that was no candidate in between, starts its waiting time again.
+
+    `hidden`: labels of machines that are there, whichever they are (None: any label); those stay as they were noted.
+    Returns the ids and labels of those that were dropped.
     """
     now = func.clock_timestamp()
     ids = [candidate.cloud_id for candidate in found]
-    await session.execute(
+    may_be_there = [str(label) for label in hidden]
+    dropped = await session.execute(
         update(Orphan)
         .where(Orphan.account_id == account_id, Orphan.cloud_id.not_in(ids), Orphan.ended_at.is_(None))
+        .where(Orphan.label.not_in(may_be_there) if None not in hidden else false())
         .values(ended_at=now)
+        .returning(Orphan.cloud_id, Orphan.label)
     )
+    gone = [(cloud_id, label) for cloud_id, label in dropped]
     for candidate in found:
         await _note_one(session, account_id, candidate)
+    return gone
 
 
 async def _note_one(session: AsyncSession, account_id: int, candidate: Candidate) -> None:

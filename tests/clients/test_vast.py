@@ -18,7 +18,7 @@ from clients.vast_errors import (
     VastUnavailable,
     is_offer_gone,
 )
-from clients.vast_types import RentRequest
+from clients.vast_types import RentRequest, VastInstance
 
 REQUEST = RentRequest(image="ubuntu", disk=10, label="dumont/a/b", onstart="true")
 
@@ -106,7 +106,8 @@ async def test_errors_hold_neither_key_nor_address() -> None:
 @pytest.mark.parametrize("count", [0, 1, 25, 26, 60, 75, 130])
 async def test_a_listing_is_followed_to_its_end(count: int) -> None:
     found = await client(pages(count)).list_instances()
-    assert [each.id for each in found] == list(range(count))
+    assert [each.id for each in found.instances] == list(range(count))
+    assert found.without_id == []
 
 
 async def test_a_listing_that_breaks_off_is_no_listing() -> None:
@@ -124,10 +125,73 @@ async def test_a_listing_that_points_at_itself_ends() -> None:
         await always(200, {"success": True, "instances": [{"id": 1}], "next_token": "same"}).list_instances()
 
 
-@pytest.mark.parametrize("body", [{"success": True}, {"success": True, "instances": None}, {"instances": [{"x": 1}]}])
-async def test_a_listing_without_readable_rows_is_unknown_and_not_empty(body: dict[str, Any]) -> None:
+@pytest.mark.parametrize("body", [{"success": True}, {"success": True, "instances": None}, {"instances": {"id": 1}}])
+async def test_a_listing_without_rows_is_unknown_and_not_empty(body: dict[str, Any]) -> None:
     with pytest.raises(VastUnavailable):
         await always(200, body).list_instances()
+
+
+UNREADABLE: list[Any] = ["n/a", ["?"], {"a": {}}, True, 1.5, "a\0b", "\ud800", 10**30]
+
+
+@pytest.mark.parametrize("value", UNREADABLE, ids=map(ascii, UNREADABLE))
+async def test_a_field_that_cannot_be_read_is_as_if_it_were_not_there(value: Any) -> None:
+    """Each of a row's fields but its id, and whatever it says; the rest of the row is read as ever."""
+    readable = {"label": "dumont/a/b", "actual_status": "running", "status_msg": "ok", "ssh_host": "there"}
+    for field in sorted(VastInstance.model_fields.keys() - {"id", "unreadable"}):
+        row = {"id": 7, **readable, field: value}
+        found = await always(200, {"instances": [row, {"id": 8}], "next_token": None}).list_instances()
+        assert [each.id for each in found.instances] == [7, 8]
+        first = found.instances[0]
+        said = {name: getattr(first, name) for name in readable}
+        assert {**said, field: None} == {**readable, field: None}
+        default = VastInstance(id=7)
+        assert (getattr(first, field) == getattr(default, field)) is (field in first.unreadable or field == "ports")
+        assert first.unreadable <= {field}
+
+
+@pytest.mark.parametrize(
+    "ports",
+    [
+        {"8000/tcp": [{"HostIp": "0.0.0.0"}]},  # noqa: S104 - as it comes
+        {"8000/tcp": {"HostPort": "8000"}},
+        {"8000/tcp": [{"HostPort": "x"}]},
+        {"8000/tcp": [{"HostPort": None}]},
+        {"8000/tcp": ["8000"], "8001/tcp": [{"HostPort": "70000"}]},
+        {"8000/tcp": 5, "80\0/tcp": [{"HostPort": "80"}]},
+    ],
+)
+async def test_a_port_that_cannot_be_read_hides_no_other(ports: dict[str, Any]) -> None:
+    row = {"id": 7, "ports": {**ports, "22/tcp": [{"HostPort": "20000"}]}}
+    seen = await always(200, {"instances": row}).show_instance(7)
+    assert seen is not None
+    assert seen.ports == {"22/tcp": 20000}
+
+
+async def test_rows_without_a_readable_id_are_there_and_nobody_knows_which() -> None:
+    rows = [{"id": "n/a", "label": "dumont/a/b"}, {"label": 5}, "no row", None, {"id": 8}]
+    found = await always(200, {"instances": rows, "next_token": None}).list_instances()
+    assert [each.id for each in found.instances] == [8]
+    assert found.without_id == ["dumont/a/b", None, None, None]
+
+
+async def test_a_machines_own_page_need_not_say_whose_it_is() -> None:
+    seen = await always(200, {"instances": {"id": "n/a", "actual_status": "running"}}).show_instance(7)
+    assert seen is not None
+    assert (seen.id, seen.actual_status) == (7, "running")
+    with pytest.raises(VastUnavailable):
+        await always(200, {"instances": "garbage"}).show_instance(7)
+
+
+async def test_an_offer_that_cannot_be_read_hides_no_other() -> None:
+    row = {"id": 1, "machine_id": 2, "gpu_name": "RTX 4090", "num_gpus": 1, "gpu_ram": 24000, "dph_total": 0.5}
+    odd = [row | {"id": "n/a"}, row | {"dph_total": None}, row | {"gpu_name": "a\0b"}, {}, None, "offer"]
+    odd += [row | {"dph_total": float("nan")}, row | {"gpu_ram": float("inf")}]
+    found = await always(200, {"offers": [*odd, row, *odd]}).search_offers({}, kind="on-demand")
+    assert [each.id for each in found] == [1]
+    with pytest.raises(VastUnavailable):  # not one that can be read is no word that there are none
+        await always(200, {"offers": odd}).search_offers({}, kind="on-demand")
+    assert await always(200, {"offers": []}).search_offers({}, kind="on-demand") == []
 
 
 async def test_one_that_is_gone_is_none_and_an_unreadable_answer_is_not() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from clouds.errors import CapacityGone, KeyRefused, NotSent, Refused, Throttled, Unavailable
-from clouds.provider import Capabilities, Cloud, CloudAccount, InMachine, Machine, MachineRequest, Turn, Verb
+from clouds.provider import Capabilities, Cloud, CloudAccount, InMachine, Listing, Machine, MachineRequest, Turn, Verb
 from clouds.rate_limits import ApiQuota
 from domain.machines.labels import Label
 from domain.machines.machines import MachineSeen, Seen
@@ -87,6 +87,17 @@ class MemoryService:
         self.vms[vm.name] = vm
         return vm
 
+    def listing(self, labels: Collection[Label] | None, trouble: Trouble | None) -> Listing:
+        """What it lists, with the newest of these machines as the trouble has it."""
+        found = [vm.machine() for vm in self.vms.values() if labels is None or vm.label in labels]
+        if not found or trouble not in (Trouble.ODD_ROW, Trouble.ROW_WITHOUT_ID, Trouble.BARE_ROW):
+            return Listing(machines=found)
+        if trouble is Trouble.ODD_ROW:
+            return Listing(machines=[*found[:-1], _garbled(found[-1])])
+        label = None if trouble is Trouble.BARE_ROW else found[-1].label
+        is_ours = trouble is Trouble.BARE_ROW or label is not None
+        return Listing(machines=found[:-1], hidden=frozenset([label] if is_ours else []))
+
     def trouble(self, verb: Verb) -> Trouble | None:
         found = next((each for each in self._troubles if each[0] is verb), None)
         if found is not None:
@@ -125,21 +136,22 @@ class MemoryProvider:
             raise Refused("quota exceeded after the disk was made", cloud_id=vm.name, cloud=TITLE)
         return _answered(after, None if after is Trouble.NO_ID else vm.name)
 
-    async def list(self, labels: Collection[Label] | None = None, *, turn: Turn | None = None) -> Sequence[Machine]:
-        found = [vm.machine() for vm in self._service.vms.values() if labels is None or vm.label in labels]
+    async def list(self, labels: Collection[Label] | None = None, *, turn: Turn | None = None) -> Listing:
         after = None
-        for page in range(max(1, -(-len(found) // ROWS))):
+        found = self._service.listing(labels, None)
+        for page in range(max(1, -(-len(found.machines) // ROWS))):
             if page and turn is not None:
                 await turn()
             after = self._asked(Verb.LIST)
             self._service.listings += 1
-            _answered(after, found)
+            found = _answered(after, self._service.listing(labels, after))
         return found
 
     async def get(self, cloud_id: str) -> Machine | None:
         after = self._asked(Verb.GET)
         vm = self._service.vms.get(cloud_id)
-        return _answered(after, None if vm is None else vm.machine())
+        machine = None if vm is None else vm.machine()
+        return _answered(after, _garbled(machine) if machine and after is Trouble.ODD_ROW else machine)
 
     async def delete(self, cloud_id: str) -> None:
         after = self._asked(Verb.DELETE)
@@ -175,6 +187,11 @@ class MemoryProvider:
                 raise Unavailable("it does not say", cloud=TITLE)
             raise Refused("not now", cloud=TITLE)
         return trouble
+
+
+def _garbled(machine: Machine) -> Machine:
+    seen = MachineSeen(state=Seen.UNKNOWN)
+    return machine.model_copy(update={"seen": seen, "unreadable": frozenset({"public_ipaddr", "ports"})})
 
 
 def _answered(after: Trouble | None, answer: Answer) -> Answer:

@@ -6,8 +6,9 @@ from itertools import product
 
 import pytest
 from sqlalchemy import func, select, update
+from temporalio.service import RPCError
 
-from activities.errors import Fault, Final
+from activities.errors import Fault, Final, NotYet
 from activities.machines.leases import LeaseEnding
 from clouds.keys import KEY_PURPOSE
 from clouds.provider import Verb
@@ -164,6 +165,106 @@ async def test_the_watch_tells_what_became_of_a_machine(world: World) -> None:
     assert world.told.seen_of[lease.id].state is Seen.ABSENT
 
 
+async def test_a_machine_whose_row_is_odd_keeps_no_other_unseen_and_is_unknown_itself(world: World) -> None:
+    first, last = await world.rented(), await world.rented()
+    world.service.boot()
+    await world.look()
+    address = world.told.seen_of[last.id].public_ipaddr
+    world.told.seen_of.clear()
+    world.service.lose(str(first.cloud_id))
+    world.service.spoil(Verb.LIST, Trouble.ODD_ROW)
+    await world.look()
+    assert world.told.seen_of[first.id].state is Seen.ABSENT
+    assert world.told.seen_of[last.id].state is Seen.UNKNOWN
+    assert world.told.seen_of[last.id].public_ipaddr == address  # where it answered last stays known
+    assert world.told.seen_of[last.id].ports.get("22/tcp") or world.service.cloud.capabilities.relay
+    await world.look()
+    assert world.told.seen_of[last.id].state is Seen.UP
+
+
+@pytest.mark.parametrize("trouble", [Trouble.ROW_WITHOUT_ID, Trouble.BARE_ROW])
+async def test_a_machine_is_not_lost_while_a_row_that_cannot_be_read_may_be_its_own(
+    world: World, trouble: Trouble
+) -> None:
+    """Its page denies it too; and one that comes up is seen by its page."""
+    lost, twin = await world.rented(), await world.rented()
+    world.service.boot()
+    await world.look()
+    row = world.service.rent_by_hand(label_of(lost.label))
+    world.service.lose(str(lost.cloud_id))
+    world.service.lose(str(twin.cloud_id))
+    world.service.spoil(Verb.LIST, trouble)
+    await world.look()
+    assert world.told.seen_of[lost.id].state is Seen.UP
+    hides_all = trouble is Trouble.BARE_ROW
+    assert world.told.seen_of[twin.id].state is (Seen.UP if hides_all else Seen.ABSENT)
+    world.service.lose(row)
+    await world.look()
+    assert world.told.seen_of[lost.id].state is Seen.ABSENT
+
+
+@pytest.mark.parametrize("trouble", [Trouble.ROW_WITHOUT_ID, Trouble.BARE_ROW])
+async def test_a_machine_whose_row_says_no_id_comes_up_by_its_own_page(world: World, trouble: Trouble) -> None:
+    lease = await world.rented()
+    world.service.boot()
+    world.service.spoil(Verb.LIST, trouble)
+    await world.look()
+    assert world.told.seen_of[lease.id].state is Seen.UP
+
+
+@pytest.mark.parametrize("trouble", [Trouble.ROW_WITHOUT_ID, Trouble.BARE_ROW])
+async def test_nothing_is_gone_while_a_row_that_cannot_be_read_may_be_it(world: World, trouble: Trouble) -> None:
+    lease = await world.rented()
+    twin = world.service.rent_by_hand(label_of(lease.label))
+    await world.end(lease)
+    await attempt(world.machines.release_machine, lease.id)
+    assert list(world.service.there()) == [twin]
+    world.service.spoil(Verb.LIST, trouble)
+    await attempt(world.machines.release_machine, lease.id, 2)
+    assert (await world.read(lease.id)).state is LeaseState.RELEASING
+    await perform(world.machines.release_machine, lease.id)
+    assert world.service.there() == {}
+
+
+@pytest.mark.parametrize("trouble", [Trouble.ROW_WITHOUT_ID, Trouble.BARE_ROW])
+async def test_a_rent_came_to_something_while_a_row_that_cannot_be_read_may_be_it(
+    world: World, trouble: Trouble
+) -> None:
+    world.service.spoil(Verb.CREATE, Trouble.LOST_AFTER)
+    lease = await world.lease()
+    await attempt(world.machines.rent_machine, lease.id)
+    async with world.database.begin() as session:
+        long_ago = Lease.asked_at - timedelta(hours=1)
+        await session.execute(update(Lease).where(Lease.id == lease.id).values(asked_at=long_ago))
+    world.service.spoil(Verb.LIST, trouble)
+    assert isinstance(await attempt(world.machines.rent_machine, lease.id), NotYet)
+    await perform(world.machines.rent_machine, lease.id)
+    assert [(await world.read(lease.id)).cloud_id] == list(world.service.there())
+
+
+async def test_a_machine_whose_flow_cannot_be_told_keeps_no_other_untold(world: World) -> None:
+    first, second = sorted([(await world.rented()).id, (await world.rented()).id])
+    world.service.boot()
+    world.told.unreachable.add(first)
+    with pytest.raises(RPCError):  # so that it is tried again
+        await world.look()
+    assert world.told.seen_of.keys() == {second}
+    world.told.unreachable.clear()
+    await world.look()
+    assert world.told.seen_of[first].state is Seen.UP
+
+
+async def test_a_machine_whose_page_does_not_answer_keeps_no_other_untold(world: World) -> None:
+    first, second = sorted([await world.rented(), await world.rented()], key=lambda each: each.id)
+    world.service.boot()
+    world.service.lose(str(first.cloud_id))
+    world.service.spoil(Verb.GET, Trouble.LOST_BEFORE)
+    await world.look()
+    assert {id: seen.state for id, seen in world.told.seen_of.items()} == {second.id: Seen.UP}
+    await world.look()
+    assert world.told.seen_of[first.id].state is Seen.ABSENT
+
+
 async def test_the_reaper_ends_what_no_open_lease_accounts_for_and_nothing_else(world: World) -> None:
     held, over = await world.rented(), await world.rented()
     foreign = world.service.rent_by_hand(None)
@@ -197,6 +298,68 @@ async def test_a_listing_that_failed_suspects_nobody(world: World) -> None:
     world.service.spoil(Verb.LIST, Trouble.UNREADABLE, 3)
     assert await world.sweep() == []
     assert unknown in world.service.there()
+
+
+async def test_a_strangers_odd_row_blinds_no_sweep(world: World) -> None:
+    over = await strays(world, 1)
+    world.service.rent_by_hand(None)
+    for trouble in (Trouble.ODD_ROW, Trouble.ROW_WITHOUT_ID):
+        world.service.spoil(Verb.LIST, trouble)
+        await perform(world.reaping.sweep_account, world.account_id)
+    await asyncio.sleep(0.2)
+    world.service.spoil(Verb.LIST, Trouble.ODD_ROW)
+    assert await world.sweep() == [f"destroy {each}" for each in over]
+
+
+async def test_a_stray_whose_row_cannot_be_read_in_between_is_still_the_same_one(world: World) -> None:
+    """It is told of while its id is not known; and another that is gone meanwhile is no orphan any more."""
+    gone, stays = await strays(world, 2)
+    await world.sweep()
+    await asyncio.sleep(0.2)
+    world.service.lose(gone)
+    world.service.spoil(Verb.LIST, Trouble.ROW_WITHOUT_ID)
+    assert await world.sweep() == []
+    async with world.database.begin() as session:
+        mine = Orphan.account_id == world.account_id, Orphan.ended_at.is_(None)
+        assert (await session.scalars(select(Orphan.cloud_id).where(*mine))).all() == [stays]
+    assert any(f"Account {world.account_id} lists a machine" in each for each in await alarms(world))
+    assert await world.sweep() == [f"destroy {stays}"]
+    assert not any(f"Account {world.account_id} lists a machine" in each for each in await alarms(world))
+
+
+@pytest.mark.parametrize("trouble", [Trouble.LOST_BEFORE, Trouble.UNREADABLE, Trouble.NOT_SENT])
+async def test_a_stray_whose_end_gets_no_answer_is_told_of_at_once_and_keeps_no_other(
+    world: World, trouble: Trouble
+) -> None:
+    first, second = await strays(world, 2)
+    await world.sweep()
+    await asyncio.sleep(0.2)
+    world.service.spoil(Verb.DELETE, trouble, 2)
+    assert await world.sweep() == [f"destroy {second}"]
+    assert any(first in text and "does not answer" in text for text in await alarms(world))
+    world.service.lose(first)
+    await world.sweep()
+    assert not any(first in text and "does not answer" in text for text in await alarms(world))  # it went by itself
+
+
+async def test_a_stray_whose_page_does_not_answer_keeps_no_other(world: World) -> None:
+    first, second = await strays(world, 2)
+    await world.sweep()
+    await asyncio.sleep(0.2)
+    world.service.spoil(Verb.GET, Trouble.LOST_BEFORE, 2)
+    assert await world.sweep() == [f"destroy {second}"]
+    assert await world.sweep() == [f"destroy {first}"]
+    assert not any(first in text and "does not answer" in text for text in await alarms(world))
+
+
+async def strays(world: World, count: int) -> list[str]:
+    """Machines of leases that are closed, as if the cloud had lied. In the order in which the reaper goes on."""
+    over = [await world.rented() for _ in range(count)]
+    async with world.database.begin() as session:
+        for each in over:
+            await leases.mark_releasing(session, each.id, LeaseOutcome.SERVED, "over")
+            await leases.mark_closed(session, each.id)
+    return [str(each.cloud_id) for each in over]
 
 
 async def test_while_a_key_is_refused_another_one_of_the_account_serves(world: World) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from clouds.errors import CapacityGone, KeyRefused, ProviderError, Refused, Unavailable
-from clouds.provider import MachineRequest, Provider, Verb
+from clouds.provider import Machine, MachineRequest, Provider, Verb
 from domain.machines.labels import Label
 from domain.machines.machines import Seen
 from domain.market.offers import OfferQuery
@@ -44,6 +44,13 @@ async def rent(service: Service, label: Label = LABEL) -> str:
     return cloud_id
 
 
+async def listed_at(service: Service, labels: list[Label] | None = None) -> list[Machine]:
+    """What it lists, where every row can be read."""
+    listing = await opened(service).list(labels)
+    assert not listing.hidden
+    return listing.machines
+
+
 async def test_a_key_tells_its_account(service: Service) -> None:
     account = await opened(service).account()
     assert (account.credit, isinstance(account.id, str)) == (12.5, True)
@@ -62,12 +69,12 @@ async def test_offers_have_ids_that_rent(service: Service) -> None:
 async def test_a_machine_is_found_by_its_label_and_by_its_id(service: Service) -> None:
     cloud_id = await rent(service)
     assert service.there() == {cloud_id: LABEL}
-    (listed,) = await opened(service).list([LABEL])
+    (listed,) = await listed_at(service, [LABEL])
     shown = await opened(service).get(cloud_id)
     assert listed == shown
     assert (listed.cloud_id, listed.label, listed.seen.state) == (cloud_id, LABEL, Seen.BOOTING)
     service.boot()
-    (running,) = await opened(service).list()
+    (running,) = await listed_at(service)
     assert running.seen.state is Seen.UP
     assert running.seen.public_ipaddr is not None
     assert "22/tcp" in running.seen.ports
@@ -77,8 +84,8 @@ async def test_labels_are_compared_whole(service: Service) -> None:
     await rent(service, Label("home", "lease_10"))
     await rent(service, Label("home2", "lease_1"))
     foreign = service.rent_by_hand(None)
-    assert await opened(service).list([LABEL]) == []
-    assert {each.cloud_id: each.label for each in await opened(service).list()} == service.there()
+    assert await listed_at(service, [LABEL]) == []
+    assert {each.cloud_id: each.label for each in await listed_at(service)} == service.there()
     assert service.there()[foreign] is None
 
 
@@ -90,9 +97,48 @@ async def test_a_long_listing_is_whole_and_asks_for_its_turn_before_each_further
         turns += 1
 
     ids = [await rent(service, Label("home", f"lease_{number}")) for number in range(60)]
-    assert [each.cloud_id for each in await opened(service).list(turn=turn)] == ids  # the oldest first
+    assert [each.cloud_id for each in (await opened(service).list(turn=turn)).machines] == ids  # the oldest first
     pages = -(-60 // service.cloud.capabilities.listing_rows)
     assert turns == pages - 1
+
+
+async def test_a_row_needs_no_more_than_an_id_and_a_label(service: Service) -> None:
+    first, second = await rent(service), await rent(service, Label("home", "lease_2"))
+    service.boot()
+    service.spoil(Verb.LIST, Trouble.ODD_ROW)
+    whole, odd = await listed_at(service)
+    assert (whole.cloud_id, whole.seen.state) == (first, Seen.UP)
+    assert (odd.cloud_id, odd.label, odd.seen.state) == (second, Label("home", "lease_2"), Seen.UNKNOWN)
+    assert "public_ipaddr" in odd.unreadable or odd.seen.public_ipaddr is not None
+    service.spoil(Verb.GET, Trouble.ODD_ROW)
+    shown = await opened(service).get(second)
+    assert shown is not None
+    assert shown.seen.state is Seen.UNKNOWN
+
+
+async def test_a_row_without_an_id_hides_a_machine_that_is_there(service: Service) -> None:
+    first, last = await rent(service), Label("home", "lease_2")
+    await rent(service, last)
+    for trouble, may_be in [(Trouble.ROW_WITHOUT_ID, {last}), (Trouble.BARE_ROW, {last, LABEL})]:
+        service.spoil(Verb.LIST, trouble)
+        listing = await opened(service).list()
+        assert [each.cloud_id for each in listing.machines] == [first]
+        assert {label for label in (last, LABEL) if listing.may_hide(label)} == may_be
+        service.spoil(Verb.LIST, trouble)
+        assert (await opened(service).list([last])).may_hide(last)
+
+
+async def test_a_strangers_row_without_an_id_hides_nothing_of_ours(service: Service) -> None:
+    mine = await rent(service)
+    service.rent_by_hand(None)
+    service.spoil(Verb.LIST, Trouble.ROW_WITHOUT_ID)
+    assert [each.cloud_id for each in await listed_at(service)] == [mine]
+
+
+async def test_an_offer_that_cannot_be_read_hides_no_other(service: Service) -> None:
+    service.spoil(Verb.OFFERS, Trouble.ODD_ROW)
+    offers = await opened(service).offers(OfferQuery(), gpu_names=None, order="price_usd_per_hour")
+    assert sorted(each.id for each in offers) == sorted(service.offer_ids)
 
 
 async def test_a_page_that_fails_fails_the_listing(service: Service) -> None:
@@ -111,7 +157,7 @@ async def test_what_is_gone_is_none_and_deleting_it_is_a_success(service: Servic
     await opened(service).delete(cloud_id)
     assert await opened(service).get(cloud_id) is None
     await opened(service).delete(cloud_id)
-    assert await opened(service).list() == []
+    assert await listed_at(service) == []
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -152,7 +198,7 @@ async def test_a_rent_without_an_answer_is_settled_by_its_label(service: Service
     service.spoil(Verb.CREATE, trouble)
     with pytest.raises(Unavailable):
         await rent(service)
-    assert len(await opened(service).list([LABEL])) == made
+    assert len(await listed_at(service, [LABEL])) == made
 
 
 async def test_a_refusal_names_the_machine_that_was_made_after_all(service: Service) -> None:
@@ -165,7 +211,7 @@ async def test_a_refusal_names_the_machine_that_was_made_after_all(service: Serv
 async def test_a_yes_without_an_id_is_no_error(service: Service) -> None:
     service.spoil(Verb.CREATE, Trouble.NO_ID)
     assert await opened(service).create(request(service), deadline=5) is None
-    assert [each.label for each in await opened(service).list([LABEL])] == [LABEL]
+    assert [each.label for each in await listed_at(service, [LABEL])] == [LABEL]
 
 
 async def test_an_offer_that_went(service: Service) -> None:

@@ -30,6 +30,12 @@ class Trouble(StrEnum):
     CAPACITY_GONE = "capacity_gone"
     HALF_MADE = "half_made"
     NO_ID = "no_id"
+    ODD_ROW = "odd_row"
+    """Of the newest machine's row, nothing but its id and its label can be read."""
+    ROW_WITHOUT_ID = "row_without_id"
+    """Of the newest machine's row, not even its id can be read."""
+    BARE_ROW = "bare_row"
+    """Of the newest machine's row, nothing can be read at all."""
 
 
 MEANS: dict[Trouble, type[ProviderError]] = {

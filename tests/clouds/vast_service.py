@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -93,14 +93,15 @@ class VastService:
         if verb is Verb.ACCOUNT:
             return _said(id=7, email="someone@vast", credit=12.5, balance=-1.0)
         if verb is Verb.OFFERS:
-            return _said(offers=[_offer(int(each)) for each in self.offer_ids])
+            odd = [{"id": "an offer"}, "no row"] if trouble is Trouble.ODD_ROW else []
+            return _said(offers=odd + [_offer(int(each)) for each in self.offer_ids])
         if verb is Verb.CREATE:
             return self._rent(body, trouble)
         if verb is Verb.LIST:
-            return self._page(query)
+            return self._page(query, trouble)
         row = self.rows.get(number)
         if verb is Verb.GET:
-            return _said(instances=row)
+            return _said(instances=_garbled([row], trouble)[0])
         if row is None:
             return httpx.Response(404, json=NOT_FOUND)
         return self._change(verb, row, trouble)
@@ -114,14 +115,14 @@ class VastService:
             return httpx.Response(400, json={"success": False, "error": "bid_too_low", "new_contract": row["id"]})
         return _said() if trouble is Trouble.NO_ID else _said(new_contract=row["id"])
 
-    def _page(self, query: httpx.QueryParams) -> httpx.Response:
+    def _page(self, query: httpx.QueryParams, trouble: Trouble | None) -> httpx.Response:
         self.listings += 1
         labels = json.loads(query["select_filters"]).get("label", {}).get("in")
         rows = [row for row in self.rows.values() if labels is None or row["label"] in labels]
         begin = int(base64.b64decode(query["after_token"])) if "after_token" in query else 0
         end = begin + 25
         token = base64.b64encode(str(end).encode()).decode() if end < len(rows) else None
-        return _said(instances=rows[begin:end], next_token=token)
+        return _said(instances=_garbled(rows[begin:end], trouble), next_token=token)
 
     def _change(self, verb: Verb, row: Row, trouble: Trouble | None) -> httpx.Response:
         if verb is Verb.START and trouble is Trouble.CAPACITY_GONE:
@@ -133,6 +134,25 @@ class VastService:
         elif verb is Verb.START:
             row |= {"actual_status": "loading", "intended_status": "running"}
         return _said()
+
+
+def _garbled(rows: Sequence[Row | None], trouble: Trouble | None) -> list[Any]:
+    """The last row as the trouble has it."""
+    odd = {
+        "ssh_port": "n/a",
+        "ports": {"22/tcp": [{"HostIp": "x"}]},
+        "actual_status": ["?"],
+        "status_msg": 5,
+        "ssh_host": {},
+    }
+    given: dict[Trouble | None, Any] = {
+        Trouble.ODD_ROW: odd,
+        Trouble.ROW_WITHOUT_ID: {"id": "n/a"},
+        Trouble.BARE_ROW: {"id": None, "label": None},
+    }
+    if trouble not in given or not rows or rows[-1] is None:
+        return list(rows)
+    return [*rows[:-1], rows[-1] | given[trouble]]
 
 
 def _before(trouble: Trouble | None) -> httpx.Response | None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from pydantic import SecretStr
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from activities.errors import NotYet
@@ -49,8 +50,11 @@ class Told(WorkflowClient):
 
     def __init__(self) -> None:
         self.seen_of: dict[str, MachineSeen] = {}
+        self.unreachable: set[str] = set()
 
     async def seen(self, lease_id: str, seen: MachineSeen) -> None:
+        if lease_id in self.unreachable:
+            raise RPCError("no room for one more signal", RPCStatusCode.INVALID_ARGUMENT, b"")
         self.seen_of[lease_id] = seen
 
     async def changed(self, workflow_id: str, because: str) -> None:

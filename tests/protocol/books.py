@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tests.protocol.clock import Clock
+from tests.protocol.events import Fault
 from tests.protocol.machines import Machine
 
 NOTICED = timedelta(seconds=30)
@@ -30,7 +31,7 @@ class Books:
         self._clock = clock
         self.machines: list[Machine] = []
         self.late: list[Late] = []
-        self.clung_to: set[int] = set()
+        self.clung_to: dict[int, Fault] = {}
         """The machines that the cloud refuses to end."""
         self.ended: list[int] = []
         """Those that were destroyed, in this order."""

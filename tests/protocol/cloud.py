@@ -24,6 +24,11 @@ SAYS_OF_ALL = {
     Fault.ALL_STOPPED: {"actual_status": "exited", "intended_status": "stopped"},
 }
 """A listing that says the same of every machine."""
+ODD: dict[Fault | None, dict[str, Any]] = {
+    Fault.ODD_ROW: {"ssh_port": "n/a", "status_msg": 5, "start_date": "yesterday"},
+    Fault.ROW_WITHOUT_ID: {"id": "n/a"},
+}
+"""What the last row of a listing says instead."""
 ROUTES = [
     (re.compile(r"PUT /api/v0/asks/(\d+)/"), Request.RENT),
     (re.compile(r"GET /api/v1/instances/()"), Request.LIST),
@@ -97,8 +102,8 @@ class Cloud:
             return _said(instances=None if machine is None else machine.row(self._clock.at))
         if machine is None:
             return httpx.Response(404, json={"success": False, "error": "no_such_instance", "msg": "gone"})
-        if machine.id in self._books.clung_to:
-            return httpx.Response(400, json=REFUSED)
+        if (clings := self._books.clung_to.get(machine.id)) and (refusal := _refusal(clings)) is not None:
+            return refusal
         if fault is Fault.IGNORED or request is Request.KEY:
             return _said()
         if request is Request.START:
@@ -154,6 +159,8 @@ class Cloud:
             rows = [row | SAYS_OF_ALL[fault] for row in rows]
         if fault is Fault.TRUNCATED:
             rows = rows[: len(rows) // 2]
+        if fault in ODD:
+            rows = [*rows[:-1], *(row | ODD[fault] for row in rows[-1:])]
         return _said(instances=rows * 2 if fault is Fault.DUPLICATED else rows, next_token=None)
 
 

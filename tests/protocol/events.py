@@ -48,6 +48,8 @@ class Fault(StrEnum):
     ALL_RUNNING = "all_running"
     ALL_STOPPED = "all_stopped"
     DUPLICATED = "duplicated"
+    ODD_ROW = "odd_row"
+    ROW_WITHOUT_ID = "row_without_id"
     DEPRECATED = "410"
     IGNORED = "ignored"
     ABSENT = "absent"
@@ -83,6 +85,8 @@ LISTS = [
     Fault.ALL_STOPPED,
     Fault.DUPLICATED,
     Fault.DEPRECATED,
+    Fault.ODD_ROW,
+    Fault.ROW_WITHOUT_ID,
 ]
 FAULTS: dict[Request, list[Fault]] = {
     Request.RENT: ANY + AFTER + SALES,
@@ -299,9 +303,10 @@ class LoseVault:
 
 @dataclass(frozen=True)
 class Cling:
-    """The cloud refuses to end the n-th machine, until the faults end."""
+    """The cloud does not change the n-th machine, and answers so, until the faults end."""
 
     machine: int
+    answer: Fault = Fault.REFUSED
 
 
 @dataclass(frozen=True)

@@ -142,8 +142,8 @@ class Player:
                     each.holds_back_files = times
             case events.LoseVault():
                 self.world.vault.is_away = True
-            case events.Cling(number) if machine := self._nth(number):
-                books.clung_to.add(machine.id)
+            case events.Cling(number, answer) if machine := self._nth(number):
+                books.clung_to[machine.id] = answer
             case events.Orphan(label):
                 made = books.made(1, 100 + len(books.machines), LOOK_ALIKES[label % len(LOOK_ALIKES)])
                 made.is_strange = True

@@ -1,11 +1,15 @@
 """Each thing that can go wrong, by itself: the schedules of the lease protocol, one after the other."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 
 from db.jobs.tables import Job
 from db.machines.tables import Lease
+from db.machines.tables import Orphan as OrphanRow
 from domain.instances.actions import InstanceAction
+from domain.instances.phases import InstanceStatus
 from domain.jobs.phases import JobStatus
 from domain.machines.phases import LeaseOutcome
 from tests.long_runs import sampled
@@ -127,6 +131,24 @@ def test_a_stray_that_the_cloud_clings_to_is_told_of_and_keeps_no_other(stage: S
     assert stage.alarms()["orphan_refused"] is False
     first, second = (each.id for each in stage.world.books.machines)
     assert stage.world.books.ended == [second, first]
+
+
+@pytest.mark.parametrize("answer", [Fault.BAD_GATEWAY, Fault.THROTTLED])
+def test_a_stray_that_the_cloud_does_not_end_keeps_no_other(stage: Stage, answer: Fault) -> None:
+    assert stage.play([Orphan(7), Orphan(7), Cling(0, answer), Go(240)]) == GOOD
+    assert stage.alarms().get("orphan_refused") is (False if answer is Fault.BAD_GATEWAY else None)
+    waited = stage.rows(select(OrphanRow.stopped_at - OrphanRow.first_seen_at).order_by(OrphanRow.cloud_id))
+    assert waited[1] < timedelta(seconds=60)  # its turn did not come after the first one's two minutes
+    first, second = (each.id for each in stage.world.books.machines)
+    assert stage.world.books.ended == [second, first]
+
+
+@pytest.mark.parametrize("fault", [Fault.ODD_ROW, Fault.ROW_WITHOUT_ID])
+def test_a_machine_whose_row_can_be_read_in_part_comes_up_and_costs_no_second_one(stage: Stage, fault: Fault) -> None:
+    assert stage.play([Trouble(Request.LIST, fault, 400), Deploy(0), Go(200)]) == GOOD
+    assert (Request.LIST, fault) in stage.world.cloud.met
+    assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
+    assert len(stage.world.books.machines) == 1
 
 
 @pytest.mark.long
