@@ -4,7 +4,7 @@ from datetime import timedelta
 from itertools import product
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
@@ -13,7 +13,7 @@ from clouds.connections import Providers
 from clouds.errors import Refused, Unavailable
 from clouds.provider import Listing, Machine, Provider, Verb
 from clouds.rate_limits import Urgency
-from db.accounts.tables import ProviderKey
+from db.accounts.tables import Account, ProviderKey
 from db.alarms import close_alarms, raise_alarm
 from db.machines import orphans
 from db.machines.leases import OPEN
@@ -35,6 +35,8 @@ from domain.machines.reaping import (
 SAFETY_LIMIT_ALARM = "reaper_safety_limit"
 REFUSED_ALARM = "orphan_refused"
 HIDDEN_ALARM = "machine_unreadable"
+UNSWEPT_ALARM = "account_not_swept"
+UNSWEPT_AFTER = timedelta(minutes=10)
 REFUSED_KEY_AGAIN = timedelta(minutes=5)
 TRIES = 2
 """What the cloud does not do by then, in one sweep, is told of."""
@@ -60,14 +62,23 @@ class ReapActivities:
         self._database = providers.database
         settings = providers.settings
         self._apart = timedelta(seconds=settings.reap_apart_seconds)
+        self._unswept_after = max(UNSWEPT_AFTER, timedelta(seconds=2 * settings.reap_seconds))
         self._grace = timedelta(seconds=settings.orphan_grace_seconds)
 
     @activity.defn
     async def accounts_to_sweep(self) -> list[int]:
-        """The accounts that we have a key for; one whose every key is refused is tried again only now and then."""
+        """The accounts that we have a key for; one whose every key is refused is tried again only now and then.
+
+        Whatever the reason, one that was not swept for long is an alarm, which ends with its next sweep.
+        """
         async with self._database.begin() as session:
             worth_it = or_(ProviderKey.status != KeyStatus.REFUSED, _is_worth_another_try())
             known = ProviderKey.account_id.is_not(None)
+            with_key = Account.id.in_(select(ProviderKey.account_id))
+            last_sweep = func.coalesce(Account.swept_at, Account.created_at)
+            unswept = last_sweep < func.clock_timestamp() - self._unswept_after
+            for account_id in await session.scalars(select(Account.id).where(unswept, with_key).order_by(Account.id)):
+                await raise_alarm(session, UNSWEPT_ALARM, _unswept(account_id))
             rows = await session.scalars(select(ProviderKey.account_id).where(known, worth_it).distinct())
             return sorted(row for row in rows if row is not None)
 
@@ -103,6 +114,9 @@ class ReapActivities:
             done = within_safety_limit(judged, before, now, live or 0)
             tell = raise_alarm if len(done) < len(judged) else close_alarms
             await tell(session, SAFETY_LIMIT_ALARM, _too_many(account_id))
+            swept = update(Account).where(Account.id == account_id).values(swept_at=func.clock_timestamp())
+            await session.execute(swept)
+            await close_alarms(session, UNSWEPT_ALARM, _unswept(account_id))
         return Sweep(account_id=account_id, listed=len(listed), candidates=len(found), action_requests=done)
 
     async def _try_refused_keys_again(self, account_id: int) -> None:
@@ -227,6 +241,13 @@ def _too_many(account_id: int) -> str:
     return (
         f"So many machines of account {account_id} look as if nobody held them that it is more likely our own mistake: "
         "nothing is done to them. dumont orphans shows them; dumont orphans --go-on lets the reaper act on just those."
+    )
+
+
+def _unswept(account_id: int) -> str:
+    return (
+        f"Account {account_id} was not swept for {UNSWEPT_AFTER // timedelta(minutes=1)} minutes or more: a machine "
+        "there that nobody holds is not found, and costs money."
     )
 
 

@@ -70,6 +70,8 @@ class Account(Table):
     email: Mapped[str | None]
     credit: Mapped[float | None]
     credit_at: Mapped[datetime | None]
+    swept_at: Mapped[datetime | None]
+    """When the reaper last listed all of it (activities/machines/reaping.py)."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

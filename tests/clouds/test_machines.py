@@ -7,12 +7,13 @@ from itertools import product
 import pytest
 from sqlalchemy import func, select, update
 from temporalio.service import RPCError
+from temporalio.testing import ActivityEnvironment
 
 from activities.errors import Fault, Final, NotYet
 from activities.machines.leases import LeaseEnding
 from clouds.keys import KEY_PURPOSE
 from clouds.provider import Verb
-from db.accounts.tables import ProviderKey
+from db.accounts.tables import Account, ProviderKey
 from db.installation_identity import ensure_installation
 from db.machines import leases
 from db.machines.tables import Lease, Orphan
@@ -360,6 +361,32 @@ async def strays(world: World, count: int) -> list[str]:
             await leases.mark_releasing(session, each.id, LeaseOutcome.SERVED, "over")
             await leases.mark_closed(session, each.id)
     return [str(each.cloud_id) for each in over]
+
+
+async def test_an_account_that_was_not_swept_for_long_is_told_of_until_it_is(world: World) -> None:
+    told = f"Account {world.account_id} was not swept"
+
+    async def is_told() -> bool:
+        assert world.account_id in await ActivityEnvironment().run(world.reaping.accounts_to_sweep)
+        return any(told in text for text in await alarms(world))
+
+    async def pass_by(minutes: int, *, was_swept: bool) -> None:
+        ago = func.clock_timestamp() - timedelta(minutes=minutes)
+        earlier = {"created_at": ago, "swept_at": ago if was_swept else None}
+        async with world.database.begin() as session:
+            await session.execute(update(Account).where(Account.id == world.account_id).values(earlier))
+
+    for was_swept in (False, True):
+        await pass_by(9, was_swept=was_swept)
+        assert not await is_told()
+        await pass_by(11, was_swept=was_swept)
+        assert await is_told()
+        world.service.spoil(Verb.LIST, Trouble.UNREADABLE)
+        await attempt(world.reaping.sweep_account, world.account_id)
+        assert await is_told()
+        await attempt(world.reaping.sweep_account, world.account_id)
+        assert not any(told in text for text in await alarms(world))
+        assert not await is_told()
 
 
 async def test_while_a_key_is_refused_another_one_of_the_account_serves(world: World) -> None:
