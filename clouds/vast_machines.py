@@ -70,8 +70,8 @@ def state_of(instance: VastInstance) -> Seen:
         return Seen.ABSENT
     if status == "created" and instance.intended_status == "stopped" and ABANDONED in (instance.status_msg or ""):
         return Seen.BROKEN
-    if status in UP:
-        return Seen.UP if instance.intended_status != "stopped" else Seen.STOPPED  # reclaimed
+    if status in UP:  # one that is reclaimed, or was told to stop, runs until it has stopped, and writes, and costs
+        return Seen.UP if instance.intended_status != "stopped" else Seen.STOPPING
     if status in STOPPED:
         return Seen.STOPPED
     if status == "stopping":
