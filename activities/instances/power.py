@@ -177,7 +177,7 @@ class InstancePowerActivities:
         async with self._database.begin() as session:
             instance = await self._locked(session, instance_id)
             lease = await session.get_one(Lease, instance.lease_id or "", with_for_update=True)
-            snapshot = await newest(session, instance)
+            snapshot = await newest(session, instance, lock=True)
             asleep = lease.state is LeaseState.STOPPED and lease.power is Power.STOPPED
             safe = snapshot is not None and snapshot.verified and holds_all(snapshot, lease, instance)
             if instance.desired is not Desired.HIBERNATED or not asleep or not safe:

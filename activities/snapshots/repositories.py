@@ -97,16 +97,17 @@ class Repositories:
                 is_empty = instance.status.is_over and not await snapshots.of_instance(session, instance_id)
             if is_empty:
                 return await self._remove(instance_id)
-            await self._forget(instance, self._restic(instance_id, password))
+            await self._forget(instance_id, self._restic(instance_id, password))
 
-    async def _forget(self, instance: Instance, restic: Restic) -> None:
+    async def _forget(self, instance_id: int, restic: Restic) -> None:
         """Who wants one of them restored holds its row first, so it is spared, or its request is refused."""
         async with self._database.begin() as session:
+            instance = await session.get_one(Instance, instance_id, with_for_update=True)
             rows = await snapshots.of_instance(session, instance.id, lock=True)
             if await snapshots.being_restored(session, instance.id):
                 return
             known, persist = [snapshots.facts(row) for row in rows], snapshots.persisting(instance)
-            old = set(to_forget(known, instance.epoch, self._kept, persist))
+            old = set(to_forget(known, self._kept, persist))
             for row in rows:
                 if row.id in old:
                     row.deleted_at = datetime.now(UTC)

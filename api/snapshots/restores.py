@@ -24,6 +24,7 @@ from db.instances.desired_state import request_action
 from db.instances.instances import NewInstance
 from db.instances.tables import Instance
 from db.notify import notify_instance
+from db.snapshots import snapshots
 from db.snapshots.tables import Snapshot
 from domain.instances.actions import InstanceAction
 from domain.instances.instances import InstanceSpec
@@ -61,14 +62,14 @@ async def restore_snapshot(
 ) -> RestoreAnswer:
     """Into the instance that is named, which is snapshotted first; or on a new one like the snapshot's own."""
     wanted = body or RestoreBody()
-    if found.status is not SnapshotStatus.READY:
-        raise Conflict("wrong_state", f"The snapshot is {found.status.value}: {found.message or 'it is not ready'}.")
+    _see_it_is_ready(found)
     if wanted.instance_id is None:
         source = await session.get_one(Instance, found.instance_id)
         await session.commit()  # do not hold a database connection while the market is searched
         return await _restore_anew(app, me.id, source, found, wanted, once)
     await once.claim(session)
     instance = await my_instance(session, me, wanted.instance_id)
+    await _see_it_is_there(session, found)
     await _restore_in_place(session, instance, found)
     answer = _restoring(instance, found)
     await once.keep(session, 202, answer)
@@ -108,14 +109,23 @@ async def _restore_anew(
 
 
 async def _see_it_is_there(session: AsyncSession, snapshot: Snapshot) -> None:
-    """It may have been deleted, or forgotten, while the market was searched. From here its row is held.
+    """It may have been deleted, or forgotten, while the market was searched or its instance's row was waited for.
+
+    From here its row is held; the instance's, where one is written to, was taken before.
 
     Raises:
         Conflict
     """
-    fresh = await session.get_one(Snapshot, snapshot.id, with_for_update=True)
-    if fresh.deleted_at is not None:
+    fresh = await snapshots.held(session, snapshot.id)
+    if fresh is None:
         raise Conflict("wrong_state", "The snapshot was deleted meanwhile; GET /snapshots shows those that there are.")
+    _see_it_is_ready(fresh)
+
+
+def _see_it_is_ready(snapshot: Snapshot) -> None:
+    if snapshot.status is not SnapshotStatus.READY:
+        why = snapshot.message or "it is not ready"
+        raise Conflict("wrong_state", f"The snapshot is {snapshot.status.value}: {why}.")
 
 
 async def _target(app: AppState, user_id: int, source: Instance, body: RestoreBody) -> RestoreTarget:

@@ -59,7 +59,7 @@ async def _own_snapshot(
     me: Me,
     session: Session,
 ) -> Snapshot:
-    found = await session.get(Snapshot, id, with_for_update=True) if is_id("snap", id) else None
+    found = await session.get(Snapshot, id) if is_id("snap", id) else None
     if found is None or found.user_id != me.id or found.deleted_at is not None:
         raise NotFound("snapshot")
     return found
@@ -135,14 +135,17 @@ async def delete_snapshot(
     app: App,
     session: Session,
     after: BackgroundTasks,
-    force: Annotated[bool, Query(description="Even the last one of a hibernated instance.")] = False,
+    force: Annotated[bool, Query(description="Even the only copy of an instance's newest files.")] = False,
 ) -> SnapshotAnswer:
     """It is off the list at once; its data is deleted a little later."""
-    if found.id in await snapshots.being_restored(session, found.instance_id):
+    instance = await session.get_one(Instance, found.instance_id, with_for_update=True)
+    row = await snapshots.held(session, found.id)
+    if row is None:
+        raise NotFound("snapshot")
+    if row.id in await snapshots.being_restored(session, instance.id):
         raise Conflict("wrong_state", "An instance is being restored from this snapshot; delete it when that is done.")
-    instance = await session.get_one(Instance, found.instance_id)
-    await snapshots.delete(session, found, instance, force=force)
+    await snapshots.delete(session, row, instance, force=force)
     await session.flush()
-    await session.refresh(found)
-    after.add_task(tell_deleted, app.workflows, found.id, found.instance_id)
-    return shown_snapshot(found)
+    await session.refresh(row)
+    after.add_task(tell_deleted, app.workflows, row.id, instance.id)
+    return shown_snapshot(row)

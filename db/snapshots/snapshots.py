@@ -7,12 +7,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.events import record_event
 from db.instances.tables import Instance
+from db.machines.tables import Lease
 from db.snapshots.tables import Snapshot, VaultRepository
 from domain.instances.instances import DEFAULT_PERSIST
 from domain.instances.phases import InstanceStatus
+from domain.lifecycles import LIFECYCLES
 from domain.snapshots import snapshots as rules
 from domain.snapshots.phases import SnapshotStatus
-from domain.snapshots.snapshots import OWN_TAGS, NothingRuns, SnapshotFacts, SnapshotInUse
+from domain.snapshots.snapshots import OWN_TAGS, NothingRuns, SnapshotFacts, SnapshotInUse, Whereabouts
 
 _OVER = [InstanceStatus.DESTROYED, InstanceStatus.FAILED]
 
@@ -38,17 +40,31 @@ def persisting(instance: Instance) -> list[str]:
 
 
 async def of_instance(session: AsyncSession, instance_id: int, *, lock: bool = False) -> Sequence[Snapshot]:
-    """All that exist, the oldest first. `lock`: and stay as they are until the transaction ends."""
+    """All that exist, the oldest first. `lock`: and stay as they are until the transaction ends.
+
+    Who locks snapshots and their instance locks the instance first.
+    """
     mine = select(Snapshot).where(Snapshot.instance_id == instance_id, Snapshot.deleted_at.is_(None))
-    mine = mine.order_by(Snapshot.created_at)
-    return (await session.scalars(mine.with_for_update() if lock else mine)).all()
+    mine = mine.order_by(Snapshot.created_at, Snapshot.id)
+    if lock:
+        mine = mine.with_for_update().execution_options(populate_existing=True)
+    return (await session.scalars(mine)).all()
 
 
-async def newest(session: AsyncSession, instance: Instance) -> Snapshot | None:
-    """The newest state of the instance's files: the last ready one of its epoch, if possible of all that persists."""
-    rows = {row.id: row for row in await of_instance(session, instance.id)}
-    found = rules.newest([facts(row) for row in rows.values()], instance.epoch, persisting(instance))
-    return None if found is None else rows[found.id]
+async def held(session: AsyncSession, snapshot_id: str) -> Snapshot | None:
+    """One as it is now, and stays until the transaction ends; None: it was deleted."""
+    row = await session.get(Snapshot, snapshot_id, with_for_update=True, populate_existing=True)
+    return None if row is None or row.deleted_at is not None else row
+
+
+async def newest(session: AsyncSession, instance: Instance, *, lock: bool = False) -> Snapshot | None:
+    """The newest state of the instance's files: the last ready one, if possible of all that persists."""
+    return newest_of(await of_instance(session, instance.id, lock=lock), instance)
+
+
+def newest_of(taken: Sequence[Snapshot], instance: Instance) -> Snapshot | None:
+    found = rules.newest([facts(row) for row in taken], persisting(instance))
+    return None if found is None else next(row for row in taken if row.id == found.id)
 
 
 async def begin(
@@ -161,20 +177,35 @@ async def mark_failed(session: AsyncSession, snapshot_id: str, message: str) -> 
 async def delete(session: AsyncSession, row: Snapshot, instance: Instance, *, force: bool) -> None:
     """Delete it; one that is being taken is cancelled. Its data is deleted when the vault is tidied.
 
+    The caller holds the instance's row, so its machine is not given up meanwhile.
+
     Raises:
         SnapshotInUse
     """
-    if instance.status in (InstanceStatus.HIBERNATED, InstanceStatus.HIBERNATING) and not force:
-        alive = [facts(each) for each in await of_instance(session, instance.id)]
-        if rules.is_last(row.id, alive, instance.epoch, persisting(instance)):
-            raise SnapshotInUse
+    alive = [facts(each) for each in await of_instance(session, instance.id, lock=True)]
+    where = await _whereabouts(session, instance)
+    if not force and rules.is_only_copy(row.id, alive, persisting(instance), where):
+        raise SnapshotInUse(instance.status)
     if row.status is SnapshotStatus.CREATING:
         row.status, row.message, row.ended_at = SnapshotStatus.FAILED, "cancelled by its owner", func.clock_timestamp()
     row.deleted_at = func.clock_timestamp()
 
 
+async def _whereabouts(session: AsyncSession, instance: Instance) -> Whereabouts:
+    data = None if instance.data_lease_id is None else await session.get(Lease, instance.data_lease_id)
+    return Whereabouts(
+        lifecycle=LIFECYCLES[instance.kind],
+        status=instance.status,
+        desired=instance.desired,
+        data_lease=None if data is None else data.state,
+        data_lease_wanted=data is not None and data.wanted,
+        is_moving=instance.lease_id != instance.data_lease_id,
+    )
+
+
 async def delete_all(session: AsyncSession, instance_id: int) -> None:
     """Delete every snapshot of an instance. The repository follows when the instance is over."""
+    await session.execute(select(Instance.id).where(Instance.id == instance_id).with_for_update())
     now = func.clock_timestamp()
     mine = (Snapshot.instance_id == instance_id, Snapshot.deleted_at.is_(None))
     await session.execute(

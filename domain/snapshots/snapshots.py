@@ -6,7 +6,9 @@ from pathlib import PurePosixPath
 
 from pydantic import BaseModel
 
-from domain.instances.phases import InstanceStatus
+from domain.instances.phases import Desired, InstanceStatus
+from domain.lifecycles import Lifecycle
+from domain.machines.phases import LeaseState
 from domain.refusals import Refusal
 from domain.snapshots.phases import SnapshotStatus
 
@@ -34,14 +36,14 @@ STOP_LANDS_WITHIN = timedelta(seconds=60)
 
 
 class SnapshotInUse(Refusal):
-    """The last one of a hibernated instance is all that there is of its files."""
+    """It is, or is about to be, all that there is of an instance's newest files."""
 
     code = "snapshot_in_use"
 
-    def __init__(self) -> None:
-        super().__init__(
-            "The instance is hibernated, and this is the last snapshot of its files. ?force=true deletes it anyway."
-        )
+    def __init__(self, status: InstanceStatus) -> None:
+        asleep = status is InstanceStatus.HIBERNATED
+        why = "The instance is hibernated" if asleep else "No machine is sure to keep the instance's files"
+        super().__init__(f"{why}, and this is the last snapshot of its files. ?force=true deletes it anyway.")
 
 
 class NothingRuns(Refusal):
@@ -107,34 +109,71 @@ def _stopped_in_time(snapshot: SnapshotFacts, disk: Disk) -> bool:
     return disk.stopped_at - snapshot.ended_at <= STOP_LANDS_WITHIN
 
 
-def newest(snapshots: Sequence[SnapshotFacts], epoch: int, persist: Sequence[str] = ()) -> SnapshotFacts | None:
-    """The newest state of an instance: the last ready one that was taken under its present epoch.
+class Whereabouts(BaseModel):
+    """An instance, and the machine that has its files as they are now, by its lease; None: it never had one.
 
-    One of all that persists goes before later ones of less.
+    `is_moving`: it lives on another machine than that, or is about to.
     """
-    ready = [each for each in snapshots if each.is_ready and each.epoch == epoch]
+
+    lifecycle: Lifecycle
+    status: InstanceStatus
+    desired: Desired
+    data_lease: LeaseState | None
+    data_lease_wanted: bool
+    is_moving: bool
+
+    @property
+    def is_over(self) -> bool:
+        """Nobody wakes it any more."""
+        return self.desired is Desired.DESTROYED or self.status is InstanceStatus.DESTROYING or self.status.is_over
+
+    @property
+    def keeps_its_machine(self) -> bool:
+        """Whether a machine has the files, and is not about to be given up for a hibernation or for another machine."""
+        held = self.data_lease is not None and self.data_lease.is_held and self.data_lease_wanted
+        hibernates = self.desired is Desired.HIBERNATED or self.status is InstanceStatus.HIBERNATING
+        return held and not hibernates and not self.is_moving
+
+
+def is_only_copy(
+    snapshot_id: str, snapshots: Sequence[SnapshotFacts], persist: Sequence[str], instance: Whereabouts
+) -> bool:
+    """Whether this is, or is about to be, all that there is of a living instance's newest files.
+
+    That goes by where the files are and not by what the instance is called: a wake from hibernation, for one, has no
+    machine with them until they are restored.
+    """
+    if not instance.lifecycle.keeps_files or instance.is_over or instance.keeps_its_machine:
+        return False
+    return any(each.id == snapshot_id for each in (newest(snapshots, persist), latest(snapshots)) if each is not None)
+
+
+def newest(snapshots: Sequence[SnapshotFacts], persist: Sequence[str] = ()) -> SnapshotFacts | None:
+    """The newest state of an instance: what a new machine is given.
+
+    One of all that persists goes before later ones of less, of whatever epoch: what was put back in part lies over the
+    files that were there, which were saved before that under the epoch before.
+    """
+    ready = [each for each in snapshots if each.is_ready]
     whole = [each for each in ready if covers(each.paths, persist)]
-    return max(whole or ready, key=_taken, default=None)
+    return max(whole or ready, key=_order, default=None)
 
 
-def to_forget(snapshots: Sequence[SnapshotFacts], epoch: int, kept: int, persist: Sequence[str] = ()) -> list[str]:
+def latest(snapshots: Sequence[SnapshotFacts]) -> SnapshotFacts | None:
+    """The last one, though it may be of less than all that persists: some of its files may be nowhere else."""
+    return max((each for each in snapshots if each.is_ready), key=_order, default=None)
+
+
+def to_forget(snapshots: Sequence[SnapshotFacts], kept: int, persist: Sequence[str] = ()) -> list[str]:
     """The ids of those beyond the `kept` newest; the failed ones hold nothing and are not among them.
 
-    Never: labelled ones, the newest state, the newest verified one of the epoch. So the last snapshot of a hibernated
-    instance stays, whatever `kept` says.
+    Never: labelled ones, the newest state, the newest verified one, the latest of all. So the last snapshot of a
+    hibernated instance stays, whatever `kept` says.
     """
     ready = sorted((each for each in snapshots if each.is_ready), key=_taken, reverse=True)
-    verified = newest([each for each in ready if each.verified], epoch, persist)
-    state = newest(ready, epoch, persist) or (ready[0] if ready else None)
-    never = {each.id for each in (verified, state) if each is not None}
+    verified = newest([each for each in ready if each.verified], persist)
+    never = {each.id for each in (verified, newest(ready, persist), latest(ready)) if each is not None}
     return [each.id for each in ready[kept:] if each.label is None and each.id not in never]
-
-
-def is_last(snapshot_id: str, snapshots: Sequence[SnapshotFacts], epoch: int, persist: Sequence[str] = ()) -> bool:
-    """Whether this is the newest state, or the only one there is."""
-    ready = [each for each in snapshots if each.is_ready]
-    last = newest(ready, epoch, persist) or max(ready, key=_taken, default=None)
-    return last is not None and last.id == snapshot_id
 
 
 def prune_is_due(forgotten: int, forgotten_before: int) -> bool:
@@ -146,3 +185,8 @@ def _taken(snapshot: SnapshotFacts) -> datetime:
     if snapshot.taken_at is None:
         raise ValueError("only ready snapshots were taken")
     return snapshot.taken_at
+
+
+def _order(snapshot: SnapshotFacts) -> tuple[int, datetime]:
+    """What was put back goes before what was taken under earlier epochs, though that was taken later."""
+    return snapshot.epoch, _taken(snapshot)

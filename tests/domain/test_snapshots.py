@@ -1,19 +1,25 @@
 """What is the newest state, what may go: as tables and as properties."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.instances.phases import Desired, InstanceKind, InstanceStatus
+from domain.lifecycles import LIFECYCLES
+from domain.machines.phases import LeaseState
 from domain.snapshots.phases import SnapshotStatus
 from domain.snapshots.snapshots import (
     STOP_LANDS_WITHIN,
     Disk,
     SnapshotFacts,
+    Whereabouts,
     covers,
     holds_all,
-    is_last,
+    is_only_copy,
+    latest,
     newest,
     prune_is_due,
     to_forget,
@@ -27,7 +33,7 @@ def snapshot(number: int, **changes: object) -> SnapshotFacts:
     return SnapshotFacts.model_validate(values | changes)
 
 
-def test_the_newest_state_is_the_last_ready_one_of_the_epoch() -> None:
+def test_the_newest_state_is_the_last_ready_one_of_the_last_epoch() -> None:
     rows = [
         snapshot(1),
         snapshot(2, verified=False),
@@ -35,17 +41,30 @@ def test_the_newest_state_is_the_last_ready_one_of_the_epoch() -> None:
         snapshot(4, status=SnapshotStatus.CREATING, taken_at=None),
         snapshot(5, epoch=0),
     ]
-    assert newest(rows, 1) == rows[1]
-    assert newest(rows, 2) is None
-    assert newest([], 1) is None
+    assert newest(rows) == rows[1]
+    assert newest([]) is None
 
 
 def test_one_of_all_that_persists_goes_before_a_later_one_of_less() -> None:
     whole, part = snapshot(1, paths=["/"]), snapshot(2, paths=["/workspace/a"])
-    assert newest([whole, part], 1, ["/workspace"]) == whole
-    assert newest([part], 1, ["/workspace"]) == part
-    assert to_forget([whole, part], 1, 0, ["/workspace"]) == ["snap_2"]
-    assert is_last("snap_1", [whole, part], 1, ["/workspace"])
+    assert newest([whole, part], ["/workspace"]) == whole
+    assert newest([part], ["/workspace"]) == part
+    assert latest([whole, part]) == part
+
+
+def test_what_was_put_back_in_part_is_not_the_newest_state() -> None:
+    """The one of all that was saved before it, under the epoch before, is; both are kept, whatever came before them."""
+    whole, before = snapshot(1, epoch=0, paths=["/"]), snapshot(5, epoch=0, paths=["/"])
+    older, part = snapshot(2, epoch=0, paths=["/workspace/b"]), snapshot(3, paths=["/workspace/a"])
+    rows = [whole, older, part, before]
+    assert newest(rows, ["/workspace"]) == before
+    assert latest(rows) == part
+    assert to_forget(rows, 0, ["/workspace"]) == ["snap_2", "snap_1"]
+
+
+def test_what_was_put_back_as_a_whole_is_the_newest_state_though_later_ones_were_saved_before_it() -> None:
+    put_back, before = snapshot(1, paths=["/"]), snapshot(5, epoch=0, paths=["/"])
+    assert newest([put_back, before], ["/workspace"]) == put_back
 
 
 @pytest.mark.parametrize(
@@ -94,8 +113,8 @@ def test_less_than_that_holds_not_all(of_snapshot: dict[str, object], of_disk: d
 
 def test_the_oldest_unlabelled_ones_are_forgotten() -> None:
     rows = [snapshot(1, label="dear"), snapshot(2), snapshot(3), snapshot(4), snapshot(5)]
-    assert to_forget(rows, 1, 2) == ["snap_3", "snap_2"]
-    assert to_forget(rows, 1, 0) == ["snap_4", "snap_3", "snap_2"]
+    assert to_forget(rows, 2) == ["snap_3", "snap_2"]
+    assert to_forget(rows, 0) == ["snap_4", "snap_3", "snap_2"]
 
 
 SNAPSHOTS = st.lists(
@@ -106,22 +125,84 @@ SNAPSHOTS = st.lists(
         status=st.sampled_from(SnapshotStatus),
         verified=st.booleans(),
         label=st.none() | st.just("dear"),
+        paths=st.sampled_from([["/"], ["/workspace"], ["/workspace/a"]]),
     ),
     unique_by=lambda each: each.id,
 )
 
 
-@given(SNAPSHOTS, st.integers(0, 2), st.integers(0, 5))
-def test_what_must_never_go_never_goes(rows: list[SnapshotFacts], epoch: int, kept: int) -> None:
-    going = set(to_forget(rows, epoch, kept))
+@given(SNAPSHOTS, st.integers(0, 5), st.sampled_from([["/workspace"], ["/data"]]))
+def test_what_must_never_go_never_goes(rows: list[SnapshotFacts], kept: int, persist: list[str]) -> None:
+    going = set(to_forget(rows, kept, persist))
     left = [each for each in rows if each.id not in going]
-    assert newest(left, epoch) == newest(rows, epoch)
-    verified = newest([each for each in rows if each.verified], epoch)
+    assert newest(left, persist) == newest(rows, persist)
+    assert latest(left) == latest(rows)
+    verified = newest([each for each in rows if each.verified], persist)
     assert verified is None or verified in left
     assert all(each.label is None and each.is_ready for each in rows if each.id in going)
     if any(each.is_ready for each in rows):
         assert any(each.is_ready for each in left)
-        assert any(is_last(each.id, rows, epoch) for each in left)
+        assert any(is_only_copy(each.id, rows, persist, HIBERNATED) for each in left)
+
+
+HIBERNATED = Whereabouts(
+    lifecycle=LIFECYCLES[InstanceKind.INTERACTIVE],
+    status=InstanceStatus.HIBERNATED,
+    desired=Desired.HIBERNATED,
+    data_lease=LeaseState.CLOSED,
+    data_lease_wanted=False,
+    is_moving=False,
+)
+WITH_MACHINE = HIBERNATED.model_copy(
+    update={
+        "status": InstanceStatus.PAUSED,
+        "desired": Desired.PAUSED,
+        "data_lease": LeaseState.STOPPED,
+        "data_lease_wanted": True,
+    }
+)
+
+
+def is_the_only_copy(**changes: object) -> bool:
+    return is_only_copy("snap_1", [snapshot(1)], [], WITH_MACHINE.model_copy(update=changes))
+
+
+def test_the_only_copy_goes_by_where_the_files_are() -> None:
+    """Of an instance that may wake: they are on a machine that is held and stays, or the newest snapshot is all."""
+    leases = [None, *LeaseState]
+    for kind, status, desired, lease in product(InstanceKind, InstanceStatus, Desired, leases):
+        for wanted, moving in product((True, False), repeat=2):
+            where = Whereabouts(
+                lifecycle=LIFECYCLES[kind],
+                status=status,
+                desired=desired,
+                data_lease=lease,
+                data_lease_wanted=wanted,
+                is_moving=moving,
+            )
+            may_wake = kind is InstanceKind.INTERACTIVE and status not in OVER and desired is not Desired.DESTROYED
+            hibernates = status is InstanceStatus.HIBERNATING or desired is Desired.HIBERNATED
+            stays = lease in HELD and wanted and not hibernates and not moving
+            assert is_only_copy("snap_1", [snapshot(1)], [], where) is (may_wake and not stays), where
+            assert not is_only_copy("snap_0", [snapshot(0), snapshot(1)], [], where)
+
+
+OVER = (InstanceStatus.DESTROYING, InstanceStatus.DESTROYED, InstanceStatus.FAILED)
+HELD = (LeaseState.RUNNING, LeaseState.STOPPING, LeaseState.STOPPED, LeaseState.STARTING)
+
+
+def test_while_it_wakes_from_hibernation_its_snapshot_is_all_there_is() -> None:
+    waking = {"status": InstanceStatus.RESUMING, "desired": Desired.RUNNING}
+    assert not is_the_only_copy(**waking)
+    assert is_the_only_copy(**waking, data_lease=LeaseState.CLOSED, data_lease_wanted=False)
+    assert is_the_only_copy(**waking, data_lease_wanted=False)
+    assert is_the_only_copy(**waking, is_moving=True)
+
+
+def test_a_part_that_lies_over_the_newest_state_is_the_only_copy_too() -> None:
+    rows = [snapshot(1, paths=["/"]), snapshot(2, paths=["/workspace/a"]), snapshot(3, paths=["/workspace/a"])]
+    only = [each.id for each in rows if is_only_copy(each.id, rows, ["/workspace"], HIBERNATED)]
+    assert only == ["snap_1", "snap_3"]
 
 
 def test_room_is_made_with_each_fifth() -> None:
