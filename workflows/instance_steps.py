@@ -107,7 +107,8 @@ class InstanceSteps:
         if facts.data_lease_id is not None:
             refused = None if facts.lease is None else facts.lease.start_refused
             why = f"its machine does not start ({refused}); " if refused else ""
-            await self._record(InstanceStatus.RESUMING, f"{why}renting another machine, to restore its files there")
+            text = f"{why}renting another machine, to restore its files there"
+            await self._record(InstanceStatus.RESUMING, text, warning=_caveat(facts))
         elif facts.was_running and facts.status is InstanceStatus.RUNNING:
             reason = "" if facts.lease is None else f" ({facts.lease.reason})"
             await self._record(InstanceStatus.PROVISIONING, f"its machine was lost{reason}; renting another one")
@@ -281,11 +282,13 @@ class InstanceSteps:
         await self._change_desired(facts, Desired.PAUSED, why)
 
     async def _record_hibernated(self, facts: InstanceFacts) -> InstanceFacts:
+        caveat = _caveat(facts)
         if facts.desired is not Desired.HIBERNATED:
             why = "Its machine is gone while it was paused; it is hibernated, and a wake restores its last snapshot."
-            await self._change_desired(facts, Desired.HIBERNATED, why)
+            await self._change_desired(facts, Desired.HIBERNATED, f"{why} {caveat}".rstrip())
+        message = "hibernated; nothing is rented, its files are in the vault"
         return await self._record(
-            InstanceStatus.HIBERNATED, "hibernated; nothing is rented, its files are in the vault"
+            InstanceStatus.HIBERNATED, f"{message}. {caveat}" if caveat else message, warning=caveat
         )
 
     async def _fall_asleep(self, facts: InstanceFacts) -> None:
@@ -295,7 +298,7 @@ class InstanceSteps:
             return await self._change_desired(facts, Desired.PAUSED, why)
         reason = "" if facts.lease is None else f" ({facts.lease.reason})"
         why = f"Its machine was lost{reason}. What was saved last is in the vault, and a wake restores it elsewhere."
-        await self._change_desired(facts, Desired.HIBERNATED, why)
+        await self._change_desired(facts, Desired.HIBERNATED, f"{why} {_caveat(facts)}".rstrip())
 
     # Waking: its machine started again, or another rented and its files restored, with one report
 
@@ -354,9 +357,9 @@ class InstanceSteps:
 
     # What several steps do
 
-    async def _record(self, status: InstanceStatus, message: str) -> InstanceFacts:
+    async def _record(self, status: InstanceStatus, message: str, *, warning: str = "") -> InstanceFacts:
         self._show(status, message)
-        change = StatusChange(instance_id=self._id, status=status, message=message)
+        change = StatusChange(instance_id=self._id, status=status, message=message, warning=warning)
         return await workflow.execute_local_activity_method(
             InstanceActivities.record_instance, change, summary=f"{status.value}: {message}"[:200], **RECORD
         )
@@ -413,6 +416,13 @@ def _lease_of(facts: InstanceFacts) -> LeaseFacts:
     if facts.lease is None:
         raise AssertionError("a step on a machine, decided without one")
     return facts.lease
+
+
+def _caveat(facts: InstanceFacts) -> str:
+    """What its owner has to know of the copy of its files that a wake restores, when that is all there is of them."""
+    if facts.snapshot is None or facts.restorable != facts.snapshot.id:
+        return ""
+    return facts.snapshot.caveat
 
 
 def _words(lease: LeaseFacts) -> str:

@@ -19,6 +19,7 @@ from db.instances.facts import instance_facts
 from db.instances.instances import reserve_machine
 from db.instances.ssh_ports import free_port
 from db.instances.tables import Instance
+from db.instances.warnings import add_warning
 from db.jobs.tables import JobAttempt
 from db.machines import leases
 from db.machines.leases import LeaseKeys
@@ -41,11 +42,12 @@ from workflow_client.client import WorkflowClient
 
 
 class StatusChange(BaseModel):
-    """A change of an instance that people are told about."""
+    """A change of an instance that people are told about. `warning`: what its owner has to know beside that, once."""
 
     instance_id: int
     status: InstanceStatus
     message: str = ""
+    warning: str = ""
 
 
 class ReleaseRequest(BaseModel):
@@ -193,6 +195,8 @@ async def _write_status(session: AsyncSession, instance: Instance, change: Statu
         instance.idle_since = instance.will_pause_at = None
     if change.status is InstanceStatus.PAUSING:
         instance.warnings = []  # they were of the sleep before
+    if change.warning and not any(change.warning in each for each in instance.warnings):
+        await add_warning(session, instance, change.warning)
     await notify_instance(session, instance.id)
     if change.status is InstanceStatus.RUNNING and instance.running_at is None:
         instance.running_at = present

@@ -9,13 +9,13 @@ from temporalio import activity
 
 from activities.errors import each_alone
 from activities.instances.instances import facts_now
-from db.events import record_event
 from db.instances import power
 from db.instances.desired_state import request_action, set_desired
 from db.instances.facts import holds_all
 from db.instances.idle_policy import hibernate_after
 from db.instances.tables import Instance
 from db.instances.wakes import report_of
+from db.instances.warnings import add_warning
 from db.machines import leases
 from db.machines.tables import Lease
 from db.notify import notify_instance
@@ -122,7 +122,7 @@ class InstancePowerActivities:
             if change.failed_wake:
                 instance.restore_snapshot_id = None
             await set_desired(session, instance, change.desired, by=US, why=change.why)
-            await _warn(session, instance, change.why)
+            await add_warning(session, instance, change.why)
 
     @activity.defn
     async def warn(self, warning: Caution) -> None:
@@ -132,7 +132,7 @@ class InstancePowerActivities:
             if warning.restore_failed:
                 instance.restore_snapshot_id = None
                 instance.failed_wakes += 1
-            await _warn(session, instance, warning.text)
+            await add_warning(session, instance, warning.text)
 
     @activity.defn
     async def record_data_machine(self, home: DataMachine) -> None:
@@ -142,7 +142,9 @@ class InstancePowerActivities:
             if home.snapshot_id is not None and _is_news(instance, home):
                 instance.epoch += 1
                 await _take_along(session, instance, home.snapshot_id)
-            instance.data_lease_id, instance.restore_snapshot_id = home.lease_id, None
+            instance.data_lease_id = home.lease_id
+            if instance.restore_snapshot_id == home.snapshot_id:
+                instance.restore_snapshot_id = None  # else it comes next, over these files
             await notify_instance(session, instance.id)
         await hit(Failpoint.DATA_MACHINE_RECORDED)
 
@@ -261,10 +263,3 @@ async def _ran_until(session: AsyncSession, order: PowerRequest) -> datetime:
     """What was written later than this is in no snapshot."""
     snapshot = None if order.snapshot_id is None else await session.get(Snapshot, order.snapshot_id)
     return (None if snapshot is None else snapshot.taken_at) or await now(session)
-
-
-async def _warn(session: AsyncSession, instance: Instance, text: str) -> None:
-    if text not in instance.warnings:
-        instance.warnings = [*instance.warnings, text]
-    await record_event(session, instance.user_id, f"instance:{instance.id}", "warning", text)
-    await notify_instance(session, instance.id)

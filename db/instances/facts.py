@@ -8,9 +8,8 @@ from db.instances.tables import Instance
 from db.machines.leases import leases_of_instance
 from db.machines.tables import Lease
 from db.snapshots import snapshots
-from db.snapshots.snapshots import newest
 from db.snapshots.tables import Snapshot
-from domain.instances.steps import WORTHLESS, InstanceFacts, LeaseFacts, NewestSnapshot
+from domain.instances.steps import WORTHLESS, InstanceFacts, LaterPart, LeaseFacts, NewestSnapshot
 from domain.lifecycles import LIFECYCLES
 from domain.machines.machines import MachineSeen, Seen
 from domain.machines.phases import LeaseOutcome, LeaseState
@@ -27,7 +26,8 @@ async def instance_facts(
     present = next((each for each in tried if each.id == instance.lease_id), None)
     data = next((each for each in tried if each.id == instance.data_lease_id), None)
     lifecycle = LIFECYCLES[instance.kind]
-    snapshot = await newest(session, instance) if lifecycle.keeps_files else None
+    taken = await snapshots.of_instance(session, instance.id) if lifecycle.keeps_files else []
+    snapshot = snapshots.newest_of(taken, instance)
     return InstanceFacts(
         desired=instance.desired,
         status=instance.status,
@@ -40,10 +40,32 @@ async def instance_facts(
         data_lease_id=instance.data_lease_id,
         data_lease_is_open=data is not None and data.state.is_open,
         others_held=any(each.wanted and each.state.is_open for each in tried if each is not present),
-        snapshot=None if snapshot is None else NewestSnapshot(id=snapshot.id, is_verified=snapshot.verified),
+        snapshot=None if snapshot is None else _newest(snapshot, taken, instance),
         restore_requested=instance.restore_snapshot_id,
+        restores_part=lifecycle.keeps_files and await _restores_part(session, instance),
         wakes_left=wakes_allowed - instance.failed_wakes,
     )
+
+
+def _newest(row: Snapshot, taken: Sequence[Snapshot], instance: Instance) -> NewestSnapshot:
+    latest = rules.latest([snapshots.facts(each) for each in taken])
+    later = None if latest is None or latest.id == row.id else LaterPart(id=latest.id, paths=latest.paths)
+    return NewestSnapshot(
+        id=row.id,
+        is_verified=row.verified,
+        is_whole=rules.covers(row.paths, snapshots.persisting(instance)),
+        paths=row.paths,
+        later_part=later,
+        lacks_files_put_back=row.epoch < instance.epoch,
+    )
+
+
+async def _restores_part(session: AsyncSession, instance: Instance) -> bool:
+    """Whether the snapshot that shall be put on its machine is of less than what persists."""
+    if instance.restore_snapshot_id is None:
+        return False
+    wished = await session.get(Snapshot, instance.restore_snapshot_id)
+    return wished is not None and not rules.covers(wished.paths, snapshots.persisting(instance))
 
 
 def holds_all(snapshot: Snapshot | None, lease: Lease, instance: Instance) -> bool:

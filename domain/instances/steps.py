@@ -30,6 +30,40 @@ class NewestSnapshot(BaseModel):
 
     id: str
     is_verified: bool = False
+    is_whole: bool = True
+    """Whether it is of all that persists today."""
+    paths: list[str] = []
+    later_part: "LaterPart | None" = None
+    lacks_files_put_back: bool = False
+    """Files were put on the machine after it was taken, and are in no snapshot of the instance's own."""
+
+    @property
+    def caveat(self) -> str:
+        """What its owner has to know when it is all that is left of the files; empty: nothing."""
+        told = []
+        if not self.is_whole:
+            told.append(
+                f"Only a part of its files is in the vault: snapshot {self.id} holds {', '.join(self.paths)}. "
+                "What else was on its machine is lost."
+            )
+        if not self.is_verified:
+            told.append(f"Snapshot {self.id} was never verified: a wake shows whether all of its files come back.")
+        if self.later_part is not None:
+            part = self.later_part
+            told.append(
+                f"Snapshot {part.id} ({', '.join(part.paths)}) came after {self.id} and is not in it: restore it too, "
+                "once the instance runs."
+            )
+        elif self.lacks_files_put_back:
+            told.append(f"What was put back after {self.id} was taken is not in it.")
+        return " ".join(told)
+
+
+class LaterPart(BaseModel):
+    """A snapshot of a part of the files that was put back, or taken, after the newest one of all of them."""
+
+    id: str
+    paths: list[str]
 
 
 class InstanceFacts(BaseModel):
@@ -53,6 +87,8 @@ class InstanceFacts(BaseModel):
     snapshot: NewestSnapshot | None = None
     restore_requested: str | None = None
     """A snapshot that its owner wants on the machine."""
+    restores_part: bool = False
+    """That one is not of all that persists."""
     wakes_left: int = 1
 
     @property
@@ -61,8 +97,11 @@ class InstanceFacts(BaseModel):
 
     @property
     def restorable(self) -> str | None:
-        """The snapshot that a new machine would be given."""
-        return self.restore_requested or (None if self.snapshot is None else self.snapshot.id)
+        """The snapshot that its machine is given next. A part is put over the rest of the files, which come first."""
+        if self.snapshot is None or self.restore_requested is None:
+            return self.restore_requested or (None if self.snapshot is None else self.snapshot.id)
+        rest_first = self.restores_part and self.snapshot.is_whole and not self.is_on_data_machine
+        return self.snapshot.id if rest_first else self.restore_requested
 
 
 class Step(StrEnum):
