@@ -160,9 +160,18 @@ class Ask:
 
 @dataclass(frozen=True)
 class TakeSnapshot:
-    """The owner of the n-th instance wants a snapshot of it."""
+    """The owner of the n-th instance wants a snapshot of it. `part`: of one folder, without those that are judged."""
 
     instance: int
+    part: bool = False
+
+
+@dataclass(frozen=True)
+class DeleteSnapshot:
+    """The owner of the n-th instance deletes the m-th of its snapshots, if that is allowed. -1: the last one."""
+
+    instance: int
+    snapshot: int
 
 
 @dataclass(frozen=True)
@@ -340,6 +349,7 @@ Event = (
     | HoldBack
     | Ask
     | TakeSnapshot
+    | DeleteSnapshot
     | PutBack
     | Persist
     | Destroy

@@ -2,7 +2,8 @@
 
 No holder rents twice. No machine is destroyed or stopped while its holder wants it, and no machine that has an
 instance's files as they are now goes before the vault has files as new as these; what is woken has files as new as
-those that a pause kept.
+those that a pause kept, or that the vault had when its machine was lost. No snapshot is deleted, unless by force, that
+has newer files than what is left. What its owner puts back as a whole makes void whatever was saved before.
 """
 
 import re
@@ -12,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from activities.instances.instances import StatusChange
-from activities.instances.power import PowerRequest
+from activities.instances.power import DataMachine, PowerRequest
 from db.instances.tables import Instance
 from db.machines import leases
 from db.machines.tables import Lease
@@ -28,6 +29,7 @@ from tests.protocol.clock import Clock
 from tests.protocol.machines import Machine
 from tests.protocol.vault import Vault
 
+Wishes = tuple[dict[int, str], set[str]]
 OURS = re.compile(r"dumont/home/[^/]+")
 
 
@@ -44,8 +46,11 @@ class Invariant:
     def __init__(self, database: Database, books: Books, vault: Vault, clock: Clock) -> None:
         self._database, self._books, self._vault, self._clock = database, books, vault, clock
         self._slept: dict[int, Slept] = {}
+        self._put_back: dict[int, str] = {}
+        """What an owner wants back, and is not on the machine yet."""
+        self._void: set[str] = set()
+        """Snapshots whose files nobody wants any more."""
         self.lost: list[str] = []
-        self.is_restored = False
 
     async def why_wrong(self, machine: Machine, done: str) -> str | None:
         """Why that must not be done to it now; None when it may."""
@@ -105,7 +110,8 @@ class Invariant:
     async def _in_vault(self, session: AsyncSession, holder: Instance) -> float:
         """How new the newest of its files in the vault are; -1: none are there."""
         rows = await snapshots.of_instance(session, holder.id)
-        there = [self._vault.version(holder.id, each.restic_id) for each in rows if each.status is SnapshotStatus.READY]
+        ready = [each for each in rows if each.status is SnapshotStatus.READY and each.id not in self._void]
+        there = [self._vault.version(holder.id, each.restic_id) for each in ready]
         restored = (
             None if holder.restore_snapshot_id is None else await session.get(Snapshot, holder.restore_snapshot_id)
         )
@@ -125,10 +131,54 @@ class Invariant:
                 self._woke(holder, lease, machine)
             elif change.status in (InstanceStatus.PAUSED, InstanceStatus.HIBERNATED):
                 await self._sleeps(session, holder, lease, machine)
+            elif change.status is InstanceStatus.FAILED:
+                slept = self._slept.pop(holder.id, None)
+                if slept is not None and slept.in_vault >= 0:
+                    self.lost.append(f"instance {holder.id} failed, and the vault had its files of {slept.in_vault:g}")
 
-    def forget(self, instance_id: int) -> None:
-        """Its owner wants older files back."""
+    def put_back(self, instance_id: int, snapshot_id: str) -> None:
+        """Its owner wants the files of this one of its snapshots back, whatever there are now."""
         self._slept.pop(instance_id, None)
+        self._put_back[instance_id] = snapshot_id
+
+    async def moved(self, home: DataMachine) -> None:
+        """Right after it was written that a snapshot's files are on the machine.
+
+        What is not whole by now comes too late. When its owner put that one back, it alone counts of all there are.
+        """
+        if home.snapshot_id is None:
+            return
+        async with self._database.begin() as session:
+            rows = await snapshots.of_instance(session, home.instance_id)
+        if put_back := self._put_back.get(home.instance_id) == home.snapshot_id:
+            del self._put_back[home.instance_id]
+        self._void.update(each.id for each in rows if put_back or each.status is SnapshotStatus.CREATING)
+        self._void.discard(home.snapshot_id)
+
+    def kept(self) -> Wishes:
+        return dict(self._put_back), set(self._void)
+
+    def restored(self, kept: Wishes) -> None:
+        """The database is as it was then, and knows nothing of what slept since."""
+        self._put_back, self._void = dict(kept[0]), set(kept[1])
+        self._slept.clear()
+
+    async def deleted(self, instance_id: int, snapshot: Snapshot) -> None:
+        """Right after its owner deleted one: nothing newer than what is left, unless a machine has it and is held."""
+        async with self._database.begin() as session:
+            holder = await session.get_one(Instance, instance_id)
+            data = None if holder.data_lease_id is None else await session.get(Lease, holder.data_lease_id)
+            left = await self._in_vault(session, holder)
+        slept = self._slept.get(instance_id)
+        is_over = holder.desired is Desired.DESTROYED or holder.status.is_over
+        if is_over or not LIFECYCLES[holder.kind].keeps_files or snapshot.id in self._void:
+            return
+        version = self._vault.version(instance_id, snapshot.restic_id)
+        if data is None or not data.wanted:
+            if version is not None and version > left:
+                self.lost.append(f"instance {instance_id}'s files of {version:g} were deleted, {left:g} are left")
+        elif slept is not None:
+            slept.in_vault = min(slept.in_vault, left)
 
     def _machine(self, lease: Lease | None) -> Machine | None:
         if lease is None or lease.cloud_id is None:
@@ -147,10 +197,14 @@ class Invariant:
         self, session: AsyncSession, holder: Instance, lease: Lease | None, machine: Machine | None
     ) -> None:
         in_vault = await self._in_vault(session, holder)
+        if holder.restore_snapshot_id is None:
+            self._put_back.pop(holder.id, None)
         if lease is not None and machine is not None and holder.data_lease_id == lease.id:
             self._slept[holder.id] = Slept(lease.id, machine.version(self._clock.at), in_vault)
         elif (slept := self._slept.get(holder.id)) is not None:
             slept.in_vault = max(slept.in_vault, in_vault)
+        elif holder.id not in self._put_back:
+            self._slept[holder.id] = Slept("", 0.0, in_vault)  # its machine was lost in use
 
     async def present(self) -> list[str]:
         """What is wrong by now that nobody did just now: files that a snapshot should hold, and that are nowhere."""

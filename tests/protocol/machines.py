@@ -18,10 +18,10 @@ class JobRun:
 
 @dataclass
 class Copying:
-    """A transfer under way on the machine: it goes on whether anybody follows it or not. `version`: of the files."""
+    """A transfer under way on the machine: it goes on whether anybody follows it or not. `version`: as in the vault."""
 
     began: datetime
-    version: float
+    version: float | None
     restic_id: str
 
 

@@ -10,6 +10,7 @@ from db.jobs.jobs import cancel_job, create_job
 from db.jobs.tables import Job
 from db.machines import leases
 from db.snapshots import snapshots
+from db.snapshots.tables import Snapshot
 from domain.holders import instance_holder
 from domain.instances.actions import InstanceAction
 from domain.instances.instances import DEFAULT_PERSIST, InstanceSpec
@@ -21,7 +22,8 @@ from domain.refusals import Refusal
 from domain.snapshots.phases import SnapshotStatus
 from domain.workflow_contracts import endpoint_workflow_id, job_workflow_id
 from tests.protocol import rows
-from tests.protocol.events import PutBack, StartJob
+from tests.protocol.events import DeleteSnapshot, PutBack, StartJob
+from tests.protocol.vault import A_PART
 from tests.protocol.world import World
 
 ADDRESS = Address("127.0.0.1", "main", range(22000, 22999))
@@ -105,20 +107,36 @@ class Owners:
         for endpoint_id in served:
             await self._world.workflows.changed(endpoint_workflow_id(endpoint_id), "its owner stopped it")
 
-    async def take_snapshot(self, instance_id: int) -> None:
+    async def take_snapshot(self, instance_id: int, *, part: bool) -> None:
         async with self._world.database.begin() as session:
             instance = await session.get_one(Instance, instance_id, with_for_update=True)
             own = LIFECYCLES[instance.kind].has_own_snapshots
             if not own or instance.status is not InstanceStatus.RUNNING:
                 return
-            row = await snapshots.begin(session, self._world.new_id("snap"), instance)
+            paths = [A_PART] if part else []
+            row = await snapshots.begin(session, self._world.new_id("snap"), instance, paths=paths)
         await self._world.workflows.start_snapshot(row.id, instance_id)
+
+    async def delete_snapshot(self, instance_id: int, event: DeleteSnapshot) -> None:
+        """As `DELETE /snapshots` does."""
+        async with self._world.database.begin() as session:
+            instance = await session.get_one(Instance, instance_id, with_for_update=True)
+            ready = await _ready(session, instance_id)
+            if not ready:
+                return
+            row = ready[event.snapshot % len(ready)]
+            if row.id in await snapshots.being_restored(session, instance_id):
+                return
+            try:
+                await snapshots.delete(session, row, instance, force=False)
+            except Refusal:
+                return
+        await self._world.invariant.deleted(instance_id, row)
 
     async def put_back(self, instance_id: int, event: PutBack) -> None:
         async with self._world.database.begin() as session:
             instance = await session.get_one(Instance, instance_id, with_for_update=True)
-            taken = await snapshots.of_instance(session, instance_id)
-            ready = [each for each in taken if each.status is SnapshotStatus.READY]
+            ready = await _ready(session, instance_id)
             if not ready or not LIFECYCLES[instance.kind].keeps_files:
                 return
             snapshot = ready[event.snapshot % len(ready)]
@@ -130,7 +148,8 @@ class Owners:
                 instance.restore_snapshot_id = snapshot.id
         if event.anew:
             return await self.create(instance.user_id, restore=snapshot.id)
-        self._world.invariant.forget(instance_id)
+        if A_PART not in snapshot.paths:
+            self._world.invariant.put_back(instance_id, snapshot.id)
         await self._world.workflows.tell_instance(instance_id)
 
     async def hand_over(self, old: int) -> None:
@@ -155,6 +174,11 @@ class Owners:
         session.add(new)
         await session.flush()
         return new
+
+
+async def _ready(session: AsyncSession, instance_id: int) -> list[Snapshot]:
+    taken = await snapshots.of_instance(session, instance_id)
+    return [each for each in taken if each.status is SnapshotStatus.READY]
 
 
 def _wanted(user: int, restore: str | None) -> NewInstance:

@@ -10,6 +10,7 @@ from db.machines import orphans
 from db.tables import Installation
 from tests.protocol import events, rows
 from tests.protocol.events import Event
+from tests.protocol.invariant import Wishes
 from tests.protocol.machines import Machine
 from tests.protocol.owners import Owners
 from tests.protocol.verdict import Verdict, judge, unsettled
@@ -35,6 +36,7 @@ class Player:
         self.world = world
         self.owners = Owners(world)
         self._copy: rows.Copy | None = None
+        self._wishes: Wishes = {}, set()
         self._was_restored = False
 
     async def play(self, schedule: list[Event]) -> Verdict:
@@ -84,6 +86,7 @@ class Player:
             case events.Backup():
                 async with self.world.database.begin() as session:
                     self._copy = await rows.kept(session)
+                self._wishes = self.world.invariant.kept()
             case events.Restore() if self._copy is not None:
                 await self._restore(self._copy)
             case _:
@@ -104,8 +107,10 @@ class Player:
                 await owners.cancel_job(number)
             case events.Ask(number, action, told) if owners.instances:
                 await owners.ask(owners.instance(number), action, told=told)
-            case events.TakeSnapshot(number) if owners.instances:
-                await owners.take_snapshot(owners.instance(number))
+            case events.TakeSnapshot(number, part) if owners.instances:
+                await owners.take_snapshot(owners.instance(number), part=part)
+            case events.DeleteSnapshot(number) if owners.instances:
+                await owners.delete_snapshot(owners.instance(number), event)
             case events.PutBack(number) if owners.instances:
                 await owners.put_back(owners.instance(number), event)
             case events.Persist(number, path) if owners.instances:
@@ -158,7 +163,8 @@ class Player:
         async with self.world.database.begin() as session:
             await rows.put_back(session, copy)
             await session.execute(update(Installation).values(pairing_nonce="older", next_nonce=None))
-        self._was_restored = self.world.invariant.is_restored = True
+        self._was_restored = True
+        self.world.invariant.restored(self._wishes)
         for run in self.world.flows():
             await run.close()
 

@@ -18,16 +18,19 @@ from tests.protocol.machines import Copying, Machine
 from tests.protocol.shells import Login
 from tests.protocol.temporal.attempts import rest
 
+A_PART = "/workspace/part"
+"""Saved alone it has none of the files whose newness is counted, and put back alone it brings none of them."""
+
 COPY_SECONDS = 4.0
 STEP_SECONDS = 1.0
 
 
 @dataclass
 class Kept:
-    """`version`: how new the files in it are. `of`: the order that it was taken for."""
+    """`version`: how new the files in it are; None: it has those of a part. `of`: the order that it was taken for."""
 
     of: str
-    version: float
+    version: float | None
     at: datetime
     is_spoilt: bool = False
 
@@ -92,8 +95,9 @@ class Vault:
 
     def _begin(self, machine: Machine, repository: str, order: TransferOrder) -> Copying | None:
         restic_id = order.snapshot
-        version = machine.version(self.clock.at)
+        version: float | None = machine.version(self.clock.at)
         if order.kind is TransferKind.SNAPSHOT:
+            version = None if order.paths == [A_PART] else version
             restic_id = hashlib.sha256(f"{order.id} {machine.id} {self.clock.at}".encode()).hexdigest()
         else:
             kept = self.repositories.get(repository, {}).get(restic_id)
@@ -105,7 +109,7 @@ class Vault:
 
     def _end(self, machine: Machine, repository: str, order: TransferOrder, copying: Copying) -> None:
         if order.kind is TransferKind.RESTORE:
-            return machine.put(copying.version, self.clock.at)
+            return None if copying.version is None else machine.put(copying.version, self.clock.at)
         kept = Kept(order.id, copying.version, copying.began, self.spoils_next)
         self.spoils_next = False
         self.repositories.setdefault(repository, {})[copying.restic_id] = kept

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 import failpoints
 import worker
-from activities.instances.power import PowerRequest
+from activities.instances.power import DataMachine, PowerRequest
 from activities.machines.pairing import PairingActivities
 from clouds.connections import Providers
 from db.sealing import Sealer
@@ -136,6 +136,8 @@ class World:
         for each in given():
             if point is Failpoint.POWER_REQUESTED and isinstance(each, PowerRequest):
                 await self.invariant.judge_power(each)
+            if point is Failpoint.DATA_MACHINE_RECORDED and isinstance(each, DataMachine):
+                await self.invariant.moved(each)
         await self.gates.hit(point.value)
 
     async def go(self, seconds: float) -> None:
