@@ -76,16 +76,10 @@ def test_the_only_copy_of_its_files_is_not_deleted(stage: Stage, name: str) -> N
 def test_what_a_machine_has_too_may_be_deleted_and_then_the_machine_is_kept(stage: Stage) -> None:
     assert stage.play([*PAUSED, DeleteSnapshot(0, -1), HIBERNATE, Go(60)]) == GOOD
     assert stage.statuses_at_rest == [InstanceStatus.PAUSED]
+    assert len(stage.world.books.machines) == 1
     assert len(_deleted(stage)) == 1
     assert stage.play([*HIBERNATED, WAKE, Go(60), DeleteSnapshot(0, -1), Go(10)]) == GOOD
     assert len(_deleted(stage)) == 1
-
-
-def test_what_is_deleted_while_its_machine_is_about_to_be_given_up_keeps_the_machine(stage: Stage) -> None:
-    """Its owner wants it paused again before that, and then hibernated after all."""
-    deleted: list[Event] = [*PAUSED, DeleteSnapshot(0, -1), DeleteSnapshot(0, -1), HIBERNATE, Go(40)]
-    assert stage.play([*deleted, WAKE, Go(60)]) == GOOD
-    assert len(stage.world.books.machines) == 1
 
 
 def test_an_older_one_that_was_put_back_whole_is_its_newest_state_though_less_persisted_then(stage: Stage) -> None:
