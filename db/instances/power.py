@@ -44,10 +44,14 @@ async def mark_found_running(session: AsyncSession, lease_id: str) -> bool:
 
     False: its instance lives on another machine by now, so it shall be stopped again.
     """
-    lease = await session.get_one(Lease, lease_id, with_for_update=True)
-    instance_id = holder_of(lease).instance_id
+    instance_id = holder_of(await session.get_one(Lease, lease_id)).instance_id
     instance = None if instance_id is None else await session.get(Instance, instance_id, with_for_update=True)
-    if lease.state is not LeaseState.STOPPED or lease.power is not Power.STOPPED:
+    lease = await session.get_one(Lease, lease_id, with_for_update=True, populate_existing=True)
+    if (
+        holder_of(lease).instance_id != instance_id
+        or lease.state is not LeaseState.STOPPED
+        or lease.power is not Power.STOPPED
+    ):
         return True
     if instance is None or instance.lease_id != lease_id or instance.desired is Desired.DESTROYED:
         lease.start_refused = "its instance lives on another machine by now"

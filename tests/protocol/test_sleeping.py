@@ -105,7 +105,7 @@ def test_a_wish_that_no_flow_was_told_of_is_read_before_the_machine_is_told_to_s
     assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
 
 
-@pytest.mark.parametrize(("flow", "since"), sampled(product(range(3), [0, 2, 6]), 5))
+@pytest.mark.parametrize(("flow", "since"), sampled(product(range(3), [0, 2, 6]), 9))
 def test_a_cancel_click_ends_nothing(stage: Stage, flow: int, since: int) -> None:
     """On the flow of the instance, of its machine, of the account's watch: while it runs, falls asleep, and wakes."""
     assert stage.play([*UP, Cancel(flow), Go(60)]) == GOOD
@@ -222,7 +222,7 @@ def test_a_stop_that_comes_late_alone_is_waited_for_and_its_files_are_saved(stag
     assert stage.statuses_at_rest == [InstanceStatus.HIBERNATED]
 
 
-@pytest.mark.parametrize("name", sampled(SLEEPING, 4))
+@pytest.mark.parametrize("name", sampled(SLEEPING, 5))
 def test_it_sleeps_and_wakes(stage: Stage, name: str) -> None:
     assert stage.play(SLEEPING[name]) == GOOD
 

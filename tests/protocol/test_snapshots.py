@@ -50,6 +50,7 @@ def test_its_owner_is_told_though_it_was_to_be_hibernated_when_its_machine_was_l
     assert "Only a part of its files is in the vault" in _warnings(stage)
 
 
+@pytest.mark.long
 def test_nobody_is_warned_of_what_is_whole(stage: Stage) -> None:
     assert stage.play([*HIBERNATED, WAKE, Go(60)]) == GOOD
     assert stage.rows(select(Instance.warnings)) == [[]]
@@ -66,7 +67,7 @@ DELETED_IN_VAIN: dict[str, list[Event]] = {
 }
 
 
-@pytest.mark.parametrize("name", sampled(DELETED_IN_VAIN, 2))
+@pytest.mark.parametrize("name", sampled(DELETED_IN_VAIN, 4))
 def test_the_only_copy_of_its_files_is_not_deleted(stage: Stage, name: str) -> None:
     assert stage.play([*DELETED_IN_VAIN[name], Go(90), WAKE, Go(60)]) == GOOD
     assert stage.statuses_at_rest == [InstanceStatus.RUNNING]
@@ -78,10 +79,15 @@ def test_what_a_machine_has_too_may_be_deleted_and_then_the_machine_is_kept(stag
     assert stage.statuses_at_rest == [InstanceStatus.PAUSED]
     assert len(stage.world.books.machines) == 1
     assert len(_deleted(stage)) == 1
+
+
+@pytest.mark.long
+def test_what_came_back_may_be_deleted(stage: Stage) -> None:
     assert stage.play([*HIBERNATED, WAKE, Go(60), DeleteSnapshot(0, -1), Go(10)]) == GOOD
     assert len(_deleted(stage)) == 1
 
 
+@pytest.mark.long
 def test_an_older_one_that_was_put_back_whole_is_its_newest_state_though_less_persisted_then(stage: Stage) -> None:
     assert stage.play([*PAUSED, WAKE, Go(30), PutBack(0, 0), Go(40), *LOST, WAKE, Go(60)]) == GOOD
     widened: list[Event] = [*PAUSED, WAKE, Go(30), Persist(0, "/data"), PutBack(0, 0), Go(40), *LOST, WAKE, Go(60)]
