@@ -86,7 +86,9 @@ def test_it_runs_once_however_often_it_is_started(machine: Machine) -> None:
 
 
 def test_started_by_many_at_once_it_runs_once(machine: Machine) -> None:
-    tar = packed("x", JobSpec(script="echo ran"), {}, RunnerLimits(timeout=LONG, work=str(machine.work)))
+    tar = packed(
+        str(machine.folder), JobSpec(script="echo ran"), {}, RunnerLimits(timeout=LONG, work=str(machine.work))
+    )
     command = ["sh", "-c", starting(str(machine.folder))]
     starts = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(8)]
     for each in starts:
@@ -233,7 +235,7 @@ def test_one_that_is_killed_has_vanished_where_nobody_waits_for_it_too(machine: 
 
 def unpacked(machine: Machine, script: str) -> None:
     machine.folder.mkdir(parents=True)
-    tar = packed("x", JobSpec(script=script), {}, RunnerLimits(timeout=LONG, work=str(machine.work)))
+    tar = packed(str(machine.folder), JobSpec(script=script), {}, RunnerLimits(timeout=LONG, work=str(machine.work)))
     subprocess.run(["tar", "-xf", "-", "-C", str(machine.folder)], input=tar, check=True)
 
 
@@ -256,7 +258,7 @@ def test_a_script_that_fills_the_disk_is_heard_of_all_the_same(machine: Machine)
     spec = JobSpec(
         script=f"echo before; {written}; dd if=/dev/zero of=filler bs=64k; echo after; head -c 999999 /dev/zero; exit 5"
     )
-    tar = packed("x", spec, {}, RunnerLimits(timeout=LONG, work=f"{folder}/work"))
+    tar = packed(folder, spec, {}, RunnerLimits(timeout=LONG, work=f"{folder}/work"))
     commands = [folder, starting(folder), reading(folder, 0, 0, most=1 << 20, looks=0, pause=0.1)]
     ran = subprocess.run(
         ["unshare", "-rm", "sh", "-c", ON_A_SMALL_DISK, "-", *commands], input=tar, capture_output=True, check=False
