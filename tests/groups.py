@@ -10,8 +10,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 _TESTS = Path(__file__).parent
 
-# Those that take longest begin first, so that none is left running alone at the end. Those from the agent's on mostly
-# wait: they begin before the protocol's, which compute meanwhile.
+# Those that take longest begin first, so that none is left running alone at the end. Those of the agent mostly wait:
+# they begin before the protocol's, which compute meanwhile.
 _GROUPS: list[tuple[str, tuple[str, ...]]] = [
     ("system, sleep", ("system/test_sleep*", "system/test_snapshots*", "system/test_agent*")),
     ("system, jobs", ("system/test_job*",)),
@@ -23,9 +23,6 @@ _GROUPS: list[tuple[str, tuple[str, ...]]] = [
     ("agent, work", ("agent/test_work*",)),
     ("agent, life", ("agent/test_life*",)),
     ("agent, dead man", ("agent/test_dead_man*",)),
-    ("clouds", ("clouds/test_machines*",)),
-    ("restic", ("clients/test_restic_repository*",)),
-    ("activities", ("activities/*",)),
 ]
 
 _ALONE = "protocol/*"
