@@ -64,8 +64,8 @@ async def _restores_part(session: AsyncSession, instance: Instance) -> bool:
     """Whether the snapshot that shall be put on its machine is of less than what persists."""
     if instance.restore_snapshot_id is None:
         return False
-    wished = await session.get(Snapshot, instance.restore_snapshot_id)
-    return wished is not None and not rules.covers(wished.paths, snapshots.persisting(instance))
+    requested = await session.get(Snapshot, instance.restore_snapshot_id)
+    return requested is not None and not rules.covers(requested.paths, snapshots.persisting(instance))
 
 
 def holds_all(snapshot: Snapshot | None, lease: Lease, instance: Instance) -> bool:

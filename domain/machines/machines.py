@@ -83,14 +83,14 @@ def boot_decision(seen: MachineSeen, now: datetime, patience: timedelta) -> Boot
     """
     if seen.state is Seen.UP:
         return BootDecision.UP
-    if seen.state in _NOT_OURS and _lasted(seen, now, patience):
+    if seen.state in _NOT_OURS and has_lasted(seen, now, patience):
         return BootDecision.FAILED
     return BootDecision.WAIT
 
 
 def is_lost(seen: MachineSeen, now: datetime, patience: timedelta) -> bool:
     """Whether a machine that was running is surely no longer ours to use. Offline may return; unknown is not lost."""
-    return seen.state in _NOT_OURS and _lasted(seen, now, patience)
+    return seen.state in _NOT_OURS and has_lasted(seen, now, patience)
 
 
 def does_not_run(seen: MachineSeen) -> bool:
@@ -107,5 +107,6 @@ def believed_at(seen: MachineSeen, patience: timedelta, *, is_stopped: bool = Fa
     return None if seen.since is None or not contradicts else seen.since + patience
 
 
-def _lasted(seen: MachineSeen, now: datetime, patience: timedelta) -> bool:
+def has_lasted(seen: MachineSeen, now: datetime, patience: timedelta) -> bool:
+    """Whether it has looked so for long enough to be believed."""
     return seen.since is not None and now - seen.since >= patience

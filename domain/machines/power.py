@@ -8,7 +8,7 @@ cloud's console), so it is kept stopped and its holder is told. Any other is los
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from domain.machines.machines import MachineSeen, Seen, is_lost
+from domain.machines.machines import MachineSeen, Seen, has_lasted, is_lost
 from domain.machines.phases import LeaseState, Power
 
 _NOT_RUNNING = (Seen.STOPPED, Seen.BROKEN)
@@ -44,9 +44,8 @@ def next_power_step(
     `patience`: how long a machine must look lost or stopped to be believed. `moved_at`: when something was last asked
     of it or seen to change; a start without any change for `stall` is given up, a stop without effect asked again.
     """
-    overdue = (
-        due := overdue_at(state, seen, patience=patience, moved_at=moved_at, stall=stall)
-    ) is not None and due <= now
+    due = overdue_at(state, seen, patience=patience, moved_at=moved_at, stall=stall)
+    overdue = due is not None and due <= now
     if seen.state is Seen.ABSENT:
         return PowerStep.LOST if is_lost(seen, now, patience) else PowerStep.WAIT
     if state is LeaseState.RUNNING:
@@ -58,7 +57,7 @@ def next_power_step(
             return PowerStep.RECORD_STOPPED
         return _without_effect(power, start_refused) if overdue else PowerStep.WAIT
     if state is LeaseState.STOPPED:
-        return _stopped(power, seen, start_refused, _has_lasted(seen, now, patience))
+        return _stopped(power, seen, start_refused, has_lasted(seen, now, patience))
     if state is LeaseState.STARTING:
         return _starting(power, seen, overdue)
     return PowerStep.WAIT
@@ -79,7 +78,7 @@ def overdue_at(
 def _running(power: Power, seen: MachineSeen, now: datetime, patience: timedelta) -> PowerStep:
     if power is Power.STOPPED:
         return PowerStep.SWITCH_OFF
-    found = seen.state in _NOT_RUNNING and _has_lasted(seen, now, patience)
+    found = seen.state in _NOT_RUNNING and has_lasted(seen, now, patience)
     return PowerStep.FOUND_STOPPED if found else PowerStep.WAIT
 
 
@@ -96,10 +95,6 @@ def _stopped(power: Power, seen: MachineSeen, start_refused: bool, lasted: bool)
     if start_refused:  # a start that we gave up and that was carried out after all is stopped again
         return PowerStep.SWITCH_OFF
     return PowerStep.FOUND_RUNNING if lasted else PowerStep.WAIT  # one stale look is nobody's doing
-
-
-def _has_lasted(seen: MachineSeen, now: datetime, patience: timedelta) -> bool:
-    return seen.since is not None and now - seen.since >= patience
 
 
 def _starting(power: Power, seen: MachineSeen, stalled: bool) -> PowerStep:

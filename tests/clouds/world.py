@@ -6,10 +6,11 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from pydantic import SecretStr
+from sqlalchemy import update
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
@@ -25,7 +26,7 @@ from clouds.registry import clouds_of
 from db.accounts.tables import ProviderKey, User
 from db.machines import leases
 from db.machines.leases import LeaseKeys, LeaseRequest
-from db.machines.tables import Lease
+from db.machines.tables import Lease, Orphan
 from db.sealing import Sealer
 from db.session import Database
 from db.usage.spending import Limits
@@ -68,7 +69,7 @@ class World:
             secret_keys=SecretStr(SECRETS),
             cloud_pace=0,
             settle_seconds=0.5,
-            reap_apart_seconds=0.1,
+            reap_apart_seconds=600,
             orphan_grace_seconds=3600,
         )
         http = plain_http.AsyncClient()
@@ -81,6 +82,11 @@ class World:
         self.power = PowerActivities(self.providers, self.told)
         self.watching = WatchActivities(self.providers, self.told)
         self.reaping = ReapActivities(self.providers)
+
+    async def pass_apart(self) -> None:
+        """As if the sightings so far had been long enough ago for another one to count."""
+        async with self.database.begin() as session:
+            await session.execute(update(Orphan).values(first_seen_at=Orphan.first_seen_at - timedelta(hours=1)))
 
     async def begin(self) -> "World":
         """A user who has given a key for this cloud: an account and a service address of the test's own."""

@@ -1,6 +1,7 @@
 """What is done next with a machine that keeps files, as a table and as rules over everything that can be seen."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -68,9 +69,9 @@ def next_of(
     ],
 )
 def test_the_next_thing_follows_from_the_lease_and_the_look(
-    state: LeaseState, power: Power, seen: Seen, more: dict[str, object], holding: PowerStep
+    state: LeaseState, power: Power, seen: Seen, more: dict[str, Any], holding: PowerStep
 ) -> None:
-    assert next_of(state, power, seen, **more) is holding  # type: ignore[arg-type]
+    assert next_of(state, power, seen, **more) is holding
 
 
 looks = st.fixed_dictionaries(
@@ -86,44 +87,44 @@ looks = st.fixed_dictionaries(
 
 
 @given(looks)
-def test_a_machine_with_files_is_lost_only_when_it_is_gone_for_long(look: dict[str, object]) -> None:
-    lost = next_of(**look) is PowerStep.LOST  # type: ignore[arg-type]
-    assert lost == (look["seen"] is Seen.ABSENT and look["ago"] >= PATIENCE.total_seconds())  # type: ignore[operator]
+def test_a_machine_with_files_is_lost_only_when_it_is_gone_for_long(look: dict[str, Any]) -> None:
+    lost = next_of(**look) is PowerStep.LOST
+    assert lost == (look["seen"] is Seen.ABSENT and look["ago"] >= PATIENCE.total_seconds())
 
 
 @given(looks)
-def test_one_look_is_no_proof_that_a_person_started_or_stopped_it(look: dict[str, object]) -> None:
-    if next_of(**look) in (PowerStep.FOUND_RUNNING, PowerStep.FOUND_STOPPED):  # type: ignore[arg-type]
-        assert look["ago"] >= PATIENCE.total_seconds()  # type: ignore[operator]
+def test_one_look_is_no_proof_that_a_person_started_or_stopped_it(look: dict[str, Any]) -> None:
+    if next_of(**look) in (PowerStep.FOUND_RUNNING, PowerStep.FOUND_STOPPED):
+        assert look["ago"] >= PATIENCE.total_seconds()
 
 
 @given(looks)
-def test_what_is_waited_for_to_be_believed_is_decided_then(look: dict[str, object]) -> None:
+def test_what_is_waited_for_to_be_believed_is_decided_then(look: dict[str, Any]) -> None:
     """No look is forgotten: where its age alone would change the decision, that moment is known."""
-    young = next_of(**look | {"ago": 0.0})  # type: ignore[arg-type]
-    old = next_of(**look | {"ago": PATIENCE.total_seconds()})  # type: ignore[arg-type]
+    young = next_of(**look | {"ago": 0.0})
+    old = next_of(**look | {"ago": PATIENCE.total_seconds()})
     seen = MachineSeen(state=look["seen"], since=NOW)
     if young is not old:
         assert believed_at(seen, PATIENCE, is_stopped=look["state"] is L.STOPPED) == NOW + PATIENCE
 
 
 @given(looks)
-def test_no_stop_and_no_start_is_waited_for_for_ever(look: dict[str, object]) -> None:
+def test_no_stop_and_no_start_is_waited_for_for_ever(look: dict[str, Any]) -> None:
     """After the moment that is waited for something is done; what is lost by then, or surely up, is no wait either."""
     state, seen = look["state"], MachineSeen(state=look["seen"])
-    moved = {"patience": PATIENCE, "moved_at": NOW, "stall": STALL}
-    if (due := overdue_at(state, seen, **moved)) is not None and seen.state is not Seen.ABSENT:  # type: ignore[arg-type]
-        late = next_of(**look | {"moved_ago": (due - NOW).total_seconds()})  # type: ignore[arg-type]
+    due = overdue_at(state, seen, patience=PATIENCE, moved_at=NOW, stall=STALL)
+    if due is not None and seen.state is not Seen.ABSENT:
+        late = next_of(**look | {"moved_ago": (due - NOW).total_seconds()})
         assert late is not PowerStep.WAIT
 
 
 @given(looks)
-def test_nothing_is_started_that_shall_be_stopped(look: dict[str, object]) -> None:
+def test_nothing_is_started_that_shall_be_stopped(look: dict[str, Any]) -> None:
     if look["power"] is Power.STOPPED:
-        assert next_of(**look) not in (PowerStep.SWITCH_ON, PowerStep.PROBE)  # type: ignore[arg-type]
+        assert next_of(**look) not in (PowerStep.SWITCH_ON, PowerStep.PROBE)
 
 
 @given(looks)
-def test_a_start_that_was_given_up_is_not_made_again_by_itself(look: dict[str, object]) -> None:
+def test_a_start_that_was_given_up_is_not_made_again_by_itself(look: dict[str, Any]) -> None:
     if look["start_refused"] and look["state"] is L.STOPPED:
-        assert next_of(**look) not in (PowerStep.SWITCH_ON, PowerStep.FOUND_RUNNING)  # type: ignore[arg-type]
+        assert next_of(**look) not in (PowerStep.SWITCH_ON, PowerStep.FOUND_RUNNING)

@@ -12,14 +12,14 @@ WHOLE = NewestSnapshot(id="snap_1", is_verified=True)
 PART = WHOLE.model_copy(update={"is_whole": False, "paths": ["/workspace/a"]})
 
 
-def facts(snapshot: NewestSnapshot | None, wished: str | None = None, **more: Any) -> InstanceFacts:
+def facts(snapshot: NewestSnapshot | None, requested: str | None = None, **more: Any) -> InstanceFacts:
     lease = LeaseFacts(id="lease_1", state=LeaseState.RUNNING, wanted=True, outcome=LeaseOutcome.WORKING)
     return InstanceFacts(
         desired=Desired.RUNNING,
         status=InstanceStatus.RESUMING,
         lease=lease,
         snapshot=snapshot,
-        restore_requested=wished,
+        restore_requested=requested,
         **more,
     )
 

@@ -29,7 +29,7 @@ from tests.protocol.clock import Clock
 from tests.protocol.machines import Machine
 from tests.protocol.vault import Vault
 
-Wishes = tuple[dict[int, str], set[str]]
+PutBackNow = tuple[dict[int, str], set[str]]
 OURS = re.compile(r"dumont/home/[^/]+")
 
 
@@ -155,10 +155,10 @@ class Invariant:
         self._void.update(each.id for each in rows if put_back or each.status is SnapshotStatus.CREATING)
         self._void.discard(home.snapshot_id)
 
-    def kept(self) -> Wishes:
+    def kept(self) -> PutBackNow:
         return dict(self._put_back), set(self._void)
 
-    def restored(self, kept: Wishes) -> None:
+    def restored(self, kept: PutBackNow) -> None:
         """The database is as it was then, and knows nothing of what slept since."""
         self._put_back, self._void = dict(kept[0]), set(kept[1])
         self._slept.clear()

@@ -10,7 +10,7 @@ from db.machines import orphans
 from db.tables import Installation
 from tests.protocol import events, rows
 from tests.protocol.events import Event
-from tests.protocol.invariant import Wishes
+from tests.protocol.invariant import PutBackNow
 from tests.protocol.machines import Machine
 from tests.protocol.owners import Owners
 from tests.protocol.verdict import Verdict, judge, unsettled
@@ -36,7 +36,7 @@ class Player:
         self.world = world
         self.owners = Owners(world)
         self._copy: rows.Copy | None = None
-        self._wishes: Wishes = {}, set()
+        self._put_back_kept: PutBackNow = {}, set()
         self._was_restored = False
 
     async def play(self, schedule: list[Event]) -> Verdict:
@@ -86,7 +86,7 @@ class Player:
             case events.Backup():
                 async with self.world.database.begin() as session:
                     self._copy = await rows.kept(session)
-                self._wishes = self.world.invariant.kept()
+                self._put_back_kept = self.world.invariant.kept()
             case events.Restore() if self._copy is not None:
                 await self._restore(self._copy)
             case _:
@@ -164,7 +164,7 @@ class Player:
             await rows.put_back(session, copy)
             await session.execute(update(Installation).values(pairing_nonce="older", next_nonce=None))
         self._was_restored = True
-        self.world.invariant.restored(self._wishes)
+        self.world.invariant.restored(self._put_back_kept)
         for run in self.world.flows():
             await run.close()
 
